@@ -1,1 +1,10 @@
-//! Filled in by the commits that follow the workspace skeleton.
+//! The broker: a thin Kafka protocol server over the segment engine.
+//!
+//! Dependencies point one way: `net -> api -> {replica, group, controller} -> engine`.
+
+pub mod api;
+pub mod config;
+pub mod controller;
+pub mod group;
+pub mod net;
+pub mod replica;

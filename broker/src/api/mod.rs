@@ -1,0 +1,1 @@
+//! The table of APIs: key, name, versions, handler; one file per API.

@@ -1,0 +1,1 @@
+//! Cluster metadata: the replicated state machine and its published image.

@@ -1,0 +1,1 @@
+//! Consumer groups: pure state machines over `__consumer_offsets`.

@@ -1,0 +1,1 @@
+//! Sockets: listener, connections, sending of file regions.

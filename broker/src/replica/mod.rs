@@ -1,0 +1,1 @@
+//! Partitions served by this broker, waiting fetches and acknowledgements.
