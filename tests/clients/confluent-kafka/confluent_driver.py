@@ -1,0 +1,284 @@
+"""`Driver` and `Member` on confluent-kafka (librdkafka)."""
+
+import confluent_kafka as ck
+from confluent_kafka import admin as cka
+
+from driver import BrokerError, Driver, GroupView, PollingMember, UNKNOWN_TOPIC_OR_PARTITION
+from records import LOG_APPEND_TIME, Record, Stored
+from runner import Claim
+
+TIMEOUT_S = 20
+# librdkafka's own code for a partition that the topic's metadata does not list.
+UNKNOWN_PARTITION = ck.KafkaError._UNKNOWN_PARTITION
+
+
+def broker_error(error):
+    """The `BrokerError` for a librdkafka error."""
+    code = UNKNOWN_TOPIC_OR_PARTITION if error.code() == UNKNOWN_PARTITION else error.code()
+    return BrokerError(code, error.str())
+
+
+def call(action, *arguments, **options):
+    """Calls `action` and translates its exception."""
+    try:
+        return action(*arguments, **options)
+    except ck.KafkaException as error:
+        raise broker_error(error.args[0]) from error
+
+
+def settled(future):
+    """The result of an admin future."""
+    return call(future.result, TIMEOUT_S)
+
+
+def stored(message):
+    """A consumed message as `Stored`."""
+    kind, timestamp = message.timestamp()
+    headers = tuple(message.headers() or ())
+    record = Record(message.key(), message.value(), headers, timestamp, message.partition())
+    is_append_time = kind == ck.TIMESTAMP_LOG_APPEND_TIME
+    return Stored(message.offset(), record, LOG_APPEND_TIME if is_append_time else 0)
+
+
+class ConfluentMember(PollingMember):
+    """A subscribed confluent consumer; `strategy` chooses the assignor."""
+
+    def __init__(self, bootstrap, topic, group, client_id, instance_id, reset, strategy="range"):
+        self.revoked, self.gained = [], []
+        self._topic = topic
+        self._conf = {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "client.id": client_id,
+            "auto.offset.reset": reset,
+            "partition.assignment.strategy": strategy,
+            # Offsets are committed when partitions are lost, on commit() and on close().
+            "auto.commit.interval.ms": 3_600_000,
+            "topic.metadata.refresh.interval.ms": 1000,
+        }
+        if instance_id:
+            self._conf["group.instance.id"] = instance_id
+        super().__init__()
+
+    def _open(self):
+        self._consumer = ck.Consumer(self._conf)
+        self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def _on_assign(self, _consumer, partitions):
+        self._handed += 1
+        self.gained.append({entry.partition for entry in partitions})
+
+    def _on_revoke(self, _consumer, partitions):
+        self.revoked.append({entry.partition for entry in partitions})
+
+    def _poll(self):
+        records = []
+        for message in self._consumer.consume(500, 0.1):
+            if message.error():
+                raise broker_error(message.error())
+            records.append(stored(message))
+        return records, [entry.partition for entry in self._consumer.assignment()]
+
+    def _commit(self, wait):
+        call(self._consumer.commit, asynchronous=not wait)
+
+    def _close(self):
+        self._consumer.close()
+
+
+class ConfluentDriver(Driver):
+    """All scenarios work with confluent-kafka."""
+
+    name = "confluent-kafka"
+    metadata_suffix = 1  # confluent-kafka ends commit metadata with a NUL
+    partitions_max = 100_000  # above it, librdkafka refuses to ask
+
+    def __init__(self, bootstrap):
+        super().__init__(bootstrap)
+        self._conf = {"bootstrap.servers": bootstrap}
+        self.admin = cka.AdminClient(self._conf)
+
+    def _group_consumer(self, group, **conf):
+        return ck.Consumer({**self._conf, "group.id": group, "enable.auto.commit": False, **conf})
+
+    # Records.
+
+    def produce(self, topic, records, codec="none", acks="all", idempotent=False):
+        producer = ck.Producer(
+            {
+                **self._conf,
+                "compression.type": codec,
+                "acks": acks,
+                "enable.idempotence": idempotent,
+                "linger.ms": 20,
+                # The broker's limit is what the scenarios are about, not the client's.
+                "message.max.bytes": 10_000_000,
+                "message.timeout.ms": TIMEOUT_S * 1000,
+            }
+        )
+        offsets, failures = {}, []
+
+        def delivered(index):
+            def report(error, message):
+                if error:
+                    failures.append(error)
+                else:
+                    offsets[index] = message.offset()
+
+            return report
+
+        for index, record in enumerate(records):
+            call(
+                producer.produce,
+                topic,
+                record.value,
+                record.key,
+                record.partition,
+                on_delivery=delivered(index),
+                timestamp=record.timestamp or 0,
+                headers=list(record.headers),
+            )
+        remaining = producer.flush(TIMEOUT_S)
+        if failures:
+            raise broker_error(failures[0])
+        if remaining:
+            raise Claim(f"{remaining} messages not delivered within {TIMEOUT_S} s")
+        return [offsets[index] for index in range(len(records))]
+
+    def read(self, topic, starts, count, reset=None):
+        consumer = self._group_consumer(
+            "unused", **{"auto.offset.reset": reset or "error", "fetch.wait.max.ms": 100}
+        )
+        try:
+            consumer.assign([ck.TopicPartition(topic, p, o) for p, o in starts.items()])
+            found = []
+            while len(found) < count:
+                messages = consumer.consume(count - len(found), TIMEOUT_S)
+                if not messages:
+                    raise Claim(f"{len(found)} of {count} records within {TIMEOUT_S} s")
+                for message in messages:
+                    if message.error():
+                        raise self._reset_error(message.error())
+                    found.append(stored(message))
+            return found
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _reset_error(error):
+        """With auto.offset.reset=error librdkafka wraps the broker's code in _AUTO_OFFSET_RESET."""
+        if error.code() == ck.KafkaError._AUTO_OFFSET_RESET and "out of range" in error.str():
+            return BrokerError(ck.KafkaError.OFFSET_OUT_OF_RANGE, error.str())
+        return broker_error(error)
+
+    def offsets_for_times(self, topic, times):
+        consumer = self._group_consumer("unused")
+        try:
+            asked = [ck.TopicPartition(topic, p, ms) for p, ms in times.items()]
+            found = call(consumer.offsets_for_times, asked, TIMEOUT_S)
+            end = ck.OFFSET_END
+            return {e.partition: None if e.offset == end else e.offset for e in found}
+        finally:
+            consumer.close()
+
+    def watermarks(self, topic, partition):
+        consumer = self._group_consumer("unused")
+        try:
+            asked = ck.TopicPartition(topic, partition)
+            return call(consumer.get_watermark_offsets, asked, TIMEOUT_S, cached=False)
+        finally:
+            consumer.close()
+
+    # Groups.
+
+    def member(self, topic, group, client_id, instance_id=None, reset="earliest"):
+        return ConfluentMember(self.bootstrap, topic, group, client_id, instance_id, reset)
+
+    def commit(self, group, topic, offsets, metadata=""):
+        consumer = self._group_consumer(group)
+        try:
+            entries = [ck.TopicPartition(topic, p, o, metadata) for p, o in offsets.items()]
+            for entry in call(consumer.commit, offsets=entries, asynchronous=False):
+                if entry.error:
+                    raise broker_error(entry.error)
+        finally:
+            consumer.close()
+
+    def committed(self, group, topic, partitions):
+        consumer = self._group_consumer(group)
+        try:
+            asked = [ck.TopicPartition(topic, partition) for partition in partitions]
+            found = call(consumer.committed, asked, TIMEOUT_S)
+            return {
+                e.partition: (e.offset, e.metadata or "") if e.offset >= 0 else None for e in found
+            }
+        finally:
+            consumer.close()
+
+    def list_groups(self):
+        listing = settled(self.admin.list_consumer_groups(request_timeout=TIMEOUT_S))
+        return {group.group_id for group in listing.valid}
+
+    def describe_group(self, group):
+        found = settled(self.admin.describe_consumer_groups([group])[group])
+        members = {
+            member.client_id: {
+                (entry.topic, entry.partition) for entry in member.assignment.topic_partitions
+            }
+            for member in found.members
+        }
+        return GroupView(found.state.name.capitalize(), found.partition_assignor, members)
+
+    def delete_group(self, group):
+        settled(self.admin.delete_consumer_groups([group])[group])
+
+    # Topics, configurations, cluster.
+
+    def create_topic(self, topic, partitions=1, configs=None, replication=1, validate_only=False):
+        new = cka.NewTopic(topic, partitions, replication, config=configs or {})
+        settled(self.admin.create_topics([new], validate_only=validate_only)[topic])
+
+    def delete_topic(self, topic):
+        settled(self.admin.delete_topics([topic])[topic])
+
+    def list_topics(self):
+        return set(call(self.admin.list_topics, timeout=TIMEOUT_S).topics)
+
+    def describe_topic(self, topic):
+        collection = ck.TopicCollection([topic])
+        found = settled(self.admin.describe_topics(collection)[topic])
+        return {
+            p.id: (p.leader.id, [node.id for node in p.replicas], [node.id for node in p.isr])
+            for p in found.partitions
+        }
+
+    def create_partitions(self, topic, total):
+        settled(self.admin.create_partitions([cka.NewPartitions(topic, total)])[topic])
+
+    def delete_records(self, topic, before):
+        asked = [ck.TopicPartition(topic, p, offset) for p, offset in before.items()]
+        answers = self.admin.delete_records(asked)
+        return {entry.partition: settled(f).low_watermark for entry, f in answers.items()}
+
+    def _configs(self, kind, name):
+        resource = cka.ConfigResource(kind, str(name))
+        found = settled(self.admin.describe_configs([resource])[resource])
+        return {key: entry.value for key, entry in found.items()}
+
+    def topic_configs(self, topic):
+        return self._configs(cka.ResourceType.TOPIC, topic)
+
+    def broker_configs(self, broker):
+        return self._configs(cka.ResourceType.BROKER, broker)
+
+    def alter_topic_config(self, topic, name, value, operation="SET"):
+        entry = cka.ConfigEntry(
+            name, value, incremental_operation=cka.AlterConfigOpType[operation]
+        )
+        resource = cka.ConfigResource(cka.ResourceType.TOPIC, topic, incremental_configs=[entry])
+        settled(self.admin.incremental_alter_configs([resource])[resource])
+
+    def describe_cluster(self):
+        found = settled(self.admin.describe_cluster())
+        brokers = [(node.id, node.host, node.port) for node in found.nodes]
+        return found.cluster_id, found.controller.id, brokers
