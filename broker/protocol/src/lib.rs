@@ -1,1 +1,33 @@
-//! Filled in by the commits that follow the workspace skeleton.
+//! Kafka's wire protocol as the broker needs it: framing, header, limits, versions, response
+//! encoding.
+//!
+//! The message structs and their codecs are kafka-protocol's, re-exported here. This crate adds
+//! what that crate leaves open: limits that hold before anything is allocated, and responses whose
+//! records stay in files. No I/O happens here, and record batches are ringbrook-record's
+//! (kafka-protocol's own records module loses duplicate header keys and is never used).
+//!
+//! The road of a request: [`frame::parse_length`] on 4 bytes, [`HeaderPrefix::parse`] and
+//! [`FrameLimits::check`] on the next 8, [`request::decode_request_header`] and [`request::decode`]
+//! on the whole frame, [`sink::encode_response`] for the answer.
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod error;
+pub mod frame;
+pub mod request;
+pub mod schema;
+pub mod sink;
+pub mod versions;
+
+pub use error::ProtocolError;
+pub use frame::{FrameLimits, HeaderPrefix};
+pub use request::{RequestHeader, check_limits, decode, decode_request_header};
+pub use sink::{EncodedResponse, Part, encode_response, placeholder};
+pub use versions::{API_VERSIONS, ApiVersionRange};
+
+pub use kafka_protocol::ResponseError;
+pub use kafka_protocol::messages;
+pub use kafka_protocol::messages::ApiKey;
+pub use kafka_protocol::protocol::{
+    Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange,
+};

@@ -1,0 +1,207 @@
+//! Encoding of responses, with records kept out of the way: by reference, or as regions of files.
+//!
+//! Called by the broker's APIs; the connection sends the parts in order, bytes with a write and
+//! regions with sendfile. A Fetch response is built with kafka-protocol's own struct: records that
+//! lie in a file are represented by [`placeholder`] of the same length. Only the Fetch response
+//! knows how to leave records out (module `fetch`); all others are encoded by kafka-protocol into
+//! one allocation of exactly the right size.
+//!
+//! kafka-protocol's encoder is generic over its `ByteBufMut`, but a sink type of our own would need
+//! an unsafe impl of `BufMut`. The Fetch response is written by hand instead; a test holds it to
+//! kafka-protocol's bytes in every version.
+
+mod body;
+mod fetch;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use bytes::{BufMut, Bytes};
+
+pub use body::ResponseBody;
+
+use crate::error::ProtocolError;
+use crate::frame::LENGTH_BYTES;
+
+/// The largest region one [`placeholder`] can stand for. More than this is never sent for one
+/// partition.
+pub const REGION_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Records in memory from this size on are sent as a part of their own instead of being copied into
+/// the response's bytes. Below it a copy is cheaper than another element in the gathered write.
+pub const BY_REFERENCE_BYTES_MIN: usize = 4096;
+
+/// Zeroes that are never read or written, so the kernel never backs them with memory.
+static REGION: OnceLock<&'static [u8]> = OnceLock::new();
+
+/// Stands for `bytes` bytes of records that lie in a file, in the `records` of a Fetch response.
+/// [`encode_response`] recognises it by its address and yields a [`Part::Region`].
+///
+/// # Panics
+/// When `bytes` exceeds [`REGION_BYTES_MAX`]: the caller limits what it reads.
+#[must_use]
+pub fn placeholder(bytes: usize) -> Bytes {
+    let region = REGION.get_or_init(|| vec![0; REGION_BYTES_MAX].leak());
+    let Some(slice) = region.get(..bytes) else {
+        panic!("placeholder of {bytes} bytes exceeds {REGION_BYTES_MAX}")
+    };
+    Bytes::from_static(slice)
+}
+
+fn is_placeholder(records: &Bytes) -> bool {
+    REGION
+        .get()
+        .is_some_and(|region| region.as_ptr_range().contains(&records.as_ptr()))
+}
+
+/// A piece of a response, in the order of sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Bytes to send as they are.
+    Bytes(Bytes),
+    /// The next region, of so many bytes: the n-th region of a response is its n-th non-empty
+    /// placeholder.
+    Region(usize),
+}
+
+impl Part {
+    /// How many bytes of the frame it is.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Region(bytes) => *bytes,
+        }
+    }
+}
+
+/// An encoded response frame: its bytes, and what is spliced in between them.
+#[derive(Debug, Clone)]
+pub struct EncodedResponse {
+    bytes: Bytes,
+    splices: Vec<Splice>,
+    frame_bytes: usize,
+}
+
+/// A part to send after the first `position` bytes in memory.
+#[derive(Debug, Clone)]
+struct Splice {
+    position: usize,
+    part: Part,
+}
+
+impl EncodedResponse {
+    /// Bytes of the whole frame with the length field in front and all regions.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.frame_bytes
+    }
+
+    /// Whether regions of files or large records in memory are part of it. If not, its only part is
+    /// [`Part::Bytes`].
+    #[must_use]
+    pub fn has_splices(&self) -> bool {
+        !self.splices.is_empty()
+    }
+
+    /// The parts in the order of sending, none of them empty. Costs no allocation.
+    pub fn into_parts(self) -> impl Iterator<Item = Part> {
+        let Self {
+            mut bytes,
+            splices,
+            frame_bytes: _,
+        } = self;
+        let mut taken = 0usize;
+        let tail = Splice {
+            position: bytes.len(),
+            part: Part::Region(0),
+        };
+        let steps = splices.into_iter().chain([tail]);
+        let pairs = steps.flat_map(move |Splice { position, part }| {
+            let head = bytes.split_to(position.saturating_sub(taken));
+            taken = position;
+            [Part::Bytes(head), part]
+        });
+        pairs.filter(|part| part.size_bytes() != 0)
+    }
+}
+
+/// What a [`ResponseBody`] writes to: the bytes in memory so far, and the records spliced in.
+#[derive(Debug)]
+pub struct ResponseSink {
+    bytes: Vec<u8>,
+    splices: Vec<Splice>,
+    spliced_bytes: usize,
+}
+
+impl ResponseSink {
+    /// Takes records whose length has been written: by reference when they are a placeholder or
+    /// long.
+    fn put_records(&mut self, records: &Bytes) {
+        if !is_spliced(records) {
+            self.bytes.put_slice(records);
+            return;
+        }
+        let part = if is_placeholder(records) {
+            Part::Region(records.len())
+        } else {
+            Part::Bytes(records.clone())
+        };
+        self.spliced_bytes = self.spliced_bytes.saturating_add(records.len());
+        self.splices.push(Splice {
+            position: self.bytes.len(),
+            part,
+        });
+    }
+}
+
+fn is_spliced(records: &Bytes) -> bool {
+    !records.is_empty() && (BY_REFERENCE_BYTES_MIN <= records.len() || is_placeholder(records))
+}
+
+/// Encodes a response frame: length, response header, body. The header version follows from the
+/// body's type and version; ApiVersions has version 0 always (KIP-511).
+///
+/// A response without splices costs one allocation of exactly its size.
+///
+/// # Errors
+/// [`ProtocolError::Unencodable`] when the body holds what this version cannot express, or exceeds
+/// an i32.
+pub fn encode_response<T: ResponseBody>(
+    correlation_id: i32,
+    body: &T,
+    version: i16,
+) -> Result<EncodedResponse, ProtocolError> {
+    let is_flexible = 1 <= T::header_version(version);
+    let header_bytes = LENGTH_BYTES.saturating_add(if is_flexible { 5 } else { 4 });
+    let body_bytes = body.in_memory_bytes(version)?;
+    let mut sink = ResponseSink {
+        bytes: Vec::with_capacity(header_bytes.saturating_add(body_bytes)),
+        splices: Vec::new(),
+        spliced_bytes: 0,
+    };
+    sink.bytes.put_i32(0);
+    sink.bytes.put_i32(correlation_id);
+    if is_flexible {
+        sink.bytes.put_u8(0);
+    }
+    body.encode_body(&mut sink, version)?;
+    let ResponseSink {
+        mut bytes,
+        splices,
+        spliced_bytes,
+    } = sink;
+    let frame_bytes = bytes.len().saturating_add(spliced_bytes);
+    let length = i32::try_from(frame_bytes.saturating_sub(LENGTH_BYTES))
+        .map_err(|_| ProtocolError::Unencodable(format!("{frame_bytes} bytes exceed an i32")))?;
+    if let Some(field) = bytes.first_chunk_mut::<LENGTH_BYTES>() {
+        *field = length.to_be_bytes();
+    }
+    Ok(EncodedResponse {
+        bytes: Bytes::from(bytes),
+        splices,
+        frame_bytes,
+    })
+}

@@ -1,0 +1,47 @@
+//! Which messages are response bodies, and how each is encoded.
+
+use super::ResponseSink;
+use crate::error::ProtocolError;
+use crate::messages;
+use crate::{Encodable, HeaderVersion};
+
+/// A response body that [`super::encode_response`] takes. Implemented for the responses of all
+/// served APIs; the one of Fetch keeps its records out of the buffer.
+pub trait ResponseBody: Encodable + HeaderVersion {
+    /// How many bytes [`Self::encode_body`] will put into memory.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Unencodable`] when a string is too long for its length field.
+    fn in_memory_bytes(&self, version: i16) -> Result<usize, ProtocolError> {
+        self.compute_size(version)
+            .map_err(|error| unencodable(&error))
+    }
+
+    /// Writes the body.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Unencodable`] when the body holds what this version cannot express.
+    fn encode_body(&self, sink: &mut ResponseSink, version: i16) -> Result<(), ProtocolError> {
+        self.encode(&mut sink.bytes, version)
+            .map_err(|error| unencodable(&error))
+    }
+}
+
+/// kafka-protocol's error type is anyhow's, which this crate does not name.
+pub(super) fn unencodable(error: &impl std::fmt::Display) -> ProtocolError {
+    ProtocolError::Unencodable(error.to_string())
+}
+
+macro_rules! plain_bodies {
+    ($($response:ident)*) => { $(impl ResponseBody for messages::$response {})* };
+}
+
+plain_bodies! {
+    ProduceResponse ListOffsetsResponse MetadataResponse OffsetCommitResponse OffsetFetchResponse
+    FindCoordinatorResponse JoinGroupResponse HeartbeatResponse LeaveGroupResponse SyncGroupResponse
+    DescribeGroupsResponse ListGroupsResponse ApiVersionsResponse CreateTopicsResponse
+    DeleteTopicsResponse DeleteRecordsResponse InitProducerIdResponse OffsetForLeaderEpochResponse
+    DescribeConfigsResponse AlterConfigsResponse DescribeLogDirsResponse CreatePartitionsResponse
+    DeleteGroupsResponse IncrementalAlterConfigsResponse OffsetDeleteResponse
+    DescribeClusterResponse DescribeTopicPartitionsResponse
+}
