@@ -149,6 +149,7 @@ class Driver(abc.ABC):
     name = ""
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
     null_headers = True
+    null_records = True  # a record may have neither key nor value
     metadata_suffix = 0  # characters that the library adds to commit metadata on its own
     partitions_max = 2_147_483_647  # the highest count that the library passes on
     lacks = {}

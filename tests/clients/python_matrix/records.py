@@ -46,7 +46,7 @@ def numbered(count, prefix="value", partitions=1, base_ms=None):
     ]
 
 
-def awkward():
+def awkward(allow_null=True):
     """Records at the edges: null against empty, every byte value, large, incompressible."""
     noise = random.Random(20)
     text = b"a line of text that any codec makes smaller; " * 40
@@ -54,7 +54,6 @@ def awkward():
         (None, b"value without a key"),
         (b"", b"value with an empty key"),
         (b"tombstone", None),
-        (None, None),
         (b"empty", b""),
         (b"", b""),
         (bytes(range(256)), bytes(reversed(range(256)))),
@@ -64,6 +63,7 @@ def awkward():
         (b"noise", noise.randbytes(9000)),
         (b"\x00", b"\x00" * 5000),
     ]
+    values += [(None, None)] if allow_null else []
     values += [(b"row-%d" % i, text[i:] + b"%d" % i) for i in range(60)]
     base_ms = recent_ms()
     return [

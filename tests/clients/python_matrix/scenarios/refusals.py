@@ -29,8 +29,13 @@ def absent_topics_are_unknown(driver, run):
     topic = run.name()
     unknown = codes.UNKNOWN_TOPIC_OR_PARTITION
     claim_refused(unknown, lambda: driver.delete_topic(topic))
-    claim_refused(unknown, lambda: driver.topic_configs(topic))
     claim_refused(unknown, lambda: driver.create_partitions(topic, 2))
+
+
+@scenario(needs="config errors")
+def configs_of_absent_topics_are_unknown(driver, run):
+    unknown = codes.UNKNOWN_TOPIC_OR_PARTITION
+    claim_refused(unknown, lambda: driver.topic_configs(run.name()))
 
 
 @scenario()
