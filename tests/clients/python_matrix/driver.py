@@ -157,6 +157,10 @@ class Driver(abc.ABC):
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
 
+    def known_code(self, code):
+        """`code` as this library reports it: -1 when it has no name for that code."""
+        return code
+
     # Records.
 
     @abc.abstractmethod
