@@ -245,8 +245,9 @@ class AiokafkaDriver(Driver):
     async def _commit(self, group, topic, offsets, metadata):
         async with self.consumer(group_id=group) as consumer:
             consumer.assign([TopicPartition(topic, partition) for partition in offsets])
+            entries = offsets.items()
             await consumer.commit(
-                {TopicPartition(topic, p): OffsetAndMetadata(o, metadata) for p, o in offsets.items()}
+                {TopicPartition(topic, p): OffsetAndMetadata(o, metadata) for p, o in entries}
             )
 
     def committed(self, group, topic, partitions):
@@ -323,5 +324,5 @@ class AiokafkaDriver(Driver):
 
     def describe_cluster(self):
         found = self.loop.run(self.admin.describe_cluster())
-        brokers = [(broker["node_id"], broker["host"], broker["port"]) for broker in found["brokers"]]
+        brokers = [(b["node_id"], b["host"], b["port"]) for b in found["brokers"]]
         return found["cluster_id"], found["controller_id"], brokers

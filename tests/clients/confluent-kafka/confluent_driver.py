@@ -62,7 +62,8 @@ class ConfluentMember(PollingMember):
 
     def _open(self):
         self._consumer = ck.Consumer(self._conf)
-        self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
+        callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke}
+        self._consumer.subscribe([self._topic], **callbacks)
 
     def _on_assign(self, _consumer, partitions):
         self._handed += 1

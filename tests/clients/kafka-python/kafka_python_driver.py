@@ -210,7 +210,9 @@ class KafkaPythonDriver(Driver):
         for member in found["members"]:
             assigned = member["member_assignment"]["assigned_partitions"]
             members[member["client_id"]] = {
-                (entry["topic"], partition) for entry in assigned for partition in entry["partitions"]
+                (entry["topic"], partition)
+                for entry in assigned
+                for partition in entry["partitions"]
             }
         return GroupView(found["group_state"], found["protocol_data"], members)
 

@@ -83,7 +83,7 @@ def _worker(client, settings, todo, started, finished):
 
 def _overdue(started, open_names):
     now = time.monotonic()
-    return [name for name in open_names if name in started and started[name] + CASE_DEADLINE_S < now]
+    return [n for n in open_names if n in started and started[n] + CASE_DEADLINE_S < now]
 
 
 def run_cases(client, cases, workers=8):
