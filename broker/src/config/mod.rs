@@ -1,1 +1,38 @@
-//! Configuration under Kafka's names: definitions, `server.properties`, topic overrides.
+//! Configuration under Kafka's names: definitions, `server.properties`, dynamic broker configs and
+//! topic overrides. Pure but for reading the file at the start; `api` asks it for DescribeConfigs
+//! and for the checks of every change.
+//!
+//! Reading order: `definition` (the table `configs.tsv`) with `value` and `validator`; `broker`
+//! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings` and
+//! `cross_check`; `topic` and `describe` (what holds for a topic, and how to show it); `dynamic`
+//! (changes while the broker runs).
+
+mod broker;
+mod cross_check;
+pub mod definition;
+mod describe;
+mod dynamic;
+mod error;
+mod layers;
+mod listener;
+mod network;
+mod server_properties;
+mod settings;
+pub mod topic;
+mod validator;
+mod value;
+mod warning;
+
+pub use broker::{BrokerConfig, ConfigSources};
+pub use describe::{ConfigEntry, ConfigSynonym, describe_broker, describe_cluster, describe_topic};
+pub use dynamic::{BrokerScope, check_broker_change};
+pub use error::ConfigError;
+pub use layers::{ConfigSource, DynamicConfigs, Properties};
+pub use listener::Listener;
+pub use network::NetworkConfig;
+pub use settings::{
+    FetchConfig, GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig, TransactionsConfig,
+};
+pub use validator::Validator;
+pub use value::{ConfigType, Value};
+pub use warning::ConfigWarning;

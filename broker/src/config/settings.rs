@@ -1,0 +1,231 @@
+//! The settings of everything but the network, grouped by the part of the broker that uses them.
+//! Plain data: `broker.rs` reads it from the layers, `cross_check.rs` looks for contradictions.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{error::ConfigError, layers::Layers};
+
+/// Log directories and the background work on logs. Settings of single logs are topic configs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogsConfig {
+    /// The directories of partition logs; never empty.
+    pub dirs: Vec<PathBuf>,
+    /// The directory of the metadata; the first of `dirs` unless set.
+    pub metadata_dir: PathBuf,
+    /// Threads per directory that open logs at the start and close them at the stop; at least 1.
+    pub recovery_threads_per_data_dir: usize,
+    /// Time between two searches for segments to delete.
+    pub retention_check_interval: Duration,
+    /// Time between two searches for logs to flush by time.
+    pub flush_scheduler_interval: Duration,
+    /// Time between two writes of `recovery-point-offset-checkpoint`.
+    pub recovery_point_checkpoint_interval: Duration,
+    /// Time between two writes of `log-start-offset-checkpoint`.
+    pub log_start_offset_checkpoint_interval: Duration,
+    /// Time between two writes of `replication-offset-checkpoint`.
+    pub high_watermark_checkpoint_interval: Duration,
+    /// How long an idle producer's state is kept.
+    pub producer_id_expiration: Duration,
+    /// Time between two searches for expired producers.
+    pub producer_id_expiration_check_interval: Duration,
+}
+
+impl LogsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Self {
+        let dirs = layers
+            .optional_list("log.dirs")
+            .unwrap_or_else(|| layers.list("log.dir"));
+        let dirs: Vec<PathBuf> = dirs.into_iter().map(PathBuf::from).collect();
+        let metadata_dir = match layers.optional_text("metadata.log.dir") {
+            Some(dir) => PathBuf::from(dir),
+            None => dirs.first().cloned().unwrap_or_default(),
+        };
+        Self {
+            dirs,
+            metadata_dir,
+            recovery_threads_per_data_dir: layers.size("num.recovery.threads.per.data.dir"),
+            retention_check_interval: layers.millis("log.retention.check.interval.ms"),
+            flush_scheduler_interval: layers.millis("log.flush.scheduler.interval.ms"),
+            recovery_point_checkpoint_interval: layers
+                .millis("log.flush.offset.checkpoint.interval.ms"),
+            log_start_offset_checkpoint_interval: layers
+                .millis("log.flush.start.offset.checkpoint.interval.ms"),
+            high_watermark_checkpoint_interval: layers
+                .millis("replica.high.watermark.checkpoint.interval.ms"),
+            producer_id_expiration: layers.millis("producer.id.expiration.ms"),
+            producer_id_expiration_check_interval: layers
+                .millis("producer.id.expiration.check.interval.ms"),
+        }
+    }
+}
+
+/// Creation and deletion of topics, and what is told about them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicsConfig {
+    /// Partitions of a topic that does not say; at least 1.
+    pub partitions_default: i32,
+    /// Replicas of a partition that does not say; at least 1.
+    pub replication_factor_default: i16,
+    /// Whether a request for an unknown topic creates it.
+    pub is_auto_create_enabled: bool,
+    /// Whether topics may be deleted.
+    pub is_delete_enabled: bool,
+    /// Most partitions in one answer to DescribeTopicPartitions; at least 1.
+    pub described_partitions_max: usize,
+}
+
+impl TopicsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Result<Self, ConfigError> {
+        let key = "default.replication.factor";
+        let factor = layers.int(key);
+        let replication_factor_default = match i16::try_from(factor) {
+            Ok(factor) if 1 <= factor => factor,
+            _ => {
+                let reason = "Value must lie between 1 and 32767";
+                return Err(ConfigError::invalid(key, &factor.to_string(), reason));
+            }
+        };
+        Ok(Self {
+            partitions_default: layers.int("num.partitions"),
+            replication_factor_default,
+            is_auto_create_enabled: layers.boolean("auto.create.topics.enable"),
+            is_delete_enabled: layers.boolean("delete.topic.enable"),
+            described_partitions_max: layers.size("max.request.partition.size.limit"),
+        })
+    }
+}
+
+/// Limits of Fetch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FetchConfig {
+    /// Most bytes answered to one request.
+    pub bytes_max: usize,
+    /// Most incremental fetch sessions.
+    pub session_slots_max: usize,
+}
+
+impl FetchConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Self {
+        Self {
+            bytes_max: layers.size("fetch.max.bytes"),
+            session_slots_max: layers.size("max.incremental.fetch.session.cache.slots"),
+        }
+    }
+}
+
+/// Membership of classic groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupsConfig {
+    /// How long an empty group waits for more members before its first rebalance.
+    pub initial_rebalance_delay: Duration,
+    /// Shortest session timeout a member may ask for.
+    pub session_timeout_min: Duration,
+    /// Longest session timeout a member may ask for.
+    pub session_timeout_max: Duration,
+    /// Most members of a group; at least 1.
+    pub members_max: usize,
+}
+
+impl GroupsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Self {
+        Self {
+            initial_rebalance_delay: layers.millis("group.initial.rebalance.delay.ms"),
+            session_timeout_min: layers.millis("group.min.session.timeout.ms"),
+            session_timeout_max: layers.millis("group.max.session.timeout.ms"),
+            members_max: layers.size("group.max.size"),
+        }
+    }
+}
+
+/// Committed offsets and their topic, `__consumer_offsets`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OffsetsConfig {
+    /// Largest metadata string of a committed offset.
+    pub metadata_bytes_max: usize,
+    /// How long a commit waits for replication.
+    pub commit_timeout: Duration,
+    /// Bytes read at a time when offsets are loaded.
+    pub load_buffer_bytes: usize,
+    /// How long offsets outlive their group's last use.
+    pub retention: Duration,
+    /// Time between two searches for expired offsets.
+    pub retention_check_interval: Duration,
+    /// Partitions of the topic; at least 1.
+    pub topic_partitions: i32,
+    /// Replicas of each partition asked for; fewer brokers mean fewer replicas.
+    pub topic_replication_factor: i16,
+    /// Segment size of the topic.
+    pub topic_segment_bytes: usize,
+    /// Codec of the topic's batches, as in a batch's attributes: 0 none to 4 zstd.
+    pub topic_compression_codec: i8,
+}
+
+impl OffsetsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Result<Self, ConfigError> {
+        let key = "offsets.topic.compression.codec";
+        let codec = layers.int(key);
+        let topic_compression_codec = match i8::try_from(codec) {
+            Ok(id) if (0..=4).contains(&id) => id,
+            _ => {
+                let reason = "Value must lie between 0 (none) and 4 (zstd)";
+                return Err(ConfigError::invalid(key, &codec.to_string(), reason));
+            }
+        };
+        let retention_minutes = layers
+            .int("offsets.retention.minutes")
+            .max(0)
+            .unsigned_abs();
+        Ok(Self {
+            metadata_bytes_max: layers.size("offset.metadata.max.bytes"),
+            commit_timeout: layers.millis("offsets.commit.timeout.ms"),
+            load_buffer_bytes: layers.size("offsets.load.buffer.size"),
+            retention: Duration::from_secs(60 * u64::from(retention_minutes)),
+            retention_check_interval: layers.millis("offsets.retention.check.interval.ms"),
+            topic_partitions: layers.int("offsets.topic.num.partitions"),
+            topic_replication_factor: layers.short("offsets.topic.replication.factor"),
+            topic_segment_bytes: layers.size("offsets.topic.segment.bytes"),
+            topic_compression_codec,
+        })
+    }
+}
+
+/// Transactions and their topic, `__transaction_state`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransactionsConfig {
+    /// Longest timeout a producer may ask for.
+    pub timeout_max: Duration,
+    /// How long an idle transactional id is kept.
+    pub transactional_id_expiration: Duration,
+    /// Time between two searches for timed-out transactions.
+    pub abort_check_interval: Duration,
+    /// Time between two searches for expired transactional ids.
+    pub expiration_check_interval: Duration,
+    /// Bytes read at a time when transaction state is loaded.
+    pub load_buffer_bytes: usize,
+    /// Partitions of the topic; at least 1.
+    pub topic_partitions: i32,
+    /// Replicas of each partition asked for.
+    pub topic_replication_factor: i16,
+    /// `min.insync.replicas` of the topic.
+    pub topic_min_insync_replicas: i32,
+    /// Segment size of the topic.
+    pub topic_segment_bytes: usize,
+}
+
+impl TransactionsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Self {
+        Self {
+            timeout_max: layers.millis("transaction.max.timeout.ms"),
+            transactional_id_expiration: layers.millis("transactional.id.expiration.ms"),
+            abort_check_interval: layers
+                .millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiration_check_interval: layers
+                .millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            load_buffer_bytes: layers.size("transaction.state.log.load.buffer.size"),
+            topic_partitions: layers.int("transaction.state.log.num.partitions"),
+            topic_replication_factor: layers.short("transaction.state.log.replication.factor"),
+            topic_min_insync_replicas: layers.int("transaction.state.log.min.isr"),
+            topic_segment_bytes: layers.size("transaction.state.log.segment.bytes"),
+        }
+    }
+}
