@@ -1,8 +1,15 @@
-//! The compression codecs a batch may name in its attributes, and their levels.
+//! The compression codecs a batch may name in its attributes, their levels, and compression.
 //!
-//! The codecs themselves are in the modules below.
+//! Each codec is a module below: a function that compresses in one go, and the step by which
+//! [`crate::Decoder`] decompresses. Decompression as a whole is in [`crate::decoder`].
+
+pub(crate) mod gzip;
+pub(crate) mod lz4;
+pub(crate) mod snappy;
+pub(crate) mod zstd;
 
 use std::fmt;
+use std::io;
 use std::ops::RangeInclusive;
 
 use crate::error::RecordError;
@@ -121,3 +128,87 @@ impl fmt::Display for Codec {
         f.write_str(self.name())
     }
 }
+
+/// Compresses `input` and appends the stream to `out`; `level` is the codec's default when `None`.
+/// Reuses memory kept per thread where the codec's state is large.
+///
+/// # Errors
+/// [`RecordError::InvalidLevel`], also for any level of a codec that has none, and
+/// [`RecordError::Compress`]. `out` is as before then.
+pub fn compress(
+    codec: Codec,
+    level: Option<i32>,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), RecordError> {
+    if let Some(level) = level
+        && !codec.accepts_level(level)
+    {
+        return Err(RecordError::InvalidLevel { codec, level });
+    }
+    let level = level.or(codec.default_level()).unwrap_or_default();
+    let start = out.len();
+    let compressed = match codec {
+        Codec::None => {
+            out.extend_from_slice(input);
+            Ok(())
+        }
+        Codec::Gzip => gzip::compress(level, input, out),
+        Codec::Snappy => snappy::compress(input, out),
+        Codec::Lz4 => lz4::compress(input, out),
+        Codec::Zstd => zstd::compress(level, input, out),
+    };
+    compressed.map_err(|source| {
+        out.truncate(start);
+        RecordError::Compress { codec, source }
+    })
+}
+
+/// Why a codec could not produce its next piece.
+pub(crate) enum PieceError {
+    /// The piece is larger than the room left under the caller's limit.
+    TooLarge,
+    /// The stream is not one of this codec.
+    Invalid(io::Error),
+}
+
+impl From<io::Error> for PieceError {
+    fn from(source: io::Error) -> PieceError {
+        PieceError::Invalid(source)
+    }
+}
+
+impl PieceError {
+    fn invalid(what: &'static str) -> PieceError {
+        PieceError::Invalid(io::Error::new(io::ErrorKind::InvalidData, what))
+    }
+}
+
+/// The first `size_bytes` of `buffer`, which grows when it is shorter and keeps its old contents.
+fn window(buffer: &mut Vec<u8>, size_bytes: usize) -> &mut [u8] {
+    if buffer.len() < size_bytes {
+        buffer.resize(size_bytes, 0);
+    }
+    buffer.get_mut(..size_bytes).unwrap_or_default()
+}
+
+/// Splits `count` bytes off the front of `bytes`.
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], PieceError> {
+    let Some((taken, rest)) = bytes.split_at_checked(count) else {
+        return Err(PieceError::invalid("the stream ends early"));
+    };
+    *bytes = rest;
+    Ok(taken)
+}
+
+/// Splits `N` bytes off the front of `bytes`.
+fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], PieceError> {
+    let Some((taken, rest)) = bytes.split_first_chunk::<N>() else {
+        return Err(PieceError::invalid("the stream ends early"));
+    };
+    *bytes = rest;
+    Ok(*taken)
+}
+
+#[cfg(test)]
+mod tests;

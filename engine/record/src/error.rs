@@ -124,6 +124,9 @@ pub enum RecordError {
         /// The level asked for.
         level: i32,
     },
+    /// A batch to be built has no records.
+    #[error("batch has no records")]
+    BatchEmpty,
     /// A batch under construction passed a limit of the format: a length or count over `i32::MAX`,
     /// or an offset or timestamp too far from the batch's first.
     #[error("batch cannot hold the record: {what}")]

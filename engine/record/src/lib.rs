@@ -15,15 +15,30 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod batch_builder;
 pub mod batch_header;
 pub mod codec;
+pub mod control_record;
+pub mod decoder;
 pub mod error;
+pub mod header_patch;
+pub mod record;
+pub mod records;
+pub mod skim;
+pub mod varint;
 
 pub use attributes::{Attributes, TimestampType};
 pub use batch::{Batch, Batches};
+pub use batch_builder::BatchBuilder;
 pub use batch_header::{
     BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, next_sequence,
 };
-pub use codec::Codec;
-pub use error::RecordError;
+pub use codec::{Codec, compress};
+pub use control_record::{ControlRecordType, EndTransactionMarker};
+pub use decoder::{Decoder, DecoderContext, decompress};
+pub use error::{RecordError, RecordProblem};
+pub use header_patch::HeaderPatch;
+pub use record::{Header, Headers, Record};
+pub use records::{RecordBuffer, Records};
+pub use skim::{RecordShape, Skim};
