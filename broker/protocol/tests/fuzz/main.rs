@@ -65,7 +65,9 @@ fn probe<T: Request>(body: Bytes, version: i16) -> Outcome {
 }
 
 macro_rules! probes {
-    ($($request:ident)*) => { [$((messages::$request::KEY, probe::<messages::$request> as Probe)),*] };
+    ($($request:ident)*) => {
+        [$((messages::$request::KEY, probe::<messages::$request> as Probe)),*]
+    };
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
