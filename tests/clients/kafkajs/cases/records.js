@@ -77,13 +77,13 @@ const records = {
   lz4_batches_round_trip_byte_exact: roundTrip('lz4'),
   zstd_batches_round_trip_byte_exact: roundTrip('zstd'),
 
-  async headers_keep_order_duplicates_and_nulls(run) {
+  async headers_keep_order_and_duplicates(run) {
     const topic = run.name()
     const shapes = [
       {},
       { same: [Buffer.from('first'), Buffer.from('second'), Buffer.from('first')] },
       { z: Buffer.from('1'), a: Buffer.from('2'), m: Buffer.from('3') },
-      { nothing: null, empty: Buffer.alloc(0), '\u00fcber': randomBytes(300) },
+      { empty: Buffer.alloc(0), '\u00fcber': randomBytes(300) },
     ]
     const sent = numbered(shapes.length).map((record, i) => ({ ...record, headers: shapes[i] }))
     await createTopic(run, topic)
