@@ -9,9 +9,7 @@ use super::{
     layers::{DynamicConfigs, Layers, Properties},
     network::NetworkConfig,
     server_properties,
-    settings::{
-        FetchConfig, GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig, TransactionsConfig,
-    },
+    settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig, TransactionsConfig},
     warning::{ConfigWarning, warning_for},
 };
 
@@ -41,11 +39,9 @@ pub struct BrokerConfig {
     /// Listeners, sockets and connections.
     pub network: NetworkConfig,
     /// Log directories and the work on logs.
-    pub logs: LogsConfig,
+    pub log: LogsConfig,
     /// Creation and deletion of topics.
     pub topics: TopicsConfig,
-    /// Limits of Fetch.
-    pub fetch: FetchConfig,
     /// Classic groups.
     pub groups: GroupsConfig,
     /// Committed offsets.
@@ -119,9 +115,8 @@ impl BrokerConfig {
                 threads => threads,
             },
             network: NetworkConfig::read(layers, warnings)?,
-            logs: LogsConfig::read(layers),
+            log: LogsConfig::read(layers),
             topics: TopicsConfig::read(layers)?,
-            fetch: FetchConfig::read(layers),
             groups: GroupsConfig::read(layers),
             offsets: OffsetsConfig::read(layers)?,
             transactions: TransactionsConfig::read(layers),

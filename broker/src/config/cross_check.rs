@@ -104,9 +104,9 @@ fn check_times(layers: &Layers<'_>) -> Result<(), ConfigError> {
 
 fn check_network(config: &BrokerConfig, layers: &Layers<'_>) -> Result<(), ConfigError> {
     let network = &config.network;
-    let request_bytes = network.socket_request_bytes_max;
+    let request_bytes = network.socket_request_max_bytes;
     if network
-        .queued_request_bytes_max
+        .queued_max_request_bytes
         .is_some_and(|queued| queued < request_bytes)
     {
         return Err(ConfigError::Conflict(format!(
@@ -114,8 +114,8 @@ fn check_network(config: &BrokerConfig, layers: &Layers<'_>) -> Result<(), Confi
             layers.long("queued.max.request.bytes")
         )));
     }
-    let overrides = &network.connections_per_ip_overrides;
-    if network.connections_per_ip_max == 0 && overrides.is_empty() {
+    let overrides = &network.max_connections_per_ip_overrides;
+    if network.max_connections_per_ip == 0 && overrides.is_empty() {
         return Err(ConfigError::Conflict(
             "max.connections.per.ip=0 needs max.connections.per.ip.overrides, or no client can \
              connect"
@@ -130,7 +130,7 @@ fn note_sizes(config: &BrokerConfig, layers: &Layers<'_>, warnings: &mut Vec<Con
     for (key, limit) in [
         (
             "socket.request.max.bytes",
-            config.network.socket_request_bytes_max,
+            config.network.socket_request_max_bytes,
         ),
         ("log.segment.bytes", layers.size("log.segment.bytes")),
     ] {

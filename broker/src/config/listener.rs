@@ -1,7 +1,11 @@
 //! Listeners: `NAME://host:port`, their security protocols, and which of them are for clients.
-//! Pure parsing; `net` opens them.
+//! Parsing and name lookup; `net` opens them.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+};
 
 use super::error::ConfigError;
 
@@ -47,6 +51,27 @@ impl Listener {
             host: host.to_owned(),
             port,
         })
+    }
+
+    /// The address to bind (blocking: host names are looked up). An empty host is every address of
+    /// both families where the machine has IPv6, as in Kafka, else every IPv4 address.
+    ///
+    /// # Errors
+    /// The host does not resolve.
+    pub fn resolve(&self) -> io::Result<SocketAddr> {
+        if self.host.is_empty() {
+            let has_ipv6 = fs::metadata("/proc/net/if_inet6").is_ok();
+            let any: IpAddr = if has_ipv6 {
+                Ipv6Addr::UNSPECIFIED.into()
+            } else {
+                Ipv4Addr::UNSPECIFIED.into()
+            };
+            return Ok(SocketAddr::new(any, self.port));
+        }
+        let mut found = (self.host.as_str(), self.port).to_socket_addrs()?;
+        found
+            .next()
+            .ok_or_else(|| io::Error::other(format!("{} has no address", self.host)))
     }
 
     /// Whether the host stands for every address of the machine.

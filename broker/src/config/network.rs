@@ -10,7 +10,7 @@ use super::{
     warning::ConfigWarning,
 };
 
-/// Listeners, sockets and connections.
+/// Listeners, sockets, connections and what they carry. A field is called as its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkConfig {
     /// The listeners to open, in the order of `listeners`; those of `controller.listener.names`
@@ -26,23 +26,27 @@ pub struct NetworkConfig {
     /// `SO_RCVBUF`; the system's choice when `None`.
     pub socket_receive_buffer_bytes: Option<usize>,
     /// Largest frame accepted after its length, in bytes.
-    pub socket_request_bytes_max: usize,
+    pub socket_request_max_bytes: usize,
     /// Backlog of `listen(2)`.
-    pub socket_listen_backlog: i32,
+    pub socket_listen_backlog_size: i32,
     /// Idle time after which a connection is closed; never when `None`.
-    pub connections_idle_max: Option<Duration>,
+    pub connections_max_idle: Option<Duration>,
     /// Most open connections.
-    pub connections_max: usize,
+    pub max_connections: usize,
     /// Most open connections from one address.
-    pub connections_per_ip_max: usize,
+    pub max_connections_per_ip: usize,
     /// The same for single hosts or addresses.
-    pub connections_per_ip_overrides: Vec<(String, usize)>,
+    pub max_connections_per_ip_overrides: Vec<(String, usize)>,
     /// Most new connections per second.
-    pub connection_creations_per_s_max: usize,
+    pub max_connection_creation_rate: usize,
     /// Requests in flight beyond which sockets are not read.
-    pub queued_requests_max: usize,
+    pub queued_max_requests: usize,
     /// Bytes of requests in flight beyond which sockets are not read; no limit when `None`.
-    pub queued_request_bytes_max: Option<usize>,
+    pub queued_max_request_bytes: Option<usize>,
+    /// Most bytes answered to one fetch request.
+    pub fetch_max_bytes: usize,
+    /// Most incremental fetch sessions.
+    pub fetch_session_cache_slots: usize,
 }
 
 impl NetworkConfig {
@@ -71,19 +75,37 @@ impl NetworkConfig {
             inter_broker_listener,
             socket_send_buffer_bytes: buffer_bytes(layers, "socket.send.buffer.bytes")?,
             socket_receive_buffer_bytes: buffer_bytes(layers, "socket.receive.buffer.bytes")?,
-            socket_request_bytes_max: layers.size("socket.request.max.bytes"),
-            socket_listen_backlog: layers.int("socket.listen.backlog.size"),
-            connections_idle_max: (0 <= idle_ms).then(|| layers.millis("connections.max.idle.ms")),
-            connections_max: layers.size("max.connections"),
-            connections_per_ip_max: layers.size("max.connections.per.ip"),
-            connections_per_ip_overrides: connection_overrides(layers)?,
-            connection_creations_per_s_max: layers.size("max.connection.creation.rate"),
-            queued_requests_max: layers.size("queued.max.requests"),
-            queued_request_bytes_max: match layers.size("queued.max.request.bytes") {
+            socket_request_max_bytes: layers.size("socket.request.max.bytes"),
+            socket_listen_backlog_size: layers.int("socket.listen.backlog.size"),
+            connections_max_idle: (0 <= idle_ms).then(|| layers.millis("connections.max.idle.ms")),
+            max_connections: layers.size("max.connections"),
+            max_connections_per_ip: layers.size("max.connections.per.ip"),
+            max_connections_per_ip_overrides: connection_overrides(layers)?,
+            max_connection_creation_rate: layers.size("max.connection.creation.rate"),
+            queued_max_requests: layers.size("queued.max.requests"),
+            queued_max_request_bytes: match layers.size("queued.max.request.bytes") {
                 0 => None,
                 bytes => Some(bytes),
             },
+            fetch_max_bytes: layers.size("fetch.max.bytes"),
+            fetch_session_cache_slots: layers.size("max.incremental.fetch.session.cache.slots"),
         })
+    }
+
+    /// Host and port to tell clients for the listener `name`, bound to `port`; `None` for a
+    /// listener that is not advertised.
+    #[must_use]
+    pub fn advertised(&self, name: &str, port: u16) -> Option<(String, u16)> {
+        let listener = self
+            .advertised_listeners
+            .iter()
+            .find(|listener| listener.name == name)?;
+        let port = if listener.port == 0 {
+            port
+        } else {
+            listener.port
+        };
+        Some((listener.host.clone(), port))
     }
 
     /// Whether an advertised listener waits for this machine's name.

@@ -1,13 +1,18 @@
 //! The settings of everything but the network, grouped by the part of the broker that uses them.
-//! Plain data: `broker.rs` reads it from the layers, `cross_check.rs` looks for contradictions.
+//! A field is called as its key, short of what the group says. Plain data: `broker.rs` reads it
+//! from the layers, `cross_check.rs` looks for contradictions.
 
 use std::{path::PathBuf, time::Duration};
+
+use ringbrook_record::Codec;
 
 use super::{error::ConfigError, layers::Layers};
 
 /// Log directories and the background work on logs. Settings of single logs are topic configs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogsConfig {
+    /// What `flush.before.ack` is for topics that do not say; told in the line of the start.
+    pub flush_before_ack: bool,
     /// The directories of partition logs; never empty.
     pub dirs: Vec<PathBuf>,
     /// The directory of the metadata; the first of `dirs` unless set.
@@ -41,6 +46,7 @@ impl LogsConfig {
             None => dirs.first().cloned().unwrap_or_default(),
         };
         Self {
+            flush_before_ack: layers.boolean("log.flush.before.ack"),
             dirs,
             metadata_dir,
             recovery_threads_per_data_dir: layers.size("num.recovery.threads.per.data.dir"),
@@ -63,22 +69,22 @@ impl LogsConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicsConfig {
     /// Partitions of a topic that does not say; at least 1.
-    pub partitions_default: i32,
+    pub num_partitions: i32,
     /// Replicas of a partition that does not say; at least 1.
-    pub replication_factor_default: i16,
+    pub default_replication_factor: i16,
     /// Whether a request for an unknown topic creates it.
-    pub is_auto_create_enabled: bool,
+    pub auto_create_enable: bool,
     /// Whether topics may be deleted.
-    pub is_delete_enabled: bool,
+    pub delete_enable: bool,
     /// Most partitions in one answer to DescribeTopicPartitions; at least 1.
-    pub described_partitions_max: usize,
+    pub max_request_partition_size_limit: usize,
 }
 
 impl TopicsConfig {
     pub(super) fn read(layers: &Layers<'_>) -> Result<Self, ConfigError> {
         let key = "default.replication.factor";
         let factor = layers.int(key);
-        let replication_factor_default = match i16::try_from(factor) {
+        let default_replication_factor = match i16::try_from(factor) {
             Ok(factor) if 1 <= factor => factor,
             _ => {
                 let reason = "Value must lie between 1 and 32767";
@@ -86,30 +92,12 @@ impl TopicsConfig {
             }
         };
         Ok(Self {
-            partitions_default: layers.int("num.partitions"),
-            replication_factor_default,
-            is_auto_create_enabled: layers.boolean("auto.create.topics.enable"),
-            is_delete_enabled: layers.boolean("delete.topic.enable"),
-            described_partitions_max: layers.size("max.request.partition.size.limit"),
+            num_partitions: layers.int("num.partitions"),
+            default_replication_factor,
+            auto_create_enable: layers.boolean("auto.create.topics.enable"),
+            delete_enable: layers.boolean("delete.topic.enable"),
+            max_request_partition_size_limit: layers.size("max.request.partition.size.limit"),
         })
-    }
-}
-
-/// Limits of Fetch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FetchConfig {
-    /// Most bytes answered to one request.
-    pub bytes_max: usize,
-    /// Most incremental fetch sessions.
-    pub session_slots_max: usize,
-}
-
-impl FetchConfig {
-    pub(super) fn read(layers: &Layers<'_>) -> Self {
-        Self {
-            bytes_max: layers.size("fetch.max.bytes"),
-            session_slots_max: layers.size("max.incremental.fetch.session.cache.slots"),
-        }
     }
 }
 
@@ -119,20 +107,20 @@ pub struct GroupsConfig {
     /// How long an empty group waits for more members before its first rebalance.
     pub initial_rebalance_delay: Duration,
     /// Shortest session timeout a member may ask for.
-    pub session_timeout_min: Duration,
+    pub min_session_timeout: Duration,
     /// Longest session timeout a member may ask for.
-    pub session_timeout_max: Duration,
+    pub max_session_timeout: Duration,
     /// Most members of a group; at least 1.
-    pub members_max: usize,
+    pub max_size: usize,
 }
 
 impl GroupsConfig {
     pub(super) fn read(layers: &Layers<'_>) -> Self {
         Self {
             initial_rebalance_delay: layers.millis("group.initial.rebalance.delay.ms"),
-            session_timeout_min: layers.millis("group.min.session.timeout.ms"),
-            session_timeout_max: layers.millis("group.max.session.timeout.ms"),
-            members_max: layers.size("group.max.size"),
+            min_session_timeout: layers.millis("group.min.session.timeout.ms"),
+            max_session_timeout: layers.millis("group.max.session.timeout.ms"),
+            max_size: layers.size("group.max.size"),
         }
     }
 }
@@ -141,7 +129,7 @@ impl GroupsConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OffsetsConfig {
     /// Largest metadata string of a committed offset.
-    pub metadata_bytes_max: usize,
+    pub metadata_max_bytes: usize,
     /// How long a commit waits for replication.
     pub commit_timeout: Duration,
     /// Bytes read at a time when offsets are loaded.
@@ -156,19 +144,19 @@ pub struct OffsetsConfig {
     pub topic_replication_factor: i16,
     /// Segment size of the topic.
     pub topic_segment_bytes: usize,
-    /// Codec of the topic's batches, as in a batch's attributes: 0 none to 4 zstd.
-    pub topic_compression_codec: i8,
+    /// Codec of the topic's batches.
+    pub topic_compression: Codec,
 }
 
 impl OffsetsConfig {
     pub(super) fn read(layers: &Layers<'_>) -> Result<Self, ConfigError> {
         let key = "offsets.topic.compression.codec";
-        let codec = layers.int(key);
-        let topic_compression_codec = match i8::try_from(codec) {
-            Ok(id) if (0..=4).contains(&id) => id,
+        let id = layers.int(key);
+        let topic_compression = match u8::try_from(id).map(Codec::from_id) {
+            Ok(Ok(codec)) => codec,
             _ => {
                 let reason = "Value must lie between 0 (none) and 4 (zstd)";
-                return Err(ConfigError::invalid(key, &codec.to_string(), reason));
+                return Err(ConfigError::invalid(key, &id.to_string(), reason));
             }
         };
         let retention_minutes = layers
@@ -176,7 +164,7 @@ impl OffsetsConfig {
             .max(0)
             .unsigned_abs();
         Ok(Self {
-            metadata_bytes_max: layers.size("offset.metadata.max.bytes"),
+            metadata_max_bytes: layers.size("offset.metadata.max.bytes"),
             commit_timeout: layers.millis("offsets.commit.timeout.ms"),
             load_buffer_bytes: layers.size("offsets.load.buffer.size"),
             retention: Duration::from_secs(60 * u64::from(retention_minutes)),
@@ -184,7 +172,7 @@ impl OffsetsConfig {
             topic_partitions: layers.int("offsets.topic.num.partitions"),
             topic_replication_factor: layers.short("offsets.topic.replication.factor"),
             topic_segment_bytes: layers.size("offsets.topic.segment.bytes"),
-            topic_compression_codec,
+            topic_compression,
         })
     }
 }
@@ -193,7 +181,7 @@ impl OffsetsConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransactionsConfig {
     /// Longest timeout a producer may ask for.
-    pub timeout_max: Duration,
+    pub max_timeout: Duration,
     /// How long an idle transactional id is kept.
     pub transactional_id_expiration: Duration,
     /// Time between two searches for timed-out transactions.
@@ -215,7 +203,7 @@ pub struct TransactionsConfig {
 impl TransactionsConfig {
     pub(super) fn read(layers: &Layers<'_>) -> Self {
         Self {
-            timeout_max: layers.millis("transaction.max.timeout.ms"),
+            max_timeout: layers.millis("transaction.max.timeout.ms"),
             transactional_id_expiration: layers.millis("transactional.id.expiration.ms"),
             abort_check_interval: layers
                 .millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),

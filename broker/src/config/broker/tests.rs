@@ -33,11 +33,11 @@ fn without_a_file_the_broker_is_local() {
         config.network.advertised_listeners,
         config.network.listeners
     );
-    assert_eq!(config.logs.dirs, [Path::new("./data")]);
-    assert_eq!(config.logs.metadata_dir, Path::new("./data"));
+    assert_eq!(config.log.dirs, [Path::new("./data")]);
+    assert_eq!(config.log.metadata_dir, Path::new("./data"));
     assert_eq!(config.node_id, 1);
     assert!(1 <= config.core_threads);
-    assert_eq!(config.topics.partitions_default, 1);
+    assert_eq!(config.topics.num_partitions, 1);
     assert_eq!(config.offsets.retention, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(warnings, []);
 }
@@ -53,10 +53,10 @@ fn overrides_go_before_the_file_and_the_data_directory_before_both() {
         data_dir,
     };
     let (config, _) = BrokerConfig::load(sources(None)).expect("valid");
-    assert_eq!(config.topics.partitions_default, 5);
-    assert_eq!(config.logs.dirs, [Path::new("/a"), Path::new("/b")]);
+    assert_eq!(config.topics.num_partitions, 5);
+    assert_eq!(config.log.dirs, [Path::new("/a"), Path::new("/b")]);
     let (config, _) = BrokerConfig::load(sources(Some(PathBuf::from("/c")))).expect("valid");
-    assert_eq!(config.logs.dirs, [Path::new("/c")]);
+    assert_eq!(config.log.dirs, [Path::new("/c")]);
     assert_eq!(
         config
             .statics()
@@ -153,7 +153,7 @@ fn dynamic_configs_go_on_top() {
             .with_dynamic(dynamic)
             .expect("valid")
             .network
-            .connections_max,
+            .max_connections,
         10
     );
     let dynamic = DynamicConfigs {
@@ -165,7 +165,7 @@ fn dynamic_configs_go_on_top() {
             .with_dynamic(dynamic)
             .expect("valid")
             .network
-            .connections_max,
+            .max_connections,
         20
     );
     assert_eq!(
@@ -201,8 +201,8 @@ fn kafka_4_combined_file_loads() {
         config.network.advertised_listeners[0].to_string(),
         "PLAINTEXT://localhost:9092"
     );
-    assert_eq!(config.logs.dirs, [Path::new("/tmp/kraft-combined-logs")]);
-    assert_eq!(config.logs.recovery_threads_per_data_dir, 1);
+    assert_eq!(config.log.dirs, [Path::new("/tmp/kraft-combined-logs")]);
+    assert_eq!(config.log.recovery_threads_per_data_dir, 1);
     assert!(
         warnings
             .iter()

@@ -99,6 +99,26 @@ fn wildcards_are_the_empty_host_and_the_unspecified_addresses() {
 }
 
 #[test]
+fn hosts_resolve_to_the_address_to_bind() {
+    let resolve = |item: &str| parse(item).expect("valid").resolve();
+    assert_eq!(
+        resolve("A://127.0.0.1:5").expect("an address").to_string(),
+        "127.0.0.1:5"
+    );
+    assert_eq!(
+        resolve("A://[::1]:5").expect("an address").to_string(),
+        "[::1]:5"
+    );
+    assert!(
+        resolve("A://:5")
+            .expect("every address")
+            .ip()
+            .is_unspecified()
+    );
+    assert!(resolve("A://no..such..host:5").is_err());
+}
+
+#[test]
 fn only_plaintext_is_served_for_now() {
     let protocols = SecurityProtocols::parse("internal:PLAINTEXT, OUT:sasl_ssl").expect("valid");
     let listener = |item| parse(item).expect("valid");

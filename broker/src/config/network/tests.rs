@@ -26,10 +26,10 @@ fn the_defaults_are_kafkas() {
     assert_eq!(print(&network.listeners), ["PLAINTEXT://:9092"]);
     assert!(network.needs_advertised_host());
     assert_eq!(network.inter_broker_listener, "PLAINTEXT");
-    assert_eq!(network.socket_request_bytes_max, 100 << 20);
+    assert_eq!(network.socket_request_max_bytes, 100 << 20);
     assert_eq!(network.socket_send_buffer_bytes, Some(102_400));
-    assert_eq!(network.connections_idle_max, Some(Duration::from_secs(600)));
-    assert_eq!(network.queued_request_bytes_max, None);
+    assert_eq!(network.connections_max_idle, Some(Duration::from_secs(600)));
+    assert_eq!(network.queued_max_request_bytes, None);
     assert_eq!(warnings, []);
 }
 
@@ -79,6 +79,32 @@ fn several_listeners_keep_their_order_and_names() {
         ["IN://127.0.0.1:9092", "OUT://box:9094"]
     );
     assert_eq!(network.inter_broker_listener, "OUT");
+}
+
+#[test]
+fn a_port_the_system_chose_is_the_one_advertised() {
+    let (network, _) = read(&[
+        (
+            "listeners",
+            "A://127.0.0.1:0,B://127.0.0.1:9094,C://127.0.0.1:9095",
+        ),
+        ("advertised.listeners", "A://127.0.0.1:0,B://proxy:19094"),
+        (
+            "listener.security.protocol.map",
+            "A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT",
+        ),
+        ("inter.broker.listener.name", "A"),
+    ])
+    .expect("valid");
+    assert_eq!(
+        network.advertised("A", 40_001),
+        Some(("127.0.0.1".to_owned(), 40_001))
+    );
+    assert_eq!(
+        network.advertised("B", 9094),
+        Some(("proxy".to_owned(), 19_094))
+    );
+    assert_eq!(network.advertised("C", 9095), None);
 }
 
 #[test]
@@ -138,9 +164,9 @@ fn limits_are_read_with_their_special_values() {
         ("max.connections.per.ip.overrides", "127.0.0.1:200, [::1]:3"),
     ])
     .expect("valid");
-    assert_eq!(network.connections_idle_max, None);
+    assert_eq!(network.connections_max_idle, None);
     assert_eq!(network.socket_receive_buffer_bytes, None);
-    assert_eq!(network.queued_request_bytes_max, Some(200 << 20));
+    assert_eq!(network.queued_max_request_bytes, Some(200 << 20));
     let expected = [("127.0.0.1".to_owned(), 200), ("::1".to_owned(), 3)];
-    assert_eq!(network.connections_per_ip_overrides, expected);
+    assert_eq!(network.max_connections_per_ip_overrides, expected);
 }
