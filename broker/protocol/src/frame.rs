@@ -38,18 +38,22 @@ const LIST_BYTES_MAX: usize = 8 * MIB;
 /// packs its task map into JoinGroup metadata.
 const GROUP_BYTES_MAX: usize = 16 * MIB;
 
-/// Reads the length field of a frame.
+/// Reads the length field of a frame and checks it against what any API may send.
 ///
 /// # Errors
-/// [`ProtocolError::FrameLengthNegative`], or [`ProtocolError::FrameTooShort`] when the frame could
-/// not hold [`HEADER_PREFIX_BYTES`]. The upper limit is [`FrameLimits`]'s business.
-pub fn parse_length(bytes: [u8; LENGTH_BYTES]) -> Result<usize, ProtocolError> {
+/// [`ProtocolError::FrameLengthNegative`], [`ProtocolError::FrameTooShort`] when the frame could
+/// not hold [`HEADER_PREFIX_BYTES`], [`ProtocolError::FrameTooLarge`].
+pub fn parse_length(
+    bytes: [u8; LENGTH_BYTES],
+    limits: &FrameLimits,
+) -> Result<usize, ProtocolError> {
     let length = i32::from_be_bytes(bytes);
     let frame_bytes =
         usize::try_from(length).map_err(|_| ProtocolError::FrameLengthNegative { length })?;
     if frame_bytes < HEADER_PREFIX_BYTES {
         return Err(ProtocolError::FrameTooShort { frame_bytes });
     }
+    check_max(frame_bytes, limits.request_bytes_max, None)?;
     Ok(frame_bytes)
 }
 
@@ -65,15 +69,21 @@ pub struct HeaderPrefix {
 }
 
 impl HeaderPrefix {
-    /// Reads the first bytes after the length field. Every value is possible, so nothing can fail.
-    #[must_use]
-    pub fn parse(bytes: [u8; HEADER_PREFIX_BYTES]) -> Self {
-        let [k0, k1, v0, v1, c0, c1, c2, c3] = bytes;
-        Self {
+    /// Reads the first [`HEADER_PREFIX_BYTES`] after the length field; more bytes may follow.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Truncated`] when there are fewer. Every value is possible and accepted.
+    pub fn parse(frame: &[u8]) -> Result<Self, ProtocolError> {
+        let truncated = ProtocolError::Truncated { field: "header" };
+        let prefix = frame
+            .first_chunk::<HEADER_PREFIX_BYTES>()
+            .ok_or(truncated)?;
+        let [k0, k1, v0, v1, c0, c1, c2, c3] = *prefix;
+        Ok(Self {
             api_key: i16::from_be_bytes([k0, k1]),
             api_version: i16::from_be_bytes([v0, v1]),
             correlation_id: i32::from_be_bytes([c0, c1, c2, c3]),
-        }
+        })
     }
 }
 
@@ -113,14 +123,6 @@ impl FrameLimits {
             Ok(_) => LIST_BYTES_MAX,
         };
         class_bytes_max.min(self.request_bytes_max)
-    }
-
-    /// Checks a frame's length as soon as the length field is there, before the API is known.
-    ///
-    /// # Errors
-    /// [`ProtocolError::FrameTooLarge`] when no API may send so much.
-    pub fn check_length(&self, frame_bytes: usize) -> Result<(), ProtocolError> {
-        check_max(frame_bytes, self.request_bytes_max, None)
     }
 
     /// Checks a frame's length against its API's limit. Call it when [`HEADER_PREFIX_BYTES`] have

@@ -20,10 +20,12 @@ pub mod sink;
 pub mod versions;
 
 pub use error::ProtocolError;
-pub use frame::{FrameLimits, HeaderPrefix};
-pub use request::{RequestHeader, check_limits, decode, decode_request_header};
-pub use sink::{EncodedResponse, Part, encode_response, placeholder};
-pub use versions::{API_VERSIONS, ApiVersionRange};
+pub use frame::{FrameLimits, HEADER_PREFIX_BYTES, HeaderPrefix, LENGTH_BYTES, parse_length};
+pub use request::{RequestHeader, check_limits, decode, decode_request_header, decoded_bytes_max};
+pub use sink::{
+    EncodedResponse, Part, REGION_BYTES_MAX, ResponseBody, encode_response, placeholder,
+};
+pub use versions::{API_VERSIONS, ApiVersionRange, served_versions};
 
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages;

@@ -60,11 +60,7 @@ pub fn decode_request_header(
     frame: &mut Bytes,
     header_version: i16,
 ) -> Result<RequestHeader, ProtocolError> {
-    let truncated = ProtocolError::Truncated { field: "header" };
-    let prefix_bytes = frame
-        .first_chunk::<HEADER_PREFIX_BYTES>()
-        .ok_or(truncated)?;
-    let prefix = HeaderPrefix::parse(*prefix_bytes);
+    let prefix = HeaderPrefix::parse(frame)?;
     let mut walk = Walk::new(frame, 0, false);
     walk.skip(HEADER_PREFIX_BYTES, "header")?;
     let client_id_bytes = walk.string("client_id")?.map(<[u8]>::len);
@@ -109,7 +105,8 @@ pub fn check_limits(api_key: ApiKey, version: i16, body: &[u8]) -> Result<(), Pr
         api_key: api_key as i16,
         api_version: version,
     };
-    let is_served = versions::served(api_key as i16).is_some_and(|range| range.contains(version));
+    let is_served =
+        versions::served_versions(api_key as i16).is_some_and(|range| range.contains(version));
     let shape = request_shape(api_key)
         .filter(|_| is_served)
         .ok_or(not_served)?;

@@ -67,7 +67,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
 
 /// The served range of an API key, or `None` when the API is not served.
 #[must_use]
-pub fn served(api_key: i16) -> Option<&'static ApiVersionRange> {
+pub fn served_versions(api_key: i16) -> Option<&'static ApiVersionRange> {
     API_VERSIONS
         .iter()
         .find(|range| range.key as i16 == api_key)

@@ -7,27 +7,33 @@ const LIMITS: FrameLimits = FrameLimits::new(100 * MIB);
 #[test]
 fn lengths_that_cannot_hold_a_header_are_refused() {
     for length in [-1, i32::MIN] {
-        let parsed = parse_length(length.to_be_bytes());
+        let parsed = parse_length(length.to_be_bytes(), &LIMITS);
         assert_eq!(parsed, Err(ProtocolError::FrameLengthNegative { length }));
     }
     for frame_bytes in 0..HEADER_PREFIX_BYTES {
         let length = i32::try_from(frame_bytes).unwrap();
-        let parsed = parse_length(length.to_be_bytes());
+        let parsed = parse_length(length.to_be_bytes(), &LIMITS);
         assert_eq!(parsed, Err(ProtocolError::FrameTooShort { frame_bytes }));
     }
-    assert_eq!(parse_length(8i32.to_be_bytes()), Ok(8));
-    assert_eq!(parse_length(i32::MAX.to_be_bytes()), Ok(0x7fff_ffff));
+    assert_eq!(parse_length(8i32.to_be_bytes(), &LIMITS), Ok(8));
+    let unlimited = FrameLimits::new(usize::MAX);
+    assert_eq!(
+        parse_length(i32::MAX.to_be_bytes(), &unlimited),
+        Ok(0x7fff_ffff)
+    );
 }
 
 #[test]
 fn prefix_reads_key_version_and_correlation_id() {
-    let prefix = HeaderPrefix::parse([0, 18, 0xff, 0xff, 1, 2, 3, 4]);
+    let prefix = HeaderPrefix::parse(&[0, 18, 0xff, 0xff, 1, 2, 3, 4, 5]);
     let expected = HeaderPrefix {
         api_key: 18,
         api_version: -1,
         correlation_id: 0x0102_0304,
     };
-    assert_eq!(prefix, expected);
+    assert_eq!(prefix, Ok(expected));
+    let truncated = ProtocolError::Truncated { field: "header" };
+    assert_eq!(HeaderPrefix::parse(&[0; 7]), Err(truncated));
 }
 
 #[test]
@@ -56,8 +62,12 @@ fn only_produce_may_fill_socket_request_max_bytes() {
         .filter(|key| LIMITS.frame_bytes_max(*key) == 100 * MIB)
         .collect();
     assert_eq!(at_maximum, [0]);
-    assert_eq!(LIMITS.check_length(100 * MIB), Ok(()));
-    assert!(LIMITS.check_length(100 * MIB + 1).is_err());
+    let length_max = 100 * 1024 * 1024;
+    assert_eq!(
+        parse_length(i32::to_be_bytes(length_max), &LIMITS),
+        Ok(100 * MIB)
+    );
+    assert!(parse_length(i32::to_be_bytes(length_max + 1), &LIMITS).is_err());
 }
 
 #[test]

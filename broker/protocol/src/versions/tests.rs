@@ -53,15 +53,15 @@ fn keys_ascend_and_names_are_kafkas() {
     assert!(API_VERSIONS.is_sorted_by_key(|range| range.key as i16));
     for range in API_VERSIONS {
         assert_eq!(range.name, format!("{:?}", range.key));
-        assert_eq!(served(range.key as i16), Some(range));
+        assert_eq!(served_versions(range.key as i16), Some(range));
     }
-    assert_eq!(served(-1), None);
-    assert_eq!(served(i16::MAX), None);
+    assert_eq!(served_versions(-1), None);
+    assert_eq!(served_versions(i16::MAX), None);
 }
 
 #[test]
 fn produce_is_advertised_from_version_zero_and_served_from_three() {
-    let produce = served(0).unwrap();
+    let produce = served_versions(0).unwrap();
     assert_eq!(produce.advertised_min(), 0);
     assert!(!produce.contains(2) && produce.contains(3) && produce.contains(13));
     let others = API_VERSIONS

@@ -29,7 +29,7 @@ const HOMES: [&str; 5] = [
 const UPPER_LAYERS: [&str; 2] = ["net", "api"];
 
 /// The broker's files that stand above all layers and put them together.
-const BROKER_TOP: [&str; 3] = ["lib", "main", "net"];
+const BROKER_TOP: [&str; 4] = ["lib", "main", "server", "net"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();

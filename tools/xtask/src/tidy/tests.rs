@@ -48,6 +48,7 @@ fn long_lines_other_characters_and_unfinished_work_are_found() {
     let found = findings(&[
         ("a.rs", &long),
         ("b.rs", &fits),
+        ("table.rs", &rust(&format!("/// | {} |", "x".repeat(98)))),
         ("c.rs", &rust("// caf\u{e9}")),
         ("d.rs", &unfinished),
         ("readme.md", "caf\u{e9}"),
