@@ -21,7 +21,7 @@ import org.apache.kafka.common.errors.WakeupException;
  * was assigned, what happened to it and what it read. The lists may be read by the case's thread
  * at any time.
  */
-final class Member implements AutoCloseable {
+public final class Member implements AutoCloseable {
     private final Consumer<byte[], byte[]> consumer;
     private final Thread thread;
     private final List<String> events = new CopyOnWriteArrayList<>();
@@ -32,7 +32,7 @@ final class Member implements AutoCloseable {
     private volatile CloseOptions ending = CloseOptions.timeout(Duration.ofSeconds(5));
 
     /** Subscribes to {@code topic} as one more member of {@code group}. */
-    Member(Broker broker, String group, String topic, Object... settings) {
+    public Member(Broker broker, String group, String topic, Object... settings) {
         List<Object> all = new ArrayList<>(List.of(ConsumerConfig.GROUP_ID_CONFIG, group,
             ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 6000,
             ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, 100));
@@ -45,27 +45,27 @@ final class Member implements AutoCloseable {
     }
 
     /** The partitions that it has now, by number. */
-    Set<Integer> assigned() {
+    public Set<Integer> assigned() {
         return assigned;
     }
 
     /** What happened: "assigned [0, 1]", "revoked [1]", "lost [0]" in order. */
-    List<String> events() {
+    public List<String> events() {
         return events;
     }
 
     /** The values read so far. */
-    List<String> values() {
+    public List<String> values() {
         return Broker.values(records);
     }
 
     /** The exception that ended it, or null. */
-    Throwable error() {
+    public Throwable error() {
         return error;
     }
 
     /** Waits until it has exactly these partitions. */
-    void awaitAssigned(Integer... partitions) throws Exception {
+    public void awaitAssigned(Integer... partitions) throws Exception {
         Check.eventually("a member has " + List.of(partitions), Broker.PATIENCE, () -> {
             failIfEnded();
             return assigned.equals(Set.of(partitions));
@@ -73,7 +73,7 @@ final class Member implements AutoCloseable {
     }
 
     /** Waits until it has this many partitions. */
-    void awaitCount(int count) throws Exception {
+    public void awaitCount(int count) throws Exception {
         Check.eventually("a member has " + count + " partitions", Broker.PATIENCE, () -> {
             failIfEnded();
             return assigned.size() == count;
@@ -81,13 +81,13 @@ final class Member implements AutoCloseable {
     }
 
     /** Ends it without a word to the group, as a process that is killed: only time removes it. */
-    void vanish() throws Exception {
+    public void vanish() throws Exception {
         ending = CloseOptions.groupMembershipOperation(GroupMembershipOperation.REMAIN_IN_GROUP);
         close();
     }
 
     /** Ends it and leaves the group, for a static member too. */
-    void leave() throws Exception {
+    public void leave() throws Exception {
         ending = CloseOptions.groupMembershipOperation(GroupMembershipOperation.LEAVE_GROUP);
         close();
     }
