@@ -1,11 +1,13 @@
 //! Every request decoder in every version: its shape agrees with kafka-protocol, and no bytes make
-//! it panic or take more memory than [`decoded_bytes_max`] allows.
+//! it panic or take more memory than [`decoded_bytes_max`] allows. Module `encoding` counts what
+//! responses allocate.
 //!
 //! `RINGBROOK_FUZZ_SEED` repeats a run, `RINGBROOK_FUZZ_ITERATIONS` sets the inputs per API and
 //! version. Allocations are counted for the whole process, so the tests here take turns.
 
 #![expect(clippy::cast_possible_truncation, reason = "random test values")]
 
+mod encoding;
 mod generator;
 mod mutation;
 mod random;
