@@ -13,7 +13,7 @@ use crate::error::RecordError;
 use crate::record::Record;
 
 /// Memory that is reused from batch to batch: the decompressed records and the codecs' state.
-/// Keeps at most a few MiB between uses.
+/// What an unusually large batch made it grow by is given back at the next use.
 #[derive(Default)]
 pub struct RecordBuffer {
     context: DecoderContext,

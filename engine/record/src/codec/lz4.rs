@@ -3,7 +3,7 @@
 //! | bytes | type | field |
 //! |---:|---|---|
 //! | 4 | u32 | magic 0x184D2204 |
-//! | 1 | | flags: bits 7-6 version 01, 5 independent blocks, 4 block checksums, 3 content size, 2 content checksum, 1-0 zero |
+//! | 1 | | flags, see below |
 //! | 1 | | bits 6-4 block size code 4..7 (64 KiB, 256 KiB, 1 MiB, 4 MiB), others zero |
 //! | 8 | u64 | content size, when flagged |
 //! | 1 | | second byte of the XXH32 of the bytes from the flags on |
@@ -12,7 +12,8 @@
 //! | 4 | u32 | XXH32 of the block as stored, when flagged |
 //! | at the end: 4 | u32 | content checksum, when flagged |
 //!
-//! All integers are little-endian. Reading walks the frame here instead of in lz4_flex's
+//! All integers are little-endian. Flags: bits 7 and 6 are the version, 01; bit 5 independent
+//! blocks; 4 block checksums; 3 content size; 2 content checksum; 1 and 0 zero. Reading walks the frame here instead of in lz4_flex's
 //! `FrameDecoder` for four reasons. That one reserves two buffers of up to 4 MiB for every frame on
 //! the word of its 7-byte header; copies each block once more; takes linked blocks, legacy and
 //! skippable frames and a missing end mark, which Kafka refuses; and refuses a wrong content size
