@@ -13,7 +13,9 @@
 //! | at the end: 4 | u32 | content checksum, when flagged |
 //!
 //! All integers are little-endian. Flags: bits 7 and 6 are the version, 01; bit 5 independent
-//! blocks; 4 block checksums; 3 content size; 2 content checksum; 1 and 0 zero. Reading walks the frame here instead of in lz4_flex's
+//! blocks; 4 block checksums; 3 content size; 2 content checksum; 1 and 0 zero.
+//!
+//! Reading walks the frame here instead of in lz4_flex's
 //! `FrameDecoder` for four reasons. That one reserves two buffers of up to 4 MiB for every frame on
 //! the word of its 7-byte header; copies each block once more; takes linked blocks, legacy and
 //! skippable frames and a missing end mark, which Kafka refuses; and refuses a wrong content size
