@@ -13,6 +13,9 @@ use super::command::{Applied, Command, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};
 use super::error::{ControllerError, MetadataError};
 use super::handle::{Controller, producer_id_block};
 
+#[cfg(test)]
+mod tests;
+
 /// The next block is asked for when this many ids are left.
 const PREFETCH_LEFT: i64 = PRODUCER_ID_BLOCK_LEN / 10;
 

@@ -10,6 +10,9 @@
 pub(super) mod commands;
 pub(super) mod entry;
 pub(super) mod metadata;
+#[cfg(test)]
+mod tests;
+
 use uuid::Uuid;
 
 /// Why stored bytes are not metadata this version understands.

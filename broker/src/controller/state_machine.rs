@@ -19,6 +19,9 @@ use super::raft_types::{
 };
 use super::storage::{SnapshotFile, StorageError, StoredSnapshot};
 
+#[cfg(test)]
+mod tests;
+
 /// The image everybody reads, and the news that there is another one.
 #[derive(Debug)]
 pub(super) struct PublishedImage {

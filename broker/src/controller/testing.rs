@@ -1,14 +1,21 @@
 //! What several tests of the controller need: options, topics, images, random commands.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use openraft::{CommittedLeaderId, EntryPayload};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::apply::apply;
-use super::command::{BrokerRegistration, Command, NewTopic};
+use super::command::{
+    BrokerRegistration, Command, ConfigAction, ConfigAlteration, ConfigChange, ConfigOperation,
+    FeatureLevel, NewPartitions, NewTopic, PartitionChange, TopicSelector,
+};
 use super::handle::ControllerOptions;
-use super::image::{Endpoint, MetadataImage};
+use super::image::{ConfigResource, Endpoint, MetadataImage, ResourceType};
+use super::raft_types::{CommandBatch, Entry, LogId};
 
 /// The one listener of the brokers in tests.
 pub(super) fn endpoint() -> Endpoint {
@@ -65,4 +72,155 @@ pub(super) fn id_of(name: &str) -> Uuid {
         bytes[1 + index % 15] = bytes[1 + index % 15].wrapping_mul(31).wrapping_add(byte);
     }
     Uuid::from_bytes(bytes)
+}
+
+/// Any command, over few enough names that commands meet each other.
+pub(super) fn any_command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        4 => prop::collection::vec(any_topic(), 0..4).prop_map(Command::CreateTopics),
+        2 => prop::collection::vec(any_selector(), 0..3).prop_map(Command::DeleteTopics),
+        2 => prop::collection::vec(any_addition(), 0..3).prop_map(Command::CreatePartitions),
+        2 => prop::collection::vec(any_change(), 0..3).prop_map(Command::ChangePartitions),
+        2 => prop::collection::vec(any_alteration(), 0..3).prop_map(Command::AlterConfigs),
+        1 => (0..3i32).prop_map(|broker_id| Command::AllocateProducerIds { broker_id }),
+        1 => any_registration().prop_map(Command::RegisterBroker),
+        1 => (0..3i32).prop_map(|broker_id| Command::RenewLeaderships { broker_id }),
+        1 => prop::collection::vec(any_feature(), 0..3).prop_map(Command::UpdateFeatures),
+    ]
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "a",
+        "b",
+        "c.d",
+        "c_d",
+        "",
+        "not valid",
+        "\u{e4}",
+        "e-1",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn any_id() -> impl Strategy<Value = Uuid> {
+    (0..8u128).prop_map(|index| Uuid::from_u128(index << 100 | index))
+}
+
+fn any_replicas() -> impl Strategy<Value = Vec<i32>> {
+    prop::collection::vec(-1..4i32, 0..4)
+}
+
+fn any_configs() -> impl Strategy<Value = BTreeMap<String, String>> {
+    prop::collection::btree_map("[a-c]", ".{0,5}", 0..3)
+}
+
+fn any_topic() -> impl Strategy<Value = NewTopic> {
+    let assignments = prop::collection::vec(any_replicas(), 0..4);
+    (any_name(), any_id(), assignments, any_configs()).prop_map(
+        |(name, id, assignments, configs)| NewTopic {
+            name,
+            id,
+            assignments,
+            configs,
+        },
+    )
+}
+
+fn any_selector() -> impl Strategy<Value = TopicSelector> {
+    prop_oneof![
+        any_name().prop_map(TopicSelector::Name),
+        any_id().prop_map(TopicSelector::Id),
+    ]
+}
+
+fn any_addition() -> impl Strategy<Value = NewPartitions> {
+    let assignments = prop::collection::vec(any_replicas(), 0..4);
+    (any_name(), any_id(), -1..5i32, assignments).prop_map(
+        |(topic, topic_id, first_partition, assignments)| NewPartitions {
+            topic,
+            topic_id,
+            first_partition,
+            assignments,
+        },
+    )
+}
+
+fn any_change() -> impl Strategy<Value = PartitionChange> {
+    let leader = prop::option::of(-1..3i32);
+    let isr = prop::option::of(any_replicas());
+    (any_id(), -1..3i32, 0..2i32, 0..3i32, leader, isr).prop_map(
+        |(topic_id, partition, leader_epoch, partition_epoch, leader, isr)| PartitionChange {
+            topic_id,
+            partition,
+            leader_epoch,
+            partition_epoch,
+            leader,
+            isr,
+        },
+    )
+}
+
+fn any_alteration() -> impl Strategy<Value = ConfigAlteration> {
+    let resource_type = prop::sample::select(vec![
+        ResourceType::Topic,
+        ResourceType::Broker,
+        ResourceType::ClientMetrics,
+        ResourceType::Group,
+    ]);
+    let name = prop_oneof![any_name(), (0..3i32).prop_map(|id| id.to_string())];
+    let resource = (resource_type, name).prop_map(|(resource_type, name)| ConfigResource {
+        resource_type,
+        name,
+    });
+    let action = prop_oneof![
+        ".{0,5}".prop_map(ConfigAction::Set),
+        Just(ConfigAction::Delete),
+        ("[a-c,]{0,5}", "[a-c,]{0,5}")
+            .prop_map(|(items, default)| ConfigAction::Append { items, default }),
+        ("[a-c,]{0,5}", "[a-c,]{0,5}")
+            .prop_map(|(items, default)| ConfigAction::Subtract { items, default }),
+    ];
+    let operation = ("[a-c]", action).prop_map(|(key, action)| ConfigOperation { key, action });
+    let change = prop_oneof![
+        any_configs().prop_map(ConfigChange::Replace),
+        prop::collection::vec(operation, 0..4).prop_map(ConfigChange::Incremental),
+    ];
+    (resource, change).prop_map(|(resource, change)| ConfigAlteration { resource, change })
+}
+
+fn any_registration() -> impl Strategy<Value = BrokerRegistration> {
+    let endpoint = ("[A-Z]{1,5}", ".{0,8}", any::<u16>(), any::<i16>()).prop_map(
+        |(listener, host, port, security_protocol)| Endpoint {
+            listener,
+            host,
+            port,
+            security_protocol,
+        },
+    );
+    let endpoints = prop::collection::vec(endpoint, 0..3);
+    (-1..3i32, any_id(), endpoints, prop::option::of(".{0,5}")).prop_map(
+        |(id, incarnation_id, endpoints, rack)| BrokerRegistration {
+            id,
+            incarnation_id,
+            endpoints,
+            rack,
+        },
+    )
+}
+
+fn any_feature() -> impl Strategy<Value = FeatureLevel> {
+    ("[a-b]{0,1}", -1..3i16).prop_map(|(name, level)| FeatureLevel { name, level })
+}
+
+/// The entry at `index`, written by node 1 in `term`.
+pub(super) fn entry(term: u64, index: u64, commands: Vec<Command>) -> Entry {
+    Entry {
+        log_id: log_id(term, index),
+        payload: EntryPayload::Normal(CommandBatch(commands.into())),
+    }
+}
+
+pub(super) fn log_id(term: u64, index: u64) -> LogId {
+    LogId::new(CommittedLeaderId::new(term, 1), index)
 }

@@ -207,3 +207,67 @@ fn snapshots_bound_the_log() {
     assert_eq!(after.topic_count(), 200);
     controller.shutdown();
 }
+
+/// A disk that fails stops the controller; nobody waits for ever or is told of success.
+#[test]
+fn a_storage_failure_is_final() {
+    let dir = tempdir().unwrap();
+    let small = ControllerOptions {
+        snapshot_log_bytes: 1,
+        ..options(dir.path())
+    };
+    let controller = Controller::start(small.clone()).unwrap();
+    // Open files go on, but nothing can be created any more: the next snapshot fails.
+    std::fs::rename(&small.dir, dir.path().join("gone")).unwrap();
+    let failure = (0..1000).find_map(|_| {
+        controller
+            .submit_blocking(Command::AllocateProducerIds { broker_id: 1 })
+            .err()
+    });
+    assert!(
+        matches!(failure, Some(ControllerError::Failed(_))),
+        "{failure:?}"
+    );
+    let again = controller.submit_blocking(Command::AllocateProducerIds { broker_id: 1 });
+    assert!(again.is_err());
+    controller.shutdown();
+}
+
+#[test]
+fn a_lost_snapshot_stops_the_start() {
+    let dir = tempdir().unwrap();
+    let small = ControllerOptions {
+        snapshot_log_bytes: 1,
+        ..options(dir.path())
+    };
+    let controller = Controller::start(small.clone()).unwrap();
+    for _ in 0..50 {
+        controller
+            .submit_blocking(Command::AllocateProducerIds { broker_id: 1 })
+            .unwrap();
+    }
+    controller.shutdown();
+    std::fs::remove_file(small.dir.join("snapshot")).unwrap();
+    assert!(matches!(
+        Controller::start(small),
+        Err(ControllerError::Storage(
+            crate::controller::StorageError::Corrupt { .. }
+        ))
+    ));
+}
+
+#[test]
+fn the_metadata_directory_is_found_in_any_log_dir() {
+    use crate::controller::{METADATA_DIRECTORY, metadata_directory};
+    let dir = tempdir().unwrap();
+    let log_dirs = ["a", "b"].map(|name| dir.path().join(name));
+    let place = |index: usize| log_dirs[index].join(METADATA_DIRECTORY);
+    assert_eq!(metadata_directory(&log_dirs).unwrap(), place(0));
+    std::fs::create_dir_all(place(1)).unwrap();
+    assert_eq!(metadata_directory(&log_dirs).unwrap(), place(1));
+    std::fs::create_dir_all(place(0)).unwrap();
+    assert!(matches!(
+        metadata_directory(&log_dirs),
+        Err(ControllerError::AmbiguousDirectory { .. })
+    ));
+}

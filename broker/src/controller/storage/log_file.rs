@@ -39,6 +39,9 @@ use super::{StorageError, atomic_file, u32_at, u64_at};
 use crate::controller::raft_types::{Entry, LogId};
 use crate::controller::record::entry::{EntriesRecord, EntryRecord};
 
+#[cfg(test)]
+mod tests;
+
 const MAGIC: [u8; 8] = *b"RBMETLOG";
 const VERSION: u32 = 1;
 const SALT_OFFSET: usize = 12;

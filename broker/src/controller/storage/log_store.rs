@@ -17,6 +17,9 @@ use super::log_file::LogFile;
 use super::{StorageError, vote_file};
 use crate::controller::raft_types::{Entry, LogId, RaftStorageError, TypeConfig, Vote};
 
+#[cfg(test)]
+mod tests;
+
 /// What opening the log found.
 #[derive(Debug)]
 pub(in crate::controller) struct RecoveredLog {
@@ -96,6 +99,28 @@ impl LogStore {
         // Entries change after the file did; a panic between them would have been in openraft's
         // own task, which then stops.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends what follows the last entry. Durable on return.
+    fn append_entries(&self, entries: impl Iterator<Item = Entry>) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        let purged = state.file.purged();
+        // What was purged is in a snapshot and need not come again; openraft's suite does that.
+        let is_new = |entry: &Entry| purged.is_none_or(|purged| purged.index < entry.log_id.index);
+        let entries: Vec<Entry> = entries.filter(is_new).collect();
+        let Some(first) = entries.first().map(|entry| entry.log_id) else {
+            return Ok(());
+        };
+        let last = state.entries.back().map(|entry| entry.log_id).or(purged);
+        assert!(
+            last.is_none_or(|last| last.index + 1 == first.index),
+            "append of {first} leaves a gap in the log behind {last:?}"
+        );
+        state.file.append(&entries)?;
+        state.entries.extend(entries);
+        self.len_bytes
+            .store(state.file.len_bytes(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Rewrites the log with only the entries `keep` accepts.
@@ -205,26 +230,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry> = entries.into_iter().collect();
-        {
-            let mut state = self.lock();
-            let last = state
-                .entries
-                .back()
-                .map(|entry| entry.log_id)
-                .or(state.file.purged());
-            if let (Some(last), Some(first)) = (last, entries.first()) {
-                assert_eq!(
-                    last.index + 1,
-                    first.log_id.index,
-                    "append leaves a gap in the log"
-                );
-            }
-            state.file.append(&entries).map_err(write_error)?;
-            state.entries.extend(entries);
-            self.len_bytes
-                .store(state.file.len_bytes(), Ordering::Relaxed);
-        }
+        self.append_entries(entries.into_iter())
+            .map_err(write_error)?;
         callback.log_io_completed(Ok(()));
         Ok(())
     }

@@ -18,6 +18,9 @@ use crate::controller::image::MetadataImage;
 use crate::controller::raft_types::{LogId, SnapshotMeta, StoredMembership};
 use crate::controller::record::metadata::{decode_image, encode_image, snapshot_meta};
 
+#[cfg(test)]
+mod tests;
+
 const MAGIC: [u8; 8] = *b"RBMETSNP";
 const VERSION: u32 = 1;
 const LENGTH_OFFSET: usize = 12;

@@ -16,6 +16,9 @@ use std::path::Path;
 use super::{StorageError, atomic_file, u32_at, u64_at};
 use crate::controller::raft_types::Vote;
 
+#[cfg(test)]
+mod tests;
+
 const MAGIC: [u8; 8] = *b"RBMETVOT";
 const VERSION: u32 = 1;
 const TERM_OFFSET: usize = 12;
