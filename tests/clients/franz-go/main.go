@@ -1,0 +1,13 @@
+// The franz-go part of Ringbrook's client matrix: every case, run concurrently, reported in the
+// matrix's line format. Each file beside this one holds the cases of one area.
+package main
+
+import "os"
+
+func main() {
+	cases := append(groupCases(), recordCases()...)
+	cases = append(cases, offsetCases()...)
+	cases = append(cases, adminCases()...)
+	cases = append(cases, refusalCases()...)
+	os.Exit(runCases("franz-go", cases))
+}
