@@ -4,8 +4,8 @@
 //! put into the next entry together (group commit), up to [`BATCH_COMMANDS_MAX`] and
 //! [`BATCH_BYTES_MAX`]; the queue before that is bounded, and whoever submits waits for a place.
 //!
-//! One voter needs no heartbeats and no election timer, so openraft's tick is off: an idle
-//! controller costs no wake-ups.
+//! One voter needs no heartbeats and no election timer, so openraft's tick is off. Its timer task
+//! wakes all the same; the long intervals keep that to once in a minute and a half.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ use super::raft_types::{CommandBatch, Raft};
 use super::record::commands::CommandRecord;
 use super::state_machine::{PublishedImage, StateMachine};
 use super::storage::{LogStore, SnapshotFile, StorageError, prepare_directory};
+
+#[cfg(test)]
+mod tests;
 
 /// Most commands in one log entry.
 pub(super) const BATCH_COMMANDS_MAX: usize = 256;
@@ -87,8 +90,9 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Opens the directory and becomes leader of the single-voter quorum. When this returns, every
-    /// entry of the log is applied.
+    /// Opens the directory and becomes leader of the single-voter quorum. Entries of an earlier
+    /// term are applied with the first command, as Raft has it: a leader that crashed before it
+    /// could write an entry of its own term has nothing to commit them with.
     pub(super) async fn start(options: &NodeOptions) -> Result<Self, ControllerError> {
         let raft_id = u64::try_from(options.node_id).map_err(|_| {
             ControllerError::Failed(format!("node.id {} is negative", options.node_id))
@@ -148,8 +152,7 @@ impl Node {
         Arc::clone(&self.published)
     }
 
-    /// Bootstraps the quorum on the first start, takes up its lead on later ones, and waits until
-    /// the whole log is applied.
+    /// Bootstraps the quorum on the first start, takes up its lead on later ones, and waits for it.
     async fn lead(&self, options: &NodeOptions) -> Result<(), ControllerError> {
         if self.raft.is_initialized().await.map_err(fatal)? {
             let metrics = self.raft.metrics().borrow().clone();
@@ -171,13 +174,7 @@ impl Node {
         }
         self.raft
             .wait(Some(ELECTION_PATIENCE))
-            .metrics(
-                |metrics| {
-                    let applied = metrics.last_applied.map(|log_id| log_id.index);
-                    metrics.state == ServerState::Leader && applied == metrics.last_log_index
-                },
-                "lead and apply the log",
-            )
+            .state(ServerState::Leader, "lead the metadata quorum")
             .await
             .map(|_| ())
             .map_err(|error| ControllerError::Failed(error.to_string()))
@@ -280,6 +277,9 @@ fn raft_config() -> Result<Arc<Config>, ControllerError> {
     let config = Config {
         cluster_name: "metadata".to_owned(),
         enable_tick: false,
+        heartbeat_interval: 60_000,
+        election_timeout_min: 120_000,
+        election_timeout_max: 180_000,
         // Snapshots are triggered by size; what a snapshot covers is purged at once.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: 0,

@@ -24,6 +24,19 @@ fn created(applied: Applied) -> Vec<Result<Arc<TopicImage>, MetadataError>> {
     }
 }
 
+/// Submits commands until a snapshot was written and the log in front of it purged.
+fn until_purged(controller: &Controller, options: &ControllerOptions) {
+    let is_purged = || std::fs::read(options.dir.join("log")).unwrap()[20..24] == [0, 0, 0, 1];
+    for _ in 0..100_000 {
+        if is_purged() {
+            return;
+        }
+        let command = Command::AllocateProducerIds { broker_id: 1 };
+        controller.submit_blocking(command).unwrap();
+    }
+    panic!("no snapshot after 100,000 commands");
+}
+
 #[test]
 fn a_fresh_start_registers_the_broker() {
     let dir = tempdir().unwrap();
@@ -93,6 +106,37 @@ fn racing_creations_are_decided_once() {
         assert_eq!(winners, 20);
     });
     assert_eq!(controller.image().topic_count(), 20);
+    controller.shutdown();
+}
+
+/// Three times what the queue holds: who finds it full waits for a place, nobody is lost.
+#[test]
+fn a_full_queue_makes_submitters_wait() {
+    let dir = tempdir().unwrap();
+    let controller = Controller::start(options(dir.path())).unwrap();
+    let first = controller.image().next_producer_id();
+    runtime().block_on(async {
+        let submitters: Vec<_> = (0..3 * QUEUE_COMMANDS_MAX)
+            .map(|_| {
+                let command = Command::AllocateProducerIds { broker_id: 1 };
+                tokio::spawn(controller.submit(command))
+            })
+            .collect();
+        let mut blocks = std::collections::BTreeSet::new();
+        for submitter in submitters {
+            let block = producer_id_block(submitter.await.unwrap().unwrap())
+                .unwrap()
+                .unwrap();
+            assert!(
+                blocks.insert(block.first),
+                "block {} was given twice",
+                block.first
+            );
+        }
+        assert_eq!(blocks.len(), 3 * QUEUE_COMMANDS_MAX);
+    });
+    let given = controller.image().next_producer_id() - first;
+    assert_eq!(given, 3 * 1000 * i64::try_from(QUEUE_COMMANDS_MAX).unwrap());
     controller.shutdown();
 }
 
@@ -192,14 +236,10 @@ fn snapshots_bound_the_log() {
             .remove(0)
             .unwrap();
     }
+    until_purged(&controller, &small);
     let before = controller.image();
     controller.shutdown();
     assert!(small.dir.join("snapshot").is_file());
-    let log_bytes = std::fs::metadata(small.dir.join("log")).unwrap().len();
-    assert!(
-        log_bytes < 20_000,
-        "the log has {log_bytes} bytes, nothing was purged"
-    );
     let controller = Controller::start(small).unwrap();
     let after = controller.image();
     assert!(after.topics_delta(&before) == crate::controller::image::TopicsDelta::default());
@@ -241,11 +281,7 @@ fn a_lost_snapshot_stops_the_start() {
         ..options(dir.path())
     };
     let controller = Controller::start(small.clone()).unwrap();
-    for _ in 0..50 {
-        controller
-            .submit_blocking(Command::AllocateProducerIds { broker_id: 1 })
-            .unwrap();
-    }
+    until_purged(&controller, &small);
     controller.shutdown();
     std::fs::remove_file(small.dir.join("snapshot")).unwrap();
     assert!(matches!(
@@ -270,4 +306,99 @@ fn the_metadata_directory_is_found_in_any_log_dir() {
         metadata_directory(&log_dirs),
         Err(ControllerError::AmbiguousDirectory { .. })
     ));
+}
+
+/// The vote file for term 1 and node 1.
+fn vote(is_committed: bool) -> Vec<u8> {
+    let mut bytes = b"RBMETVOT\0\0\0\x01".to_vec();
+    bytes.extend(1u64.to_be_bytes());
+    bytes.extend(1u64.to_be_bytes());
+    bytes.extend(u32::from(is_committed).to_be_bytes());
+    bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
+    bytes
+}
+
+/// Where the header and each frame of a log end.
+fn frame_ends(log: &[u8]) -> Vec<usize> {
+    let mut ends = vec![52];
+    while let Some(end) = ends.last().copied().filter(|end| *end < log.len()) {
+        let length = u32::from_be_bytes(log[end + 4..end + 8].try_into().unwrap());
+        ends.push(end + 12 + usize::try_from(length).unwrap());
+    }
+    ends
+}
+
+/// The first start writes log header, membership, vote, committed vote, a blank entry and the
+/// registration, one after another. Whatever of that a crash leaves, the next start works, and
+/// does not wait for an election timer.
+#[test]
+fn a_first_start_interrupted_anywhere_is_taken_up() {
+    let dir = tempdir().unwrap();
+    Controller::start(options(dir.path())).unwrap().shutdown();
+    let log = std::fs::read(options(dir.path()).dir.join("log")).unwrap();
+    let ends = frame_ends(&log);
+    assert_eq!(ends.len(), 4, "header, membership, blank, registration");
+    let states = [
+        (ends[0], None),
+        (ends[1], None),
+        (ends[1], Some(vote(false))),
+        (ends[1], Some(vote(true))),
+        (ends[2], Some(vote(true))),
+        (ends[3], Some(vote(true))),
+    ];
+    for (step, (end, vote)) in states.into_iter().enumerate() {
+        let crashed = options(&dir.path().join(format!("crashed-{step}")));
+        std::fs::create_dir_all(&crashed.dir).unwrap();
+        std::fs::write(crashed.dir.join("log"), &log[..end]).unwrap();
+        if let Some(vote) = vote {
+            std::fs::write(crashed.dir.join("vote"), vote).unwrap();
+        }
+        let controller =
+            Controller::start(crashed).unwrap_or_else(|error| panic!("after step {step}: {error}"));
+        assert!(controller.image().broker(1).is_some(), "after step {step}");
+        controller.shutdown();
+    }
+}
+
+/// A crash between writing a snapshot and purging what it covers leaves the old log beside it.
+#[test]
+fn a_snapshot_ahead_of_the_log_wins() {
+    let dir = tempdir().unwrap();
+    let controller = Controller::start(options(dir.path())).unwrap();
+    let create = |controller: &Controller, name: &str| {
+        let command = Command::CreateTopics(vec![topic(name, 1)]);
+        created(controller.submit_blocking(command).unwrap())
+            .remove(0)
+            .unwrap();
+    };
+    create(&controller, "in-both");
+    controller.shutdown();
+    let log_path = options(dir.path()).dir.join("log");
+    let old_log = std::fs::read(&log_path).unwrap();
+
+    // The registration alone makes a snapshot due, and it is behind the end of the old log.
+    let eager = ControllerOptions {
+        snapshot_log_bytes: 1,
+        ..options(dir.path())
+    };
+    let controller = Controller::start(eager.clone()).unwrap();
+    until_purged(&controller, &eager);
+    controller.shutdown();
+    assert!(eager.dir.join("snapshot").is_file());
+    std::fs::write(&log_path, old_log).unwrap();
+
+    for name in ["later-1", "later-2"] {
+        let controller = Controller::start(options(dir.path())).unwrap();
+        create(&controller, name);
+        controller.shutdown();
+    }
+    let controller = Controller::start(options(dir.path())).unwrap();
+    let mut names: Vec<_> = controller
+        .image()
+        .topics()
+        .map(|topic| topic.name.to_string())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["in-both", "later-1", "later-2"]);
+    controller.shutdown();
 }
