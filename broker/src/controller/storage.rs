@@ -5,7 +5,7 @@
 //!
 //! | file | content | changed by |
 //! |---|---|---|
-//! | `log` | entries behind the last purge, appended in frames | append and fdatasync; purge and truncate replace it |
+//! | `log` | entries behind the last purge, in frames | appended with fdatasync, or replaced |
 //! | `vote` | the vote, so that no node votes twice in a term | replaced |
 //! | `snapshot` | the image at some entry of the log | replaced |
 //!
