@@ -1,0 +1,210 @@
+//! A sorted list of fixed-size entries: the older ones in a file, the newest in memory until they
+//! are written. A closed segment has them all in its file and nothing in memory. Lookups are by
+//! "largest entry not above"; the part in the file is searched with few reads of one page and works
+//! on a ring's thread.
+//!
+//! Unlike Kafka nothing is memory mapped: a page fault would block a ring's thread.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::io::{Access, Disk};
+
+/// An entry of an index file.
+pub(crate) trait IndexEntry: Copy {
+    /// Encoded size.
+    const BYTES: usize;
+    /// What entries are sorted by; strictly increasing within a file.
+    type Key: Ord + Copy;
+    /// The entry's key.
+    fn key(&self) -> Self::Key;
+    /// Appends the encoded entry.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// Reads the entry at the start of `bytes`; `None` when they are too few.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Entries kept in memory before the drain writes them out: 4 MiB of log at least.
+const UNWRITTEN_MAX: usize = 1024;
+/// Entries fetched by the last read of a search.
+const PAGE_ENTRIES: u32 = 256;
+
+/// The index of one segment.
+#[derive(Debug, Clone)]
+pub(crate) struct SparseIndex<E> {
+    written: u32,
+    unwritten: Vec<E>,
+}
+
+impl<E: IndexEntry> SparseIndex<E> {
+    /// An index whose file does not exist or is to be ignored.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            written: 0,
+            unwritten: Vec::new(),
+        }
+    }
+
+    /// An index whose file holds `bytes`; a part of an entry at its end is ignored.
+    pub(crate) fn from_file(bytes: u64) -> Self {
+        let written = u32::try_from(bytes / E::BYTES as u64).unwrap_or(u32::MAX);
+        Self {
+            written,
+            unwritten: Vec::new(),
+        }
+    }
+
+    /// Adds the newest entry.
+    pub(crate) fn push(&mut self, entry: E) {
+        if let Some(last) = self.unwritten.last() {
+            assert!(
+                last.key() < entry.key(),
+                "index entries must strictly increase (L3)"
+            );
+        }
+        self.unwritten.push(entry);
+    }
+
+    /// All entries, written or not.
+    pub(crate) fn count(&self) -> usize {
+        self.written as usize + self.unwritten.len()
+    }
+
+    /// Whether enough entries wait for [`Self::encode_unwritten`].
+    pub(crate) fn is_write_due(&self) -> bool {
+        UNWRITTEN_MAX <= self.unwritten.len()
+    }
+
+    /// The bytes to append to the file and where they go; call [`Self::mark_written`] with the
+    /// same number of entries after the write.
+    pub(crate) fn encode_unwritten(&self) -> UnwrittenEntries {
+        let mut bytes = Vec::with_capacity(self.unwritten.len() * E::BYTES);
+        for entry in &self.unwritten {
+            entry.encode(&mut bytes);
+        }
+        let position = u64::from(self.written) * E::BYTES as u64;
+        UnwrittenEntries {
+            bytes,
+            position,
+            count: self.unwritten.len(),
+        }
+    }
+
+    /// The first `count` entries in memory are in the file now.
+    pub(crate) fn mark_written(&mut self, count: usize) {
+        self.unwritten.drain(..count);
+        if self.unwritten.is_empty() {
+            self.unwritten.shrink_to(UNWRITTEN_MAX);
+        }
+        self.written += u32::try_from(count).expect("an index has less than 2^32 entries");
+    }
+
+    /// Gives back the memory for entries to come; the index will not grow any more.
+    pub(crate) fn close(&mut self) {
+        self.unwritten.shrink_to_fit();
+    }
+
+    /// The largest entry not above `key`, as far as memory knows.
+    pub(crate) fn find(&self, key: E::Key) -> Lookup<E> {
+        let above = self.unwritten.partition_point(|entry| entry.key() <= key);
+        match above.checked_sub(1) {
+            Some(index) => Lookup::Found(self.unwritten[index]),
+            None if self.written == 0 => Lookup::Absent,
+            None => Lookup::InFile(DiskEntries {
+                count: self.written,
+            }),
+        }
+    }
+
+    /// The newest entry, as far as memory knows.
+    pub(crate) fn last(&self) -> Lookup<E> {
+        match self.unwritten.last() {
+            Some(entry) => Lookup::Found(*entry),
+            None if self.written == 0 => Lookup::Absent,
+            None => Lookup::InFile(DiskEntries {
+                count: self.written,
+            }),
+        }
+    }
+}
+
+/// Entries to append to the index file.
+pub(crate) struct UnwrittenEntries {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) position: u64,
+    pub(crate) count: usize,
+}
+
+/// What memory knows about a lookup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup<E> {
+    /// The entry.
+    Found(E),
+    /// There is none.
+    Absent,
+    /// The file has to be searched.
+    InFile(DiskEntries),
+}
+
+/// The part of an index that is in its file. Written entries never change, so it may be searched
+/// without a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DiskEntries {
+    count: u32,
+}
+
+impl DiskEntries {
+    /// The largest entry not above `key`. At most 25 reads, one of them of a page.
+    pub(crate) async fn find<E: IndexEntry, D: Disk>(
+        self,
+        access: Access,
+        disk: &D,
+        file: &Arc<D::File>,
+        key: E::Key,
+    ) -> io::Result<Option<E>> {
+        let (mut low, mut high) = (0, self.count);
+        while PAGE_ENTRIES < high - low {
+            let middle = low + (high - low) / 2;
+            let found = read_entries::<E, D>(access, disk, file, middle, 1).await?;
+            match found.first() {
+                Some(entry) if entry.key() <= key => low = middle,
+                Some(_) => high = middle,
+                // The file is shorter than it was: its entries cannot be trusted past here.
+                None => high = middle,
+            }
+        }
+        let page = read_entries::<E, D>(access, disk, file, low, high - low).await?;
+        let above = page.partition_point(|entry| entry.key() <= key);
+        Ok(above.checked_sub(1).map(|index| page[index]))
+    }
+
+    /// The newest entry in the file.
+    pub(crate) async fn last<E: IndexEntry, D: Disk>(
+        self,
+        access: Access,
+        disk: &D,
+        file: &Arc<D::File>,
+    ) -> io::Result<Option<E>> {
+        let last = self.count.saturating_sub(1);
+        Ok(read_entries::<E, D>(access, disk, file, last, 1)
+            .await?
+            .pop())
+    }
+}
+
+async fn read_entries<E: IndexEntry, D: Disk>(
+    access: Access,
+    disk: &D,
+    file: &Arc<D::File>,
+    first: u32,
+    count: u32,
+) -> io::Result<Vec<E>> {
+    let buf = vec![0; count as usize * E::BYTES];
+    let position = u64::from(first) * E::BYTES as u64;
+    let (result, buf) = access.read(disk, file, buf, position).await;
+    let bytes = result?;
+    Ok(buf[..bytes]
+        .chunks_exact(E::BYTES)
+        .filter_map(E::decode)
+        .collect())
+}

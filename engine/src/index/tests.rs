@@ -1,0 +1,151 @@
+//! Tests of the index formats and lookups.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::txn_index::TXN_ENTRY_BYTES;
+use super::*;
+use crate::io::{Access, Disk, SimDisk, block_on_ready};
+
+fn entry(relative_offset: u32) -> OffsetEntry {
+    OffsetEntry {
+        relative_offset,
+        position: relative_offset * 10,
+    }
+}
+
+/// Finds `key` wherever the entry is.
+fn find(index: &SparseIndex<OffsetEntry>, disk: &SimDisk, key: u32) -> Option<OffsetEntry> {
+    match index.find(key) {
+        Lookup::Found(entry) => Some(entry),
+        Lookup::Absent => None,
+        Lookup::InFile(entries) => {
+            let file = disk.open(Path::new("/index")).unwrap();
+            let search = entries.find::<OffsetEntry, _>(Access::Blocking, disk, &file, key);
+            block_on_ready(search).unwrap()
+        }
+    }
+}
+
+#[test]
+fn entries_have_kafkas_layout() {
+    let mut bytes = Vec::new();
+    OffsetEntry {
+        relative_offset: 0x0102_0304,
+        position: 0x0506_0708,
+    }
+    .encode(&mut bytes);
+    assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8]);
+    bytes.clear();
+    TimeEntry {
+        timestamp: 0x0102_0304_0506_0708,
+        relative_offset: 9,
+    }
+    .encode(&mut bytes);
+    assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
+    bytes.clear();
+    let aborted = AbortedTransaction {
+        producer_id: 1,
+        first_offset: 2,
+        last_offset: 3,
+        last_stable_offset: 4,
+    };
+    aborted.encode(&mut bytes);
+    assert_eq!(bytes.len(), TXN_ENTRY_BYTES);
+    assert_eq!(bytes[..10], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(bytes[26..], [0, 0, 0, 0, 0, 0, 0, 4]);
+}
+
+#[test]
+fn txn_index_refuses_what_is_not_its_format() {
+    let aborted = |last_offset| AbortedTransaction {
+        producer_id: 1,
+        first_offset: 10,
+        last_offset,
+        last_stable_offset: last_offset + 1,
+    };
+    let encode = |offsets: &[i64]| {
+        let mut bytes = Vec::new();
+        offsets
+            .iter()
+            .for_each(|&offset| aborted(offset).encode(&mut bytes));
+        bytes
+    };
+    assert!(TxnIndex::decode(&encode(&[12, 14]), 10).is_some());
+    assert!(
+        TxnIndex::decode(&encode(&[14, 12]), 10).is_none(),
+        "not increasing"
+    );
+    assert!(
+        TxnIndex::decode(&encode(&[12]), 13).is_none(),
+        "below the segment"
+    );
+    assert!(TxnIndex::decode(&encode(&[12])[..33], 10).is_none(), "cut");
+    let mut version = encode(&[12]);
+    version[1] = 1;
+    assert!(TxnIndex::decode(&version, 10).is_none(), "unknown version");
+}
+
+#[test]
+fn txn_lookup_takes_what_overlaps_the_fetch() {
+    let mut index = TxnIndex::default();
+    for (first_offset, last_offset, last_stable_offset) in [(0, 5, 3), (3, 9, 10), (12, 20, 21)] {
+        index.push(AbortedTransaction {
+            producer_id: first_offset,
+            first_offset,
+            last_offset,
+            last_stable_offset,
+        });
+    }
+    let mut found = Vec::new();
+    assert!(
+        index.collect(6, 10, &mut found),
+        "the second entry covers the fetch"
+    );
+    assert_eq!(
+        found
+            .iter()
+            .map(|entry| entry.first_offset)
+            .collect::<Vec<_>>(),
+        [3]
+    );
+    found.clear();
+    assert!(!index.collect(0, 30, &mut found));
+    assert_eq!(found.len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn lookup_equals_a_linear_search(
+        steps in prop::collection::vec(1_u32..20, 0..700),
+        written in 0_usize..700,
+        keys in prop::collection::vec(0_u32..8000, 20),
+    ) {
+        let mut at = 0;
+        let all: Vec<_> = steps.iter().map(|step| { at += step; entry(at) }).collect();
+        let disk = SimDisk::new(0);
+        let file = disk.create(Path::new("/index")).unwrap();
+        let mut index = SparseIndex::empty();
+        for (number, &entry) in all.iter().enumerate() {
+            if number == written {
+                let unwritten = index.encode_unwritten();
+                disk.write_all_at(&file, &unwritten.bytes, unwritten.position).unwrap();
+                index.mark_written(unwritten.count);
+            }
+            index.push(entry);
+        }
+        prop_assert_eq!(index.count(), all.len());
+        for key in keys {
+            let expected = all.iter().rev().find(|entry| entry.relative_offset <= key);
+            prop_assert_eq!(find(&index, &disk, key), expected.copied());
+        }
+    }
+
+    #[test]
+    fn decoding_a_txn_index_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(index) = TxnIndex::decode(&bytes, 0) {
+            prop_assert_eq!(index.file_bytes(), bytes.len() as u64);
+        }
+    }
+}

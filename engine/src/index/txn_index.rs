@@ -1,0 +1,131 @@
+//! The `.txnindex` of a segment: the aborted transactions whose marker lies in it. Rare and small,
+//! so it is held in memory whole. (Kafka `TransactionIndex`, `AbortedTxn`.)
+//!
+//! | offset | bytes | type | meaning |
+//! |---:|---:|---|---|
+//! | 0 | 2 | i16 | version, 0 |
+//! | 2 | 8 | i64 | producer id |
+//! | 10 | 8 | i64 | first offset of the transaction |
+//! | 18 | 8 | i64 | last offset: that of the abort marker |
+//! | 26 | 8 | i64 | last stable offset right after the marker |
+
+/// Encoded size of an entry.
+pub(crate) const TXN_ENTRY_BYTES: usize = 34;
+const VERSION: i16 = 0;
+
+/// An aborted transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Who wrote it.
+    pub producer_id: i64,
+    /// Offset of its first record here.
+    pub first_offset: i64,
+    /// Offset of its abort marker.
+    pub last_offset: i64,
+    /// Where the last stable offset stood right after the marker.
+    pub last_stable_offset: i64,
+}
+
+impl AbortedTransaction {
+    /// Appends the encoded entry.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&VERSION.to_be_bytes());
+        for field in [
+            self.producer_id,
+            self.first_offset,
+            self.last_offset,
+            self.last_stable_offset,
+        ] {
+            out.extend_from_slice(&field.to_be_bytes());
+        }
+    }
+
+    fn decode(bytes: &[u8; TXN_ENTRY_BYTES]) -> Option<Self> {
+        let (version, mut rest) = bytes.split_first_chunk::<2>()?;
+        if i16::from_be_bytes(*version) != VERSION {
+            return None;
+        }
+        let mut fields = [0; 4];
+        for field in &mut fields {
+            let (value, after) = rest.split_first_chunk::<8>()?;
+            *field = i64::from_be_bytes(*value);
+            rest = after;
+        }
+        let [producer_id, first_offset, last_offset, last_stable_offset] = fields;
+        Some(Self {
+            producer_id,
+            first_offset,
+            last_offset,
+            last_stable_offset,
+        })
+    }
+}
+
+/// The aborted transactions of one segment, by rising marker offset.
+#[derive(Debug, Default)]
+pub(crate) struct TxnIndex {
+    entries: Vec<AbortedTransaction>,
+}
+
+impl TxnIndex {
+    /// Reads a whole file. `None` when it does not follow the format: the segment must be
+    /// recovered.
+    pub(crate) fn decode(bytes: &[u8], base_offset: i64) -> Option<Self> {
+        let (chunks, rest) = bytes.as_chunks::<TXN_ENTRY_BYTES>();
+        let mut entries = Vec::with_capacity(chunks.len());
+        let mut above = base_offset - 1;
+        for chunk in chunks {
+            let entry = AbortedTransaction::decode(chunk)?;
+            if entry.last_offset <= above {
+                return None;
+            }
+            above = entry.last_offset;
+            entries.push(entry);
+        }
+        rest.is_empty().then_some(Self { entries })
+    }
+
+    /// Adds the newest entry.
+    pub(crate) fn push(&mut self, entry: AbortedTransaction) {
+        if let Some(last) = self.entries.last() {
+            assert!(
+                last.last_offset < entry.last_offset,
+                "marker offsets must strictly increase"
+            );
+        }
+        self.entries.push(entry);
+    }
+
+    /// Size of the file in bytes.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        (self.entries.len() * TXN_ENTRY_BYTES) as u64
+    }
+
+    /// The whole file.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.entries.len() * TXN_ENTRY_BYTES);
+        for entry in &self.entries {
+            entry.encode(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Collects what concerns a fetch of `[start, upper)`. Returns whether later segments can be
+    /// left out.
+    pub(crate) fn collect(
+        &self,
+        start: i64,
+        upper: i64,
+        found: &mut Vec<AbortedTransaction>,
+    ) -> bool {
+        for entry in &self.entries {
+            if start <= entry.last_offset && entry.first_offset < upper {
+                found.push(*entry);
+            }
+            if upper <= entry.last_stable_offset {
+                return true;
+            }
+        }
+        false
+    }
+}

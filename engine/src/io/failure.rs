@@ -1,0 +1,102 @@
+//! L6: after a failed write or sync a log dir is offline until restart. This is the flag and who
+//! is told; the drain, the flush and the checkpoints set it, every append and read asks it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, Weak};
+
+/// Told once when the log dir goes offline.
+pub trait OfflineObserver: Send + Sync {
+    /// The log dir is offline. Called outside of all locks.
+    fn on_offline(&self);
+}
+
+/// The health of one log dir, shared by its logs.
+pub struct DirHealth {
+    path: PathBuf,
+    offline: AtomicBool,
+    reason: Mutex<Option<String>>,
+    observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
+}
+
+impl std::fmt::Debug for DirHealth {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DirHealth")
+            .field("path", &self.path)
+            .field("offline", &self.is_offline())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DirHealth {
+    /// A healthy directory.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            offline: AtomicBool::new(false),
+            reason: Mutex::new(None),
+            observers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The log dir.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a write or sync failed since start.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline.load(Ordering::Acquire)
+    }
+
+    /// The first failure, when offline.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        self.reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Asks to be told when the directory goes offline. Observers that are gone are forgotten.
+    pub(crate) fn observe(&self, observer: Weak<dyn OfflineObserver>) {
+        let mut observers = self
+            .observers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if observers.len() == observers.capacity() {
+            observers.retain(|known| 0 < known.strong_count());
+        }
+        observers.push(observer);
+    }
+
+    /// Takes the directory offline, logs why and tells the observers; only the first call does.
+    /// Call it without holding a lock.
+    pub(crate) fn fail(&self, operation: &str, path: &Path, error: &dyn std::fmt::Display) {
+        {
+            let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.offline.load(Ordering::Acquire) {
+                return;
+            }
+            *reason = Some(format!("{operation} {}: {error}", path.display()));
+            self.offline.store(true, Ordering::Release);
+        }
+        tracing::error!(
+            dir = %self.path.display(), file = %path.display(), operation, %error,
+            "log directory is offline until restart"
+        );
+        let observers = std::mem::take(
+            &mut *self
+                .observers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for observer in observers.iter().filter_map(Weak::upgrade) {
+            observer.on_offline();
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Storage: the [`Disk`] seam, its io_uring backend and its in-memory backend for tests. The only
+//! place of the engine with `unsafe` code and the only one that names `tokio_uring` or `io_uring`.
+
+#![expect(
+    unsafe_code,
+    reason = "system calls that take pointers; each block states its rule"
+)]
+
+mod access;
+mod buffer;
+mod disk;
+mod failure;
+mod page_cache;
+mod ring;
+mod sim;
+mod uring;
+
+pub(crate) use access::{Access, block_on_ready};
+pub use buffer::{Piece, WriteBuffers};
+pub use disk::{DirEntry, Disk, DiskSpace, FileStat};
+pub use failure::{DirHealth, OfflineObserver};
+pub use sim::{Fault, SimDisk, SimFile};
+pub use uring::UringDisk;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,513 @@
+//! [`Disk`] in memory, for tests: a power cut keeps what was synced and, by seed, any part of the
+//! rest; reads, writes and syncs fail at the operation a test names. Never used in production.
+//!
+//! The model is stricter than ext4: an un-synced write may be lost, kept or torn at any 512-byte
+//! sector, independently of the others of its file; names of a directory survive in the order they
+//! were made, up to any point after its last sync, whatever was synced inside the files.
+
+mod inode;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::path::{Component, Path};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::buffer::WriteBuffers;
+use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
+use crate::units::usize_from;
+use inode::{Dir, FileData, Inode, Seed};
+
+/// What happens at the chosen operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The operation fails with EIO; a write may have written a part, a sync loses what it had.
+    Eio,
+    /// The operation fails with ENOSPC and changes nothing.
+    Enospc,
+    /// The machine is off from here on: this and every later operation fails.
+    PowerCut,
+}
+
+/// An open file of a [`SimDisk`].
+#[derive(Debug)]
+pub struct SimFile {
+    inode: u64,
+}
+
+/// Holds a lock file until dropped.
+#[derive(Debug)]
+pub struct SimLock {
+    world: Arc<Mutex<World>>,
+    inode: u64,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.locked.retain(|&inode| inode != self.inode);
+    }
+}
+
+#[derive(Debug)]
+struct World {
+    inodes: BTreeMap<u64, Inode>,
+    locked: Vec<u64>,
+    mutations: u64,
+    faults: BTreeMap<u64, Fault>,
+    is_off: bool,
+    seed: Seed,
+    write_bytes_max: usize,
+}
+
+const ROOT: u64 = 0;
+
+/// An in-memory disk; clones share it.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    world: Arc<Mutex<World>>,
+}
+
+impl SimDisk {
+    /// An empty disk. The seed decides what survives a power cut.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let world = World {
+            inodes: BTreeMap::from([(ROOT, Inode::Dir(Dir::default()))]),
+            locked: Vec::new(),
+            mutations: 0,
+            faults: BTreeMap::new(),
+            is_off: false,
+            seed: Seed::new(seed),
+            write_bytes_max: usize::MAX,
+        };
+        Self {
+            world: Arc::new(Mutex::new(world)),
+        }
+    }
+
+    /// Changing operations so far: creates, writes, syncs, renames, removals, cuts.
+    #[must_use]
+    pub fn mutations(&self) -> u64 {
+        self.world().mutations
+    }
+
+    /// Makes the changing operation number `mutation` (the first is 0) fail.
+    pub fn fail_at(&self, mutation: u64, fault: Fault) {
+        self.world().faults.insert(mutation, fault);
+    }
+
+    /// Vectored writes stop after at most this many bytes: short writes.
+    pub fn set_write_bytes_max(&self, bytes: usize) {
+        self.world().write_bytes_max = bytes.max(1);
+    }
+
+    /// The disk after the machine came back: what was synced plus, by seed, parts of the rest. The
+    /// old handles and files fail from now on.
+    #[must_use]
+    pub fn restart(&self) -> Self {
+        let mut world = self.world();
+        world.is_off = true;
+        let mut seed = world.seed.fork();
+        let mut inodes = world.inodes.clone();
+        for inode in inodes.values_mut() {
+            inode.cut_power(&mut seed);
+        }
+        let survivors = World {
+            inodes: reachable(&inodes),
+            locked: Vec::new(),
+            mutations: 0,
+            faults: BTreeMap::new(),
+            is_off: false,
+            seed,
+            write_bytes_max: usize::MAX,
+        };
+        Self {
+            world: Arc::new(Mutex::new(survivors)),
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reachable(inodes: &BTreeMap<u64, Inode>) -> BTreeMap<u64, Inode> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![ROOT];
+    while let Some(id) = open.pop() {
+        if let Some(inode) = inodes.get(&id) {
+            if let Inode::Dir(dir) = inode {
+                open.extend(dir.entries().values());
+            }
+            found.insert(id, inode.clone());
+        }
+    }
+    found
+}
+
+fn power_is_off() -> io::Error {
+    io::Error::other("the simulated machine is off")
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{} does not exist", path.display()),
+    )
+}
+
+impl World {
+    fn check_on(&self) -> io::Result<()> {
+        if self.is_off {
+            Err(power_is_off())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counts a changing operation and gives the fault it is to meet.
+    fn begin_mutation(&mut self) -> io::Result<Option<Fault>> {
+        self.check_on()?;
+        let fault = self.faults.remove(&self.mutations);
+        self.mutations += 1;
+        match fault {
+            Some(Fault::PowerCut) => {
+                self.is_off = true;
+                Err(power_is_off())
+            }
+            Some(Fault::Enospc) => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            other => Ok(other),
+        }
+    }
+
+    fn mutate(&mut self) -> io::Result<()> {
+        match self.begin_mutation()? {
+            None => Ok(()),
+            Some(_) => Err(io::Error::from_raw_os_error(libc::EIO)),
+        }
+    }
+
+    fn add(&mut self, inode: Inode) -> u64 {
+        let id = self
+            .inodes
+            .last_key_value()
+            .map_or(ROOT, |(&last, _)| last + 1);
+        self.inodes.insert(id, inode);
+        id
+    }
+
+    fn dir(&mut self, id: u64) -> io::Result<&mut Dir> {
+        match self.inodes.get_mut(&id) {
+            Some(Inode::Dir(dir)) => Ok(dir),
+            _ => Err(io::Error::from(io::ErrorKind::NotADirectory)),
+        }
+    }
+
+    fn file(&mut self, id: u64) -> io::Result<&mut FileData> {
+        match self.inodes.get_mut(&id) {
+            Some(Inode::File(file)) => Ok(file),
+            _ => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        }
+    }
+
+    fn find(&mut self, path: &Path) -> io::Result<u64> {
+        self.check_on()?;
+        let mut at = ROOT;
+        for name in names(path) {
+            at = *self
+                .dir(at)?
+                .entries()
+                .get(name)
+                .ok_or_else(|| not_found(path))?;
+        }
+        Ok(at)
+    }
+
+    fn parent<'a>(&mut self, path: &'a Path) -> io::Result<(u64, &'a str)> {
+        let name = names(path).last().ok_or_else(|| not_found(path))?;
+        let parent = path.parent().ok_or_else(|| not_found(path))?;
+        Ok((self.find(parent)?, name))
+    }
+}
+
+fn names(path: &Path) -> impl Iterator<Item = &str> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    })
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+    type Lock = SimLock;
+
+    fn open(&self, path: &Path) -> io::Result<Arc<SimFile>> {
+        let mut world = self.world();
+        let inode = world.find(path)?;
+        world.file(inode)?;
+        Ok(Arc::new(SimFile { inode }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<SimFile>> {
+        let mut world = self.world();
+        world.mutate()?;
+        let (parent, name) = world.parent(path)?;
+        let inode = match world.dir(parent)?.entries().get(name).copied() {
+            Some(inode) => {
+                world.file(inode)?.set_len(0);
+                inode
+            }
+            None => {
+                let inode = world.add(Inode::File(FileData::default()));
+                world
+                    .dir(parent)?
+                    .change(vec![(name.to_owned(), Some(inode))]);
+                inode
+            }
+        };
+        Ok(Arc::new(SimFile { inode }))
+    }
+
+    fn file_bytes(&self, file: &SimFile) -> io::Result<u64> {
+        let mut world = self.world();
+        world.check_on()?;
+        Ok(world.file(file.inode)?.content().len() as u64)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        let mut world = self.world();
+        let inode = world.find(path)?;
+        let bytes = world.file(inode)?.content().len() as u64;
+        Ok(FileStat {
+            bytes,
+            modified_ms: 0,
+        })
+    }
+
+    fn read_at(&self, file: &SimFile, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut world = self.world();
+        world.check_on()?;
+        let content = world.file(file.inode)?.content();
+        let rest = content.get(usize_from(position)..).unwrap_or_default();
+        let bytes = rest.len().min(buf.len());
+        buf[..bytes].copy_from_slice(&rest[..bytes]);
+        Ok(bytes)
+    }
+
+    fn write_all_at(&self, file: &SimFile, bytes: &[u8], position: u64) -> io::Result<()> {
+        let mut world = self.world();
+        let fault = world.begin_mutation()?;
+        let kept = if fault.is_some() {
+            world.seed.below(bytes.len() + 1)
+        } else {
+            bytes.len()
+        };
+        world
+            .file(file.inode)?
+            .write(usize_from(position), &bytes[..kept]);
+        match fault {
+            None => Ok(()),
+            Some(_) => Err(io::Error::from_raw_os_error(libc::EIO)),
+        }
+    }
+
+    fn set_len(&self, file: &SimFile, bytes: u64) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate()?;
+        world.file(file.inode)?.set_len(usize_from(bytes));
+        Ok(())
+    }
+
+    fn allocate(&self, _file: &SimFile, _range: Range<u64>) -> io::Result<()> {
+        self.world().check_on()
+    }
+
+    fn sync(&self, file: &SimFile) -> io::Result<()> {
+        let mut world = self.world();
+        match world.begin_mutation()? {
+            None => {
+                world.file(file.inode)?.sync();
+                Ok(())
+            }
+            Some(_) => {
+                world.file(file.inode)?.forget_pending();
+                Err(io::Error::from_raw_os_error(libc::EIO))
+            }
+        }
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate()?;
+        let id = world.find(path)?;
+        world.dir(id)?.sync();
+        Ok(())
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate()?;
+        let mut at = ROOT;
+        for name in names(path) {
+            at = match world.dir(at)?.entries().get(name).copied() {
+                Some(inode) => inode,
+                None => {
+                    let inode = world.add(Inode::Dir(Dir::default()));
+                    world.dir(at)?.change(vec![(name.to_owned(), Some(inode))]);
+                    inode
+                }
+            };
+        }
+        world.dir(at).map(|_dir| ())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut world = self.world();
+        let id = world.find(path)?;
+        let entries = world.dir(id)?.entries().clone();
+        Ok(entries
+            .into_iter()
+            .map(|(name, inode)| {
+                let is_dir = matches!(world.inodes.get(&inode), Some(Inode::Dir(_)));
+                DirEntry { name, is_dir }
+            })
+            .collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate()?;
+        let (from_parent, from_name) = world.parent(from)?;
+        let (to_parent, to_name) = world.parent(to)?;
+        if from_parent != to_parent {
+            return Err(io::Error::from(io::ErrorKind::CrossesDevices));
+        }
+        let dir = world.dir(from_parent)?;
+        let inode = *dir
+            .entries()
+            .get(from_name)
+            .ok_or_else(|| not_found(from))?;
+        dir.change(vec![
+            (from_name.to_owned(), None),
+            (to_name.to_owned(), Some(inode)),
+        ]);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate()?;
+        let (parent, name) = world.parent(path)?;
+        let dir = world.dir(parent)?;
+        if !dir.entries().contains_key(name) {
+            return Err(not_found(path));
+        }
+        dir.change(vec![(name.to_owned(), None)]);
+        Ok(())
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.remove_file(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<SimLock>> {
+        let file = self.create(path)?;
+        let mut world = self.world();
+        if world.locked.contains(&file.inode) {
+            return Ok(None);
+        }
+        world.locked.push(file.inode);
+        Ok(Some(SimLock {
+            world: Arc::clone(&self.world),
+            inode: file.inode,
+        }))
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<DiskSpace> {
+        Ok(DiskSpace {
+            total_bytes: 1 << 40,
+            usable_bytes: 1 << 39,
+        })
+    }
+
+    fn read_cached(&self, file: &SimFile, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.read_at(file, buf, position)
+    }
+
+    fn is_cached(&self, _file: &SimFile, _range: Range<u64>) -> bool {
+        false
+    }
+
+    async fn write_vectored_at(
+        &self,
+        file: &Arc<SimFile>,
+        buffers: WriteBuffers,
+        range: Range<usize>,
+        skip: usize,
+        position: u64,
+        durable: bool,
+    ) -> (io::Result<usize>, WriteBuffers) {
+        let result = self.write_slices(file, &buffers, range, skip, position, durable);
+        (result, buffers)
+    }
+
+    async fn read_at_async(
+        &self,
+        file: &Arc<SimFile>,
+        mut buf: Vec<u8>,
+        position: u64,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let result = self.read_at(file, &mut buf, position);
+        (result, buf)
+    }
+
+    fn sync_async(&self, file: &Arc<SimFile>) -> impl Future<Output = io::Result<()>> {
+        std::future::ready(self.sync(file))
+    }
+
+    async fn off_loop<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(job())
+    }
+
+    fn in_background(&self, job: impl FnOnce() + Send + 'static) {
+        job();
+    }
+}
+
+impl SimDisk {
+    fn write_slices(
+        &self,
+        file: &SimFile,
+        buffers: &WriteBuffers,
+        range: Range<usize>,
+        skip: usize,
+        position: u64,
+        durable: bool,
+    ) -> io::Result<usize> {
+        let mut world = self.world();
+        let fault = world.begin_mutation()?;
+        let mut bytes = Vec::new();
+        for slice in buffers.slices(range.start, range.end, skip) {
+            bytes.extend_from_slice(slice);
+        }
+        bytes.truncate(world.write_bytes_max);
+        if fault.is_some() {
+            let kept = world.seed.below(bytes.len() + 1);
+            world
+                .file(file.inode)?
+                .write(usize_from(position), &bytes[..kept]);
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        let data = world.file(file.inode)?;
+        data.write(usize_from(position), &bytes);
+        if durable {
+            data.sync_last_write();
+        }
+        Ok(bytes.len())
+    }
+}

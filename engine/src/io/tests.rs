@@ -1,0 +1,291 @@
+//! Tests of the disks: what a power cut leaves, faults, and the ring operations on real files.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+
+fn plain(parts: &[&'static [u8]]) -> WriteBuffers {
+    let pieces = parts
+        .iter()
+        .map(|part| Piece::plain(Bytes::from_static(part)))
+        .collect();
+    WriteBuffers { pieces }
+}
+
+#[test]
+fn power_cut_keeps_what_was_synced_and_only_tears_the_rest() {
+    for seed in 0..200 {
+        let disk = SimDisk::new(seed);
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        let file = disk.create(Path::new("/d/kept")).unwrap();
+        disk.write_all_at(&file, &[1; 2000], 0).unwrap();
+        disk.sync(&file).unwrap();
+        disk.sync_dir(Path::new("/d")).unwrap();
+        disk.write_all_at(&file, &[2; 2000], 2000).unwrap();
+        disk.create(Path::new("/d/maybe")).unwrap();
+        let after = disk.restart();
+        assert!(
+            disk.stat(Path::new("/d/kept")).is_err(),
+            "the old machine is off"
+        );
+        let content = after
+            .read_file(Path::new("/d/kept"), 10_000)
+            .unwrap()
+            .unwrap();
+        assert_eq!(content[..2000], [1; 2000], "seed {seed}");
+        let torn = &content[2000..];
+        assert!(
+            torn.len() <= 2000 && torn.iter().all(|byte| *byte == 2),
+            "seed {seed}"
+        );
+        assert!(
+            torn.len().is_multiple_of(512) || torn.len() == 2000,
+            "seed {seed}: {}",
+            torn.len()
+        );
+    }
+}
+
+#[test]
+fn durable_write_does_not_make_earlier_writes_durable() {
+    let lost = (0..100).filter(|&seed| {
+        let disk = SimDisk::new(seed);
+        let file = disk.create(Path::new("/f")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        disk.write_all_at(&file, b"early", 0).unwrap();
+        let write = disk.write_vectored_at(&file, plain(&[b"la", b"te"]), 0..2, 0, 5, true);
+        let (result, _) = block_on_ready(write);
+        assert_eq!(result.unwrap(), 4);
+        let content = disk
+            .restart()
+            .read_file(Path::new("/f"), 100)
+            .unwrap()
+            .unwrap();
+        assert_eq!(content[5..], *b"late", "seed {seed}");
+        content[..5] != *b"early"
+    });
+    assert!(
+        0 < lost.count(),
+        "the early write must be lost for some seed"
+    );
+}
+
+#[test]
+fn faults_hit_the_operation_they_name() {
+    let disk = SimDisk::new(1);
+    disk.fail_at(1, Fault::Enospc);
+    disk.fail_at(3, Fault::Eio);
+    disk.fail_at(5, Fault::PowerCut);
+    let file = disk.create(Path::new("/f")).unwrap();
+    let error = disk.write_all_at(&file, b"abc", 0).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+    disk.write_all_at(&file, b"abc", 0).unwrap();
+    assert_eq!(
+        disk.sync(&file).unwrap_err().raw_os_error(),
+        Some(libc::EIO)
+    );
+    disk.sync(&file).unwrap();
+    let mut buf = [0; 3];
+    assert_eq!(disk.read_at(&file, &mut buf, 0).unwrap(), 3);
+    disk.sync_dir(Path::new("/")).unwrap_err();
+    assert!(
+        disk.read_at(&file, &mut buf, 0).is_err(),
+        "the machine is off"
+    );
+    let after = disk.restart();
+    let survived = after.read_file(Path::new("/f"), 10).unwrap();
+    assert!(
+        survived.unwrap_or_default().is_empty(),
+        "a failed sync loses what it had to write"
+    );
+}
+
+#[test]
+fn lock_is_exclusive_until_dropped() {
+    let disk = SimDisk::new(1);
+    let lock = disk.lock(Path::new("/.lock")).unwrap();
+    assert!(lock.is_some());
+    assert!(disk.lock(Path::new("/.lock")).unwrap().is_none());
+    drop(lock);
+    assert!(disk.lock(Path::new("/.lock")).unwrap().is_some());
+}
+
+#[test]
+fn slices_leave_out_what_is_skipped() {
+    let mut buffers = plain(&[b"abc", b"", b"defg"]);
+    buffers.pieces.push(Piece::batch(
+        [7; ringbrook_record::HEADER_BYTES],
+        Bytes::from_static(b"x"),
+    ));
+    let joined = |first, last, skip| {
+        buffers
+            .slices(first, last, skip)
+            .flatten()
+            .copied()
+            .collect::<Vec<u8>>()
+    };
+    assert_eq!(joined(0, 3, 0), b"abcdefg");
+    assert_eq!(joined(0, 3, 2), b"cdefg");
+    assert_eq!(joined(1, 3, 3), b"g");
+    assert_eq!(joined(0, 3, 7), b"");
+    assert_eq!(joined(3, 4, 61), b"x");
+    assert_eq!(buffers.range_bytes(0, 4), 7 + 62);
+}
+
+fn on_ring<F: Future>(future: F) -> F::Output {
+    tokio_uring::start(future)
+}
+
+#[test]
+fn ring_writes_reads_and_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    on_ring(async {
+        let disk = UringDisk;
+        let file = disk.create(&path).unwrap();
+        let (result, buffers) = Access::Ring
+            .write(
+                &disk,
+                &file,
+                plain(&[b"hello ", b"", b"world"]),
+                0..3,
+                3,
+                true,
+            )
+            .await;
+        result.unwrap();
+        assert_eq!(buffers.pieces.len(), 3, "the buffers come back");
+        disk.sync_async(&file).await.unwrap();
+        let (result, buf) = disk.read_at_async(&file, vec![9; 20], 3).await;
+        assert_eq!(result.unwrap(), 11);
+        assert_eq!(buf[..11], *b"hello world");
+        let (result, buf) = Access::Ring.read(&disk, &file, vec![0; 5], 0).await;
+        assert_eq!(result.unwrap(), 5);
+        assert_eq!(buf, b"\0\0\0he");
+        assert_eq!(disk.off_loop(|| 7).await.unwrap(), 7);
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), b"\0\0\0hello world");
+}
+
+#[test]
+fn ring_writes_more_slices_than_one_operation_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    let pieces: Vec<_> = (0..3000_u32)
+        .map(|n| Piece::plain(n.to_be_bytes().to_vec().into()))
+        .collect();
+    let count = pieces.len();
+    on_ring(async {
+        let file = UringDisk.create(&path).unwrap();
+        let buffers = WriteBuffers { pieces };
+        let (result, _) = Access::Ring
+            .write(&UringDisk, &file, buffers, 0..count, 0, false)
+            .await;
+        result.unwrap();
+    });
+    let expected: Vec<u8> = (0..3000_u32).flat_map(u32::to_be_bytes).collect();
+    assert_eq!(std::fs::read(&path).unwrap(), expected);
+}
+
+/// L7: the kernel may still read the buffers of an operation whose future is gone.
+#[test]
+fn ring_write_completes_when_its_future_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    on_ring(async {
+        let file = UringDisk.create(&path).unwrap();
+        let body = Bytes::from(vec![5_u8; 1 << 20]);
+        let buffers = WriteBuffers {
+            pieces: vec![Piece::plain(body)],
+        };
+        let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, true);
+        let mut write = Box::pin(write);
+        let mut ctx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(write.as_mut().poll(&mut ctx).is_pending());
+        drop(write);
+        // A sync is submitted after the write, so the write was submitted, too.
+        UringDisk.sync_async(&file).await.unwrap();
+    });
+    let content = std::fs::read(&path).unwrap();
+    assert!(
+        content.iter().all(|byte| *byte == 5),
+        "no freed memory was written"
+    );
+}
+
+#[test]
+fn page_cache_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = UringDisk.create(&dir.path().join("f")).unwrap();
+    UringDisk.write_all_at(&file, &[1; 100_000], 0).unwrap();
+    assert!(
+        UringDisk.is_cached(&file, 0..100_000),
+        "what was just written is cached"
+    );
+    assert!(
+        UringDisk.is_cached(&file, 5000..5000),
+        "nothing is always cached"
+    );
+    assert!(
+        !UringDisk.is_cached(&file, 0..10_000_000),
+        "what does not exist is not"
+    );
+    let mut buf = [0; 10];
+    assert_eq!(UringDisk.read_cached(&file, &mut buf, 50).unwrap(), 10);
+}
+
+#[test]
+fn missing_files_and_held_locks_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    assert_eq!(
+        UringDisk.open(&missing).unwrap_err().kind(),
+        io::ErrorKind::NotFound
+    );
+    assert_eq!(UringDisk.read_file(&missing, 10).unwrap(), None);
+    UringDisk.replace_file(&missing, b"0123456789").unwrap();
+    assert_eq!(
+        UringDisk.read_file(&missing, 10).unwrap().unwrap(),
+        b"0123456789"
+    );
+    assert_eq!(
+        UringDisk.read_file(&missing, 9).unwrap_err().kind(),
+        io::ErrorKind::InvalidData
+    );
+    let lock = UringDisk.lock(&dir.path().join(".lock")).unwrap();
+    assert!(lock.is_some());
+    assert!(UringDisk.lock(&dir.path().join(".lock")).unwrap().is_none());
+    assert!(UringDisk.space(dir.path()).unwrap().usable_bytes > 0);
+    let names: Vec<_> = UringDisk
+        .list(dir.path())
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(names, [".lock", "missing"]);
+}
+
+#[test]
+fn offline_is_told_once_to_every_observer() {
+    struct Count(std::sync::atomic::AtomicUsize);
+    impl OfflineObserver for Count {
+        fn on_offline(&self) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let health = DirHealth::new("/d".into());
+    let observer = Arc::new(Count(0.into()));
+    let as_trait: Arc<dyn OfflineObserver> = observer.clone();
+    health.observe(Arc::downgrade(&as_trait));
+    assert!(!health.is_offline());
+    health.fail("write", Path::new("/d/x"), &"first");
+    health.fail("write", Path::new("/d/x"), &"second");
+    assert!(health.is_offline());
+    assert_eq!(health.reason().as_deref(), Some("write /d/x: first"));
+    assert_eq!(observer.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+}

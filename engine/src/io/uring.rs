@@ -1,0 +1,197 @@
+//! [`Disk`] on Linux: blocking calls for background threads, io_uring through tokio-uring for the
+//! threads that run a ring. Files are plain `Arc<std::fs::File>`, so the broker can `sendfile` them.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::ReadWriteFlags;
+
+use super::buffer::WriteBuffers;
+use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
+use super::{page_cache, ring};
+use crate::units::epoch_ms;
+
+/// The machine's disk. Has no state; the ring belongs to the calling thread's runtime.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UringDisk;
+
+fn open_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
+}
+
+impl Disk for UringDisk {
+    type File = File;
+    type Lock = File;
+
+    fn open(&self, path: &Path) -> io::Result<Arc<File>> {
+        Ok(Arc::new(open_options().open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<File>> {
+        Ok(Arc::new(
+            open_options().create(true).truncate(true).open(path)?,
+        ))
+    }
+
+    fn file_bytes(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        let metadata = fs::metadata(path)?;
+        let modified_ms = epoch_ms(metadata.modified()?);
+        Ok(FileStat {
+            bytes: metadata.len(),
+            modified_ms,
+        })
+    }
+
+    fn read_at(&self, file: &File, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match file.read_at(&mut buf[filled..], position + filled as u64) {
+                Ok(0) => break,
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_all_at(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+        file.write_all_at(bytes, position)
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        file.set_len(bytes)
+    }
+
+    fn allocate(&self, file: &File, range: Range<u64>) -> io::Result<()> {
+        let bytes = range.end.saturating_sub(range.start);
+        Ok(rustix::fs::fallocate(
+            file,
+            FallocateFlags::KEEP_SIZE,
+            range.start,
+            bytes,
+        )?)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(DirEntry {
+                    name,
+                    is_dir: kind.is_dir(),
+                });
+            }
+        }
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<File>> {
+        let file = open_options().create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn space(&self, path: &Path) -> io::Result<DiskSpace> {
+        let found = rustix::fs::statvfs(path)?;
+        Ok(DiskSpace {
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            usable_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        })
+    }
+
+    fn read_cached(&self, file: &File, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut slices = [io::IoSliceMut::new(buf)];
+        Ok(rustix::io::preadv2(
+            file,
+            &mut slices,
+            position,
+            ReadWriteFlags::NOWAIT,
+        )?)
+    }
+
+    fn is_cached(&self, file: &File, range: Range<u64>) -> bool {
+        page_cache::is_cached(file, &range).unwrap_or(false)
+    }
+
+    fn write_vectored_at(
+        &self,
+        file: &Arc<File>,
+        buffers: WriteBuffers,
+        range: Range<usize>,
+        skip: usize,
+        position: u64,
+        durable: bool,
+    ) -> impl Future<Output = (io::Result<usize>, WriteBuffers)> {
+        ring::write_vectored(Arc::clone(file), buffers, range, skip, position, durable)
+    }
+
+    fn read_at_async(
+        &self,
+        file: &Arc<File>,
+        buf: Vec<u8>,
+        position: u64,
+    ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> {
+        ring::read(Arc::clone(file), buf, position)
+    }
+
+    fn sync_async(&self, file: &Arc<File>) -> impl Future<Output = io::Result<()>> {
+        ring::sync(Arc::clone(file))
+    }
+
+    async fn off_loop<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        tokio::task::spawn_blocking(job)
+            .await
+            .map_err(io::Error::other)
+    }
+
+    fn in_background(&self, job: impl FnOnce() + Send + 'static) {
+        // The job reports for itself; nobody waits for the handle.
+        drop(tokio::task::spawn_blocking(job));
+    }
+}

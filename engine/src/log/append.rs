@@ -1,0 +1,258 @@
+//! Appending: the synchronous half of a produce. Validation runs outside of the lock; inside it
+//! producers are checked, offsets assigned, headers patched and the batches queued. The bytes are
+//! written by the [`Drain`] this may return.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringbrook_record::{BatchHeader, NO_TIMESTAMP, TimestampType};
+
+use super::batch_queue::{QueuedBatch, Roll, Steps};
+use super::drain::Drain;
+use super::partition_log::{PartitionLog, State};
+use super::producer_snapshot::encode_snapshot;
+use super::producer_state::{Origin, Verdict};
+use super::validate::{Prepared, validate};
+use crate::config::LogConfig;
+use crate::error::AppendError;
+use crate::io::{Disk, Piece};
+use crate::segment::{BatchFacts, Largest, NewEntries, SegmentTail};
+
+/// Who appends, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct AppendContext {
+    /// Epoch of the leader that appends; batches from a replica keep their own.
+    pub leader_epoch: i32,
+    /// Who appends.
+    pub origin: Origin,
+    /// The broker's time, for LogAppendTime and the range of timestamps.
+    pub now_ms: i64,
+}
+
+/// An accepted append. The batches are queued: they are in the log when the published log end
+/// offset has passed `last_offset`, also for a duplicate, whose first copy may still be queued.
+#[must_use = "the drain must be run or the batches are not written"]
+#[derive(Debug)]
+pub struct Appended<D: Disk> {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// The time of the append with LogAppendTime, else -1.
+    pub log_append_time_ms: i64,
+    /// The log start offset at this moment.
+    pub log_start_offset: i64,
+    /// The batch was in the log already; the offsets are those of then.
+    pub is_duplicate: bool,
+    /// Present when no drain is running: the caller must run it.
+    pub drain: Option<Drain<D>>,
+}
+
+impl<D: Disk> PartitionLog<D> {
+    /// Appends batches. Does not block and does not write: see [`Appended`]. Concurrent appends
+    /// keep offsets dense, and the order of batches is the order of offsets. Costs one pass over
+    /// the bytes for the CRC, one over the records, and a short lock.
+    ///
+    /// Clients and coordinators bring exactly one batch, a replica any number.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; nothing was appended then.
+    pub fn append(
+        self: &Arc<Self>,
+        records: Bytes,
+        ctx: AppendContext,
+    ) -> Result<Appended<D>, AppendError> {
+        if self.is_offline() {
+            return Err(AppendError::LogDirOffline);
+        }
+        let config = self.config.load();
+        let prepared = validate(&records, &ctx, &config)?;
+        let mut guard = self.lock();
+        if self.is_deleted() {
+            return Err(AppendError::LogDeleted);
+        }
+        if self.is_closed() {
+            return Err(AppendError::LogDirOffline);
+        }
+        let state = &mut *guard;
+        let appended = match ctx.origin {
+            Origin::Replica => state.take_replicated(prepared, &ctx, &config)?,
+            Origin::Client | Origin::Coordinator => state.take_produced(prepared, &ctx, &config)?,
+        };
+        let must_drain = !state.queue.is_empty() && !state.is_writer_busy;
+        state.is_writer_busy |= must_drain;
+        drop(guard);
+        Ok(Appended {
+            drain: must_drain.then(|| Drain::new(Arc::clone(self))),
+            ..appended
+        })
+    }
+}
+
+impl<D: Disk> State<D> {
+    fn take_produced(
+        &mut self,
+        prepared: Vec<Prepared>,
+        ctx: &AppendContext,
+        config: &LogConfig,
+    ) -> Result<Appended<D>, AppendError> {
+        let [batch] = <[Prepared; 1]>::try_from(prepared)
+            .expect("validation lets one batch of a client or coordinator through");
+        let header = &batch.header;
+        match self
+            .producers
+            .check(header, batch.marker.as_ref(), ctx.origin)?
+        {
+            Verdict::Duplicate(known) => Ok(self.appended(
+                known.base_offset(),
+                known.last_offset,
+                append_time(header, known.timestamp),
+                true,
+            )),
+            Verdict::Append => {
+                check_fits(header, config)?;
+                let time_ms = append_time(header, header.max_timestamp);
+                let header = BatchHeader {
+                    base_offset: self.next_offset,
+                    partition_leader_epoch: ctx.leader_epoch,
+                    ..batch.header
+                };
+                let (base_offset, last_offset) = (header.base_offset, header.last_offset());
+                self.enqueue(Prepared { header, ..batch }, ctx.now_ms, config);
+                Ok(self.appended(base_offset, last_offset, time_ms, false))
+            }
+        }
+    }
+
+    fn take_replicated(
+        &mut self,
+        prepared: Vec<Prepared>,
+        ctx: &AppendContext,
+        config: &LogConfig,
+    ) -> Result<Appended<D>, AppendError> {
+        let mut next_offset = self.next_offset;
+        for batch in &prepared {
+            let found = batch.header.base_offset;
+            let last = batch.header.last_offset();
+            if found < next_offset || last < found || last == i64::MAX {
+                return Err(AppendError::OffsetNotMonotonic {
+                    found,
+                    log_end: next_offset,
+                });
+            }
+            check_fits(&batch.header, config)?;
+            next_offset = batch.header.last_offset() + 1;
+        }
+        let base_offset = prepared
+            .first()
+            .map_or(next_offset, |batch| batch.header.base_offset);
+        for batch in prepared {
+            self.enqueue(batch, ctx.now_ms, config);
+        }
+        Ok(self.appended(base_offset, next_offset - 1, NO_TIMESTAMP, false))
+    }
+
+    fn appended(
+        &self,
+        base_offset: i64,
+        last_offset: i64,
+        log_append_time_ms: i64,
+        is_duplicate: bool,
+    ) -> Appended<D> {
+        Appended {
+            base_offset,
+            last_offset,
+            log_append_time_ms,
+            log_start_offset: self.offsets.log_start(),
+            is_duplicate,
+            drain: None,
+        }
+    }
+
+    /// Queues a batch that has its offset.
+    fn enqueue(&mut self, batch: Prepared, now_ms: i64, config: &LogConfig) {
+        let Prepared {
+            header,
+            payload,
+            marker,
+        } = batch;
+        let facts = BatchFacts {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            bytes: header.size_bytes() as u64,
+        };
+        let mut steps = Steps::default();
+        let is_due = self.is_roll_due && 0 < self.tail.bytes;
+        if is_due || self.tail.must_roll(&facts, now_ms, config) {
+            steps.roll = Some(self.roll_tail(facts.base_offset, now_ms, config));
+        }
+        steps.has_new_epoch = self
+            .epochs
+            .assign(header.partition_leader_epoch, facts.base_offset);
+        steps.aborted = self.producers.apply(&header, marker.as_ref());
+        let has_steps = steps.roll.is_some() || steps.has_new_epoch || steps.aborted.is_some();
+        let position = self.tail.bytes;
+        let entries = self.tail.add(&facts, config);
+        let queued = QueuedBatch {
+            base_offset: facts.base_offset,
+            last_offset: facts.last_offset,
+            position,
+            bytes: facts.bytes,
+            entries,
+            largest: Largest {
+                timestamp: self.tail.max_timestamp,
+                offset: self.tail.max_timestamp_offset,
+            },
+            steps: has_steps.then(|| Box::new(steps)),
+        };
+        self.next_offset = facts.last_offset + 1;
+        self.queue
+            .push(queued, Piece::batch(header.encode(), payload));
+    }
+
+    /// Ends the tail's segment and begins one at `base_offset`.
+    pub(crate) fn roll_tail(&mut self, base_offset: i64, now_ms: i64, config: &LogConfig) -> Roll {
+        self.is_roll_due = false;
+        self.has_snapshots = true;
+        let final_entries = NewEntries {
+            offset: None,
+            time: self.tail.final_time_entry(),
+        };
+        self.tail = SegmentTail::new(base_offset, now_ms);
+        self.tail.jitter_ms = draw_jitter_ms(config);
+        Roll {
+            base_offset,
+            final_entries,
+            snapshot: encode_snapshot(&self.producers),
+        }
+    }
+}
+
+/// A random time below `segment.jitter.ms`, so that many partitions do not roll at once.
+pub(crate) fn draw_jitter_ms(config: &LogConfig) -> i64 {
+    let limit = config.segment_jitter_ms.min(config.segment_ms);
+    if limit <= 0 {
+        return 0;
+    }
+    let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+    (random >> 1).cast_signed() % limit
+}
+
+fn append_time(header: &BatchHeader, time_ms: i64) -> i64 {
+    match header.attributes.timestamp_type() {
+        TimestampType::LogAppendTime => time_ms,
+        TimestampType::CreateTime => NO_TIMESTAMP,
+    }
+}
+
+fn check_fits(header: &BatchHeader, config: &LogConfig) -> Result<(), AppendError> {
+    let bytes = header.size_bytes();
+    if bytes <= config.segment_bytes as usize {
+        return Ok(());
+    }
+    Err(AppendError::RecordListTooLarge {
+        bytes,
+        segment_bytes: config.segment_bytes,
+    })
+}

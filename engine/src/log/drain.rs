@@ -1,0 +1,356 @@
+//! Writing what is queued: the asynchronous half of a produce. Whoever finds no write in flight
+//! gets the [`Drain`] and writes the whole queue, again and again until it is empty; appends that
+//! come meanwhile queue up and share the next write (and its sync). With `flush.before.ack` that
+//! write is the group commit.
+//!
+//! L5 is kept here: batches are published after the write, and after the sync their log asks for.
+//! A failure takes the log dir offline (L6) and is never retried.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::batch_queue::{BatchQueue, QueuedBatch};
+use super::partition_log::PartitionLog;
+use super::recent_batches::RecentBatch;
+use crate::error::EngineError;
+use crate::io::{Access, Disk, block_on_ready};
+use crate::segment::{FileKind, Segment};
+
+/// Pieces in one write: each has two slices, and a vectored write takes 1,024.
+const PIECES_MAX: usize = 512;
+/// Bytes in one write, so that the first of them are not acknowledged much too late.
+const WRITE_BYTES_MAX: u64 = 8 << 20;
+/// Segments smaller than this get no blocks reserved.
+const RESERVE_FROM_BYTES: u64 = 256 << 10;
+/// Most bytes reserved ahead.
+const RESERVE_MAX_BYTES: u64 = 64 << 20;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Holds the right to write and nothing else.
+    Waiting,
+    /// Holds batches that are in no queue any more.
+    Working,
+    /// Gave the right to write back.
+    Done,
+}
+
+/// The right and duty to write a log's queue. Dropped before it runs, it leaves the queue to the
+/// next append's drain; dropped while it writes, it takes the log dir offline, as nobody can tell
+/// what was written.
+#[must_use = "what is queued is not written until the drain runs"]
+#[derive(Debug)]
+pub struct Drain<D: Disk> {
+    log: Arc<PartitionLog<D>>,
+    phase: Phase,
+}
+
+impl<D: Disk> Drain<D> {
+    /// The caller has set `is_writer_busy`.
+    pub(crate) fn new(log: Arc<PartitionLog<D>>) -> Self {
+        Self {
+            log,
+            phase: Phase::Waiting,
+        }
+    }
+
+    /// Writes until the queue is empty. Spawn it on a ring's runtime.
+    pub async fn run(mut self) {
+        self.write_all(Access::Ring).await;
+    }
+
+    /// The same on a thread that may block and has no ring.
+    pub fn run_blocking(mut self) {
+        block_on_ready(self.write_all(Access::Blocking));
+    }
+
+    async fn write_all(&mut self, access: Access) {
+        while let Some(mut queue) = self.log.take_queue() {
+            self.phase = Phase::Working;
+            let result = write_queue(&self.log, access, &mut queue).await;
+            self.phase = Phase::Waiting;
+            match result {
+                Ok(()) => self.log.give_back(queue),
+                Err(error) => {
+                    self.log.fail("write", &error);
+                    self.log.release_writer();
+                    break;
+                }
+            }
+        }
+        self.phase = Phase::Done;
+        self.log.writer_free.notify_all();
+    }
+}
+
+impl<D: Disk> Drop for Drain<D> {
+    fn drop(&mut self) {
+        match self.phase {
+            Phase::Done => return,
+            Phase::Waiting => {}
+            Phase::Working => self
+                .log
+                .fail("write", &"a drain was dropped while it wrote"),
+        }
+        self.log.release_writer();
+    }
+}
+
+impl<D: Disk> PartitionLog<D> {
+    /// The queue; or `None` when nothing is left to write, and then the right to write is given
+    /// back under the same lock, so that the next append becomes the next writer.
+    fn take_queue(&self) -> Option<BatchQueue> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.queue.is_empty() || self.is_offline() || self.is_deleted() {
+            state.is_writer_busy = false;
+            return None;
+        }
+        let spare = std::mem::take(&mut state.spare);
+        Some(std::mem::replace(&mut state.queue, spare))
+    }
+
+    fn release_writer(&self) {
+        self.lock().is_writer_busy = false;
+        self.writer_free.notify_all();
+    }
+
+    fn give_back(&self, mut queue: BatchQueue) {
+        queue.clear();
+        self.lock().spare = queue;
+    }
+
+    /// Takes the right to write, waiting for a running drain for at most `timeout`.
+    pub(crate) fn take_writer(self: &Arc<Self>, timeout: std::time::Duration) -> Option<Drain<D>> {
+        let guard = self.lock();
+        let (mut guard, _) = self
+            .writer_free
+            .wait_timeout_while(guard, timeout, |state| state.is_writer_busy)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if guard.is_writer_busy {
+            return None;
+        }
+        guard.is_writer_busy = true;
+        drop(guard);
+        Some(Drain::new(Arc::clone(self)))
+    }
+
+    fn publish(&self, segment: &Segment<D>, batches: &[QueuedBatch], is_durable: bool) {
+        let Some(last) = batches.last() else { return };
+        let offsets = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            {
+                let mut indexes = segment.indexes();
+                for batch in batches {
+                    if let Some(entry) = batch.entries.offset {
+                        indexes.offset.push(entry);
+                    }
+                    if let Some(entry) = batch.entries.time {
+                        indexes.time.push(entry);
+                    }
+                }
+                indexes.largest = Some(last.largest);
+            }
+            segment.set_bytes(last.position + last.bytes);
+            for batch in batches {
+                state.recent.push(RecentBatch {
+                    base_offset: batch.base_offset,
+                    last_offset: batch.last_offset,
+                    position: batch.position,
+                    bytes: batch.bytes,
+                });
+            }
+            state.offsets.publish(last.last_offset + 1, is_durable);
+            state.offsets.snapshot(state.producers.first_unstable())
+        };
+        self.notify_published(offsets);
+    }
+}
+
+async fn write_queue<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    access: Access,
+    queue: &mut BatchQueue,
+) -> Result<(), EngineError> {
+    let mut first = 0;
+    while first < queue.batches.len() {
+        prepare_segment(log, access, &mut queue.batches[first]).await?;
+        let last = queue.run_end(first, PIECES_MAX, WRITE_BYTES_MAX);
+        write_run(log, access, queue, first..last).await?;
+        first = last;
+    }
+    Ok(())
+}
+
+/// What comes before the batch is written.
+async fn prepare_segment<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    access: Access,
+    batch: &mut QueuedBatch,
+) -> Result<(), EngineError> {
+    let Some(steps) = batch.steps.as_deref_mut() else {
+        return Ok(());
+    };
+    if steps.has_new_epoch {
+        let writer = Arc::clone(log);
+        let job = access.run(&log.disk, move || writer.write_epochs()).await;
+        flatten(log, "write epochs of", job)?;
+    }
+    if let Some(roll) = steps.roll.take() {
+        let roller = Arc::clone(log);
+        let job = access.run(&log.disk, move || roller.roll_files(roll)).await;
+        flatten(log, "roll", job)?;
+        let syncer = Arc::clone(log);
+        access.start(&log.disk, move || syncer.sync_rolled_or_fail());
+    }
+    Ok(())
+}
+
+fn flatten<D: Disk, T>(
+    log: &PartitionLog<D>,
+    operation: &'static str,
+    result: std::io::Result<Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    result.map_err(|source| EngineError::io(operation, &log.dir.load(), source))?
+}
+
+/// Writes a run of batches of the active segment, makes it as durable as its log asks, and
+/// publishes it (L5).
+async fn write_run<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    access: Access,
+    queue: &mut BatchQueue,
+    range: Range<usize>,
+) -> Result<(), EngineError> {
+    let dir = log.dir.load_full();
+    let segment = Arc::clone(log.lock().active());
+    let file = segment
+        .file(access, &log.disk, &dir, FileKind::Log)
+        .await
+        .map_err(|source| EngineError::io("open a segment of", &dir, source))?;
+    let plan = FlushPlan::of(log, &queue.batches[range.end - 1]);
+    let position = queue.batches[range.start].position;
+    assert_eq!(
+        position,
+        segment.bytes(),
+        "a batch must go to the end of its segment"
+    );
+    let buffers = std::mem::take(&mut queue.buffers);
+    let (result, buffers) = access
+        .write(
+            &log.disk,
+            &file,
+            buffers,
+            range.clone(),
+            position,
+            plan.is_durable_write,
+        )
+        .await;
+    queue.buffers = buffers;
+    result.map_err(|source| EngineError::io("append to", &dir, source))?;
+    if plan.needs_sync {
+        let syncer = Arc::clone(log);
+        let job = access.run(&log.disk, move || syncer.sync_rolled()).await;
+        flatten(log, "sync", job)?;
+        let result = access.sync(&log.disk, &file).await;
+        result.map_err(|source| EngineError::io("sync", &dir, source))?;
+    }
+    let last = &queue.batches[range.end - 1];
+    let end = last.position + last.bytes;
+    if let Some(aborted) = last.steps.as_deref().and_then(|steps| steps.aborted) {
+        let (writer, segment) = (Arc::clone(log), Arc::clone(&segment));
+        let job = access
+            .run(&log.disk, move || writer.add_aborted(&segment, aborted))
+            .await;
+        flatten(log, "write the transaction index of", job)?;
+    }
+    log.publish(
+        &segment,
+        &queue.batches[range],
+        plan.is_durable_write || plan.needs_sync,
+    );
+    reserve(log, access, &segment, &file, end);
+    write_indexes_if_due(log, access, segment).await
+}
+
+/// What a write needs before its batches are published.
+struct FlushPlan {
+    /// The write itself is durable.
+    is_durable_write: bool,
+    /// It has to be followed by a sync, of earlier bytes too.
+    needs_sync: bool,
+}
+
+impl FlushPlan {
+    /// The plan for a run that ends with `last`, by the settings of this moment.
+    fn of<D: Disk>(log: &PartitionLog<D>, last: &QueuedBatch) -> Self {
+        let (flushed, log_end) = {
+            let state = log.lock();
+            (state.offsets.flushed(), state.offsets.log_end())
+        };
+        let config = log.config.load();
+        if config.flush_before_ack {
+            // Earlier bytes are unsynced when the setting was changed just now.
+            return Self {
+                is_durable_write: true,
+                needs_sync: flushed < log_end,
+            };
+        }
+        let unflushed_messages = last.last_offset + 1 - flushed;
+        let needs_sync = config.flush_messages <= unflushed_messages;
+        Self {
+            is_durable_write: false,
+            needs_sync,
+        }
+    }
+}
+
+async fn write_indexes_if_due<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    access: Access,
+    segment: Arc<Segment<D>>,
+) -> Result<(), EngineError> {
+    let is_due = {
+        let indexes = segment.indexes();
+        indexes.offset.is_write_due() || indexes.time.is_write_due()
+    };
+    if !is_due {
+        return Ok(());
+    }
+    let writer = Arc::clone(log);
+    let job = access
+        .run(&log.disk, move || writer.write_indexes(&segment))
+        .await;
+    flatten(log, "write an index of", job)
+}
+
+/// Reserves blocks ahead of a segment that has some size, as much again as it has, in the
+/// background: an append into reserved blocks costs a third less. Failing costs only that.
+fn reserve<D: Disk>(
+    log: &PartitionLog<D>,
+    access: Access,
+    segment: &Arc<Segment<D>>,
+    file: &Arc<D::File>,
+    end: u64,
+) {
+    if end < RESERVE_FROM_BYTES {
+        return;
+    }
+    let ahead = end.min(RESERVE_MAX_BYTES);
+    let limit = u64::from(log.config.load().segment_bytes).max(end);
+    if segment
+        .raise_allocated((end + ahead / 2).min(limit))
+        .is_none()
+    {
+        return;
+    }
+    let to = (end + ahead).min(limit);
+    segment.raise_allocated(to);
+    let (disk, file) = (log.disk.clone(), Arc::clone(file));
+    access.start(&log.disk, move || {
+        if let Err(error) = disk.allocate(&file, end..to) {
+            tracing::debug!(%error, "blocks were not reserved");
+        }
+    });
+}

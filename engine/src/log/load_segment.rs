@@ -1,0 +1,274 @@
+//! Loads one segment when its log is opened: sizes from the directory, the last index entries, the
+//! end of the active segment; or, where that cannot be trusted, recovery. Blocks.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ringbrook_record::NO_TIMESTAMP;
+
+use super::rebuild::read_header;
+use crate::config::LogConfig;
+use crate::error::EngineError;
+use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
+use crate::io::{Access, Disk, block_on_ready};
+use crate::segment::{
+    FileKind, HeaderReader, Largest, RecoveredSegment, Segment, SegmentFile, SegmentIndexes,
+    SegmentTail, recover_segment, segment_file_name,
+};
+
+/// Largest transaction index that is read: a million aborted transactions.
+const TXN_INDEX_BYTES_MAX: u64 = 34 << 20;
+
+/// A loaded segment.
+pub(crate) struct Loaded<D: Disk> {
+    pub(crate) segment: Segment<D>,
+    /// Meaningful for the last segment only.
+    pub(crate) tail: SegmentTail,
+    /// The offset after its last batch; meaningful for the last or a recovered segment only.
+    pub(crate) next_offset: i64,
+    /// Present when it was recovered.
+    pub(crate) recovered: Option<RecoveryFindings>,
+}
+
+/// What recovery found.
+pub(crate) struct RecoveryFindings {
+    pub(crate) truncated_bytes: u64,
+    pub(crate) epochs: Vec<(i32, i64)>,
+    pub(crate) damage: Option<String>,
+}
+
+/// Loads the segments of one directory.
+pub(crate) struct SegmentLoader<'a, D: Disk> {
+    pub(crate) disk: &'a D,
+    pub(crate) dir: &'a Path,
+    pub(crate) config: &'a LogConfig,
+    pub(crate) now_ms: i64,
+}
+
+impl<D: Disk> SegmentLoader<'_, D> {
+    fn path(&self, base_offset: i64, kind: FileKind) -> PathBuf {
+        self.dir.join(segment_file_name(base_offset, kind))
+    }
+
+    fn bytes(&self, base_offset: i64, kind: FileKind) -> Result<u64, EngineError> {
+        let path = self.path(base_offset, kind);
+        match self.disk.stat(&path) {
+            Ok(stat) => Ok(stat.bytes),
+            Err(source) => Err(EngineError::io("stat", &path, source)),
+        }
+    }
+
+    /// Loads the segment, recovering it when `must_recover` or when its files do not fit together.
+    pub(crate) fn load(
+        &self,
+        base_offset: i64,
+        is_last: bool,
+        must_recover: bool,
+        has: impl Fn(FileKind) -> bool,
+    ) -> Result<Loaded<D>, EngineError> {
+        let bytes = self.bytes(base_offset, FileKind::Log)?;
+        if i32::MAX.cast_unsigned() < u32::try_from(bytes).unwrap_or(u32::MAX) {
+            let path = self.path(base_offset, FileKind::Log);
+            return Err(EngineError::corrupt(
+                &path,
+                format!("{bytes} bytes are too many"),
+            ));
+        }
+        if must_recover || !has(FileKind::OffsetIndex) || !has(FileKind::TimeIndex) {
+            return self.recover(base_offset, bytes);
+        }
+        let Some(txn) = self.load_txn_index(base_offset, has(FileKind::TxnIndex))? else {
+            return self.recover(base_offset, bytes);
+        };
+        let indexes = SegmentIndexes {
+            offset: SparseIndex::from_file(self.bytes(base_offset, FileKind::OffsetIndex)?),
+            time: SparseIndex::from_file(self.bytes(base_offset, FileKind::TimeIndex)?),
+            txn,
+            largest: None,
+        };
+        let segment = Segment::new(base_offset, bytes, indexes);
+        if !is_last {
+            let tail = SegmentTail::new(base_offset, self.now_ms);
+            return Ok(Loaded {
+                segment,
+                tail,
+                next_offset: base_offset,
+                recovered: None,
+            });
+        }
+        match self.find_end(&segment)? {
+            Some((tail, next_offset)) => Ok(Loaded {
+                segment,
+                tail,
+                next_offset,
+                recovered: None,
+            }),
+            None => self.recover(base_offset, bytes),
+        }
+    }
+
+    fn load_txn_index(
+        &self,
+        base_offset: i64,
+        is_present: bool,
+    ) -> Result<Option<TxnIndex>, EngineError> {
+        if !is_present {
+            return Ok(Some(TxnIndex::default()));
+        }
+        let path = self.path(base_offset, FileKind::TxnIndex);
+        match self.disk.read_file(&path, TXN_INDEX_BYTES_MAX) {
+            Ok(content) => Ok(TxnIndex::decode(&content.unwrap_or_default(), base_offset)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(source) => Err(EngineError::io("read", &path, source)),
+        }
+    }
+
+    /// The tail of a segment that was closed cleanly and the offset after its last batch. `None`
+    /// when the files contradict each other.
+    fn find_end(&self, segment: &Segment<D>) -> Result<Option<(SegmentTail, i64)>, EngineError> {
+        let base_offset = segment.base_offset();
+        let mut tail = SegmentTail::new(base_offset, self.now_ms);
+        if segment.bytes() == 0 {
+            return Ok(Some((tail, base_offset)));
+        }
+        let io = |source| EngineError::io("read", &self.path(base_offset, FileKind::Log), source);
+        let file = self
+            .disk
+            .open(&self.path(base_offset, FileKind::Log))
+            .map_err(io)?;
+        let Some(first) = read_header(self.disk, &file, 0).map_err(io)? else {
+            return Ok(None);
+        };
+        let last = self.last_entry::<OffsetEntry>(base_offset, FileKind::OffsetIndex)?;
+        let from = last.map_or(0, |entry| u64::from(entry.position));
+        if segment.bytes() <= from {
+            return Ok(None);
+        }
+        let mut headers = HeaderReader::new(
+            Access::Blocking,
+            self.disk,
+            &file,
+            base_offset,
+            segment.bytes(),
+        );
+        let (mut position, mut next_offset) = (from, base_offset);
+        loop {
+            match block_on_ready(headers.at(position)) {
+                Ok(Some(place)) if next_offset <= place.header.base_offset => {
+                    next_offset = place.header.last_offset().saturating_add(1);
+                    position = place.end();
+                }
+                Ok(None) => break,
+                _ => return Ok(None),
+            }
+        }
+        let newest = self.last_entry::<TimeEntry>(base_offset, FileKind::TimeIndex)?;
+        let largest = newest.map(|entry| segment.largest_of(entry));
+        {
+            let mut indexes = segment.indexes();
+            tail.offset_entries = indexes.offset.count();
+            tail.time_entries = indexes.time.count();
+            indexes.largest = largest;
+        }
+        tail.bytes = segment.bytes();
+        tail.first_timestamp = Some(first.max_timestamp);
+        tail.last_time_entry = largest.map_or(NO_TIMESTAMP, |largest| largest.timestamp);
+        tail.max_timestamp = tail.last_time_entry;
+        tail.max_timestamp_offset = largest.map_or(base_offset, |largest| largest.offset);
+        Ok(Some((tail, next_offset)))
+    }
+
+    fn last_entry<E: IndexEntry>(
+        &self,
+        base_offset: i64,
+        kind: FileKind,
+    ) -> Result<Option<E>, EngineError> {
+        let path = self.path(base_offset, kind);
+        let io = |source| EngineError::io("read", &path, source);
+        let file = self.disk.open(&path).map_err(io)?;
+        let bytes = self.disk.file_bytes(&file).map_err(io)?;
+        let entry_bytes = E::BYTES as u64;
+        let Some(last) = (bytes / entry_bytes).checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut buf = vec![0; E::BYTES];
+        let read = self
+            .disk
+            .read_at(&file, &mut buf, last * entry_bytes)
+            .map_err(io)?;
+        Ok(E::decode(&buf[..read]))
+    }
+
+    /// Walks the segment, cuts it before the first damaged batch and writes its indices anew.
+    fn recover(&self, base_offset: i64, bytes: u64) -> Result<Loaded<D>, EngineError> {
+        let path = self.path(base_offset, FileKind::Log);
+        let io = |source| EngineError::io("recover", &path, source);
+        let file = self.disk.open(&path).map_err(io)?;
+        let source = SegmentFile {
+            disk: self.disk,
+            file: &file,
+            path: &path,
+            base_offset,
+            bytes,
+        };
+        let RecoveredSegment {
+            mut tail,
+            offset_index,
+            mut time_index,
+            next_offset,
+            epochs,
+            damage,
+        } = recover_segment(&source, self.config, self.now_ms)?;
+        // Also gives back the blocks that were reserved past the end.
+        self.disk.set_len(&file, tail.bytes).map_err(io)?;
+        let largest = Largest {
+            timestamp: tail.max_timestamp,
+            offset: tail.max_timestamp_offset,
+        };
+        if let Some(entry) = tail.final_time_entry() {
+            time_index.push(entry);
+        }
+        let indexes = SegmentIndexes {
+            offset: self.write_index(base_offset, FileKind::OffsetIndex, offset_index)?,
+            time: self.write_index(base_offset, FileKind::TimeIndex, time_index)?,
+            txn: TxnIndex::default(),
+            largest: Some(largest),
+        };
+        let truncated_bytes = bytes - tail.bytes;
+        let segment = Segment::new(base_offset, tail.bytes, indexes);
+        // The producers' replay fills the transaction index again: it needs their state before.
+        let path = self.path(base_offset, FileKind::TxnIndex);
+        self.disk
+            .remove_file_if_present(&path)
+            .map_err(|source| EngineError::io("remove", &path, source))?;
+        let recovered = Some(RecoveryFindings {
+            truncated_bytes,
+            epochs,
+            damage,
+        });
+        Ok(Loaded {
+            segment,
+            tail,
+            next_offset,
+            recovered,
+        })
+    }
+
+    fn write_index<E: IndexEntry>(
+        &self,
+        base_offset: i64,
+        kind: FileKind,
+        mut index: SparseIndex<E>,
+    ) -> Result<SparseIndex<E>, EngineError> {
+        let path = self.path(base_offset, kind);
+        let entries = index.encode_unwritten();
+        let write = || {
+            let file = self.disk.create(&path)?;
+            self.disk.write_all_at(&file, &entries.bytes, 0)
+        };
+        write().map_err(|source| EngineError::io("write", &path, source))?;
+        index.mark_written(entries.count);
+        index.close();
+        Ok(index)
+    }
+}

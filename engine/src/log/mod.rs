@@ -1,0 +1,38 @@
+//! One partition's log. `partition_log` holds the state; the other files are what can be done with
+//! it, in the order a record meets them.
+
+mod partition_log;
+
+mod append;
+mod batch_queue;
+mod close;
+mod drain;
+mod files;
+mod leader_epoch;
+mod leftovers;
+mod load_segment;
+mod offsets;
+mod open;
+mod producer_entry;
+mod producer_snapshot;
+mod producer_state;
+mod read;
+mod rebuild;
+mod recent_batches;
+mod retention;
+mod timestamps;
+mod validate;
+
+pub use append::{AppendContext, Appended};
+pub use drain::Drain;
+pub use leader_epoch::EpochEndOffset;
+pub use offsets::LogOffsets;
+pub(crate) use open::{LogOpener, OpenHints, OpenReport, create_log};
+pub(crate) use partition_log::LogIdentity;
+pub use partition_log::{LogListener, PartitionLog};
+pub use producer_state::Origin;
+pub use read::{FileRegion, LogSlice};
+pub use timestamps::TimestampAndOffset;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! Reading: finds the byte range of a fetch from the offset index and batch headers. The answer is
+//! file regions, not bytes: the broker sends them with `sendfile`. Records are never decoded. On a
+//! ring's thread nothing blocks: what is not in the page cache is read through the ring.
+
+use std::io;
+use std::sync::Arc;
+
+use super::partition_log::PartitionLog;
+use super::recent_batches::RecentBatch;
+use crate::error::ReadError;
+use crate::io::{Access, Disk, block_on_ready};
+use crate::segment::{FileKind, HeaderReader, Segment};
+use crate::units::usize_from;
+
+/// Bytes brought in by one ring read of [`PartitionLog::ensure_cached`].
+const WARM_BYTES: u64 = 256 << 10;
+
+/// A range of a segment file.
+#[derive(Debug)]
+pub struct FileRegion<D: Disk> {
+    /// The file; stays readable after the segment was deleted.
+    pub file: Arc<D::File>,
+    /// First byte.
+    pub position: u64,
+    /// Number of bytes.
+    pub len: usize,
+}
+
+impl<D: Disk> Clone for FileRegion<D> {
+    fn clone(&self) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            position: self.position,
+            len: self.len,
+        }
+    }
+}
+
+/// What a fetch gets: whole batches, the last of which may be cut.
+#[derive(Debug)]
+pub struct LogSlice<D: Disk> {
+    /// The bytes, in order. At most one at present: a read ends with its segment.
+    pub regions: Vec<FileRegion<D>>,
+    /// Bytes of all regions.
+    pub bytes: usize,
+}
+
+impl<D: Disk> LogSlice<D> {
+    fn empty() -> Self {
+        Self {
+            regions: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+/// A segment to look into.
+struct Candidate<D: Disk> {
+    segment: Arc<Segment<D>>,
+    /// Published bytes at the time of the question.
+    bytes: u64,
+    /// Base offset of the next segment, `None` for the active one.
+    next_base_offset: Option<i64>,
+    /// The batch to begin with, when it is known.
+    first: Option<RecentBatch>,
+    /// The position of the upper limit, when it is known.
+    end: Option<u64>,
+}
+
+impl<D: Disk> PartitionLog<D> {
+    /// The bytes from the batch that holds `start` up to the batch that holds `upper` (a high
+    /// watermark, last stable offset or log end offset; exclusive), at most `max_bytes`. A cut may
+    /// lie inside a batch, except the first one: when that does not fit, it is returned whole with
+    /// `min_one_batch`, and nothing is returned without it. Await it on a ring's thread.
+    ///
+    /// # Errors
+    /// [`ReadError::OffsetOutOfRange`] below the log start offset or above the log end offset. A
+    /// failed read does not take the log dir offline.
+    pub async fn read(
+        &self,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        self.read_with(Access::Ring, start, max_bytes, upper, min_one_batch)
+            .await
+    }
+
+    /// [`Self::read`] on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_blocking(
+        &self,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        let read = self.read_with(Access::Blocking, start, max_bytes, upper, min_one_batch);
+        block_on_ready(read)
+    }
+
+    async fn read_with(
+        &self,
+        access: Access,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        let mut at = start;
+        loop {
+            let Some(candidate) = self.candidate(start, at, upper)? else {
+                return Ok(LogSlice::empty());
+            };
+            let result = self.read_segment(access, &candidate, start, upper).await;
+            let (file, position, first_bytes, end) = match (result, candidate.next_base_offset) {
+                (Ok(Some(found)), _) => found,
+                (Ok(None), Some(next)) => {
+                    // Nothing at or after `start` is left in this segment: compaction made a gap.
+                    at = next;
+                    continue;
+                }
+                (Ok(None), None) => return Ok(LogSlice::empty()),
+                (Err(error), _) => return Err(self.explain(error, start)),
+            };
+            let available = usize_from(end.saturating_sub(position));
+            let wanted = if min_one_batch {
+                max_bytes.max(first_bytes)
+            } else {
+                max_bytes
+            };
+            let len = available.min(wanted);
+            if len < first_bytes {
+                return Ok(LogSlice::empty());
+            }
+            let regions = vec![FileRegion {
+                file,
+                position,
+                len,
+            }];
+            return Ok(LogSlice {
+                regions,
+                bytes: len,
+            });
+        }
+    }
+
+    /// The segment to look into for the first batch at or after `at`; `None` when nothing below
+    /// `upper` can be there.
+    fn candidate(
+        &self,
+        start: i64,
+        at: i64,
+        upper: i64,
+    ) -> Result<Option<Candidate<D>>, ReadError> {
+        if self.is_deleted() {
+            return Err(ReadError::LogDeleted);
+        }
+        if self.health.is_offline() {
+            return Err(ReadError::LogDirOffline);
+        }
+        let state = self.lock();
+        let (log_start, log_end) = (state.offsets.log_start(), state.offsets.log_end());
+        if start < log_start || log_end < start {
+            return Err(ReadError::OffsetOutOfRange {
+                offset: start,
+                log_start,
+                log_end,
+            });
+        }
+        let upper = upper.min(log_end);
+        if upper <= at {
+            return Ok(None);
+        }
+        let index = state.segment_index(at).unwrap_or(0);
+        let segment = Arc::clone(&state.segments[index]);
+        let next_base_offset = state.segments.get(index + 1).map(|next| next.base_offset());
+        let bytes = segment.bytes();
+        let is_active = next_base_offset.is_none();
+        let first = if is_active {
+            state.recent.find(at)
+        } else {
+            None
+        };
+        let is_whole = next_base_offset.unwrap_or(log_end) <= upper;
+        let end = if is_whole {
+            Some(bytes)
+        } else if is_active {
+            state.recent.find(upper).map(|batch| batch.position)
+        } else {
+            None
+        };
+        Ok(Some(Candidate {
+            segment,
+            bytes,
+            next_base_offset,
+            first,
+            end,
+        }))
+    }
+
+    /// File, position and size of the first batch, and the position of the upper limit.
+    async fn read_segment(
+        &self,
+        access: Access,
+        candidate: &Candidate<D>,
+        start: i64,
+        upper: i64,
+    ) -> Result<Option<(Arc<D::File>, u64, usize, u64)>, ReadError> {
+        let Candidate {
+            segment,
+            bytes,
+            first,
+            end,
+            ..
+        } = candidate;
+        if *bytes == 0 {
+            return Ok(None);
+        }
+        let dir = self.dir.load_full();
+        let file = segment
+            .file(access, &self.disk, &dir, FileKind::Log)
+            .await?;
+        let mut headers =
+            HeaderReader::new(access, &self.disk, &file, segment.base_offset(), *bytes);
+        let (position, first_bytes) = match first {
+            Some(batch) => (batch.position, usize_from(batch.bytes)),
+            None => {
+                let from = segment
+                    .floor_position(access, &self.disk, &dir, start)
+                    .await?;
+                match headers.find(from, start).await? {
+                    Some(place) => (place.position, place.header.size_bytes()),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let end = match end {
+            Some(end) => *end,
+            None => {
+                let from = segment
+                    .floor_position(access, &self.disk, &dir, upper)
+                    .await?;
+                let found = headers.find(from.max(position), upper).await?;
+                found.map_or(*bytes, |place| place.position)
+            }
+        };
+        Ok(Some((file, position, first_bytes, end)))
+    }
+
+    /// A segment may be deleted between the choice and the opening of its file.
+    fn explain(&self, error: ReadError, offset: i64) -> ReadError {
+        let is_missing =
+            matches!(&error, ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound);
+        if !is_missing {
+            return error;
+        }
+        if self.is_deleted() {
+            return ReadError::LogDeleted;
+        }
+        let offsets = self.offsets();
+        if offsets.log_start <= offset {
+            return error;
+        }
+        ReadError::OffsetOutOfRange {
+            offset,
+            log_start: offsets.log_start,
+            log_end: offsets.log_end,
+        }
+    }
+
+    /// Brings a region into the page cache through the ring, so that a `sendfile` of it does not
+    /// wait for the disk. Returns at once when it is cached.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`] when the file cannot be read.
+    pub async fn ensure_cached(&self, region: &FileRegion<D>) -> Result<(), ReadError> {
+        let end = region.position + region.len as u64;
+        let mut at = region.position;
+        let mut buf = Vec::new();
+        while at < end && !self.disk.is_cached(&region.file, at..end) {
+            let step_end = end.min(at + WARM_BYTES);
+            if !self.disk.is_cached(&region.file, at..step_end) {
+                buf.resize(usize_from(step_end - at), 0);
+                let (result, returned) = self.disk.read_at_async(&region.file, buf, at).await;
+                buf = returned;
+                if result? == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+            }
+            at = step_end;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a slice, for callers that need them in memory. Blocks; not for a ring's thread.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`], also when a file is shorter than its region.
+    pub fn load_blocking(&self, slice: &LogSlice<D>) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; slice.bytes];
+        let mut filled = 0;
+        for region in &slice.regions {
+            let target = &mut bytes[filled..filled + region.len];
+            let read = self.disk.read_at(&region.file, target, region.position)?;
+            if read < region.len {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            filled += read;
+        }
+        Ok(bytes)
+    }
+}

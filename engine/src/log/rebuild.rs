@@ -1,0 +1,246 @@
+//! Puts together from batch headers what is only kept in memory or in small files: producer state
+//! and leader epochs. Blocks; called when a log is opened.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use ringbrook_record::{Batch, BatchHeader, HEADER_BYTES};
+
+use super::leader_epoch::LeaderEpochs;
+use super::open::{LoadedSegments, OpenHints};
+use super::producer_snapshot::decode_snapshot;
+use super::producer_state::ProducerState;
+use super::validate::read_marker;
+use crate::checkpoint::FILE_BYTES_MAX;
+use crate::error::{EngineError, ReadError};
+use crate::io::{Access, Disk, block_on_ready};
+use crate::segment::{BatchPlace, FileKind, HeaderReader, Segment, segment_file_name};
+
+/// Largest control batch that is looked into.
+const CONTROL_BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The batch header at a position, `None` when there is none.
+pub(crate) fn read_header<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    position: u64,
+) -> io::Result<Option<BatchHeader>> {
+    let mut bytes = [0; HEADER_BYTES];
+    let read = disk.read_at(file, &mut bytes, position)?;
+    Ok(BatchHeader::parse(&bytes[..read]).ok())
+}
+
+fn unreadable(path: &Path, error: ReadError) -> EngineError {
+    match error {
+        ReadError::Io(source) => EngineError::io("read", path, source),
+        other => EngineError::corrupt(path, other.to_string()),
+    }
+}
+
+/// Calls `visit` for each batch of a segment whose last offset is not below `from`.
+fn walk<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    segment: &Segment<D>,
+    from: i64,
+    mut visit: impl FnMut(&Arc<D::File>, &BatchPlace) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    if segment.bytes() == 0 {
+        return Ok(());
+    }
+    let path = dir.join(segment_file_name(segment.base_offset(), FileKind::Log));
+    let io = |source| EngineError::io("read", &path, source);
+    let file = disk.open(&path).map_err(io)?;
+    let start = segment.floor_position(Access::Blocking, disk, dir, from);
+    let mut position = block_on_ready(start).map_err(io)?;
+    let base_offset = segment.base_offset();
+    let mut headers =
+        HeaderReader::new(Access::Blocking, disk, &file, base_offset, segment.bytes());
+    while let Some(place) =
+        block_on_ready(headers.find(position, from)).map_err(|error| unreadable(&path, error))?
+    {
+        visit(&file, &place)?;
+        position = place.end();
+    }
+    Ok(())
+}
+
+/// The leader epochs of all batches.
+///
+/// # Errors
+/// When a segment cannot be read.
+pub(crate) fn walk_epochs<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    segments: &[Arc<Segment<D>>],
+) -> Result<LeaderEpochs, EngineError> {
+    let mut epochs = LeaderEpochs::default();
+    for segment in segments {
+        walk(disk, dir, segment, segment.base_offset(), |_, place| {
+            epochs.assign(
+                place.header.partition_leader_epoch,
+                place.header.base_offset,
+            );
+            Ok(())
+        })?;
+    }
+    Ok(epochs)
+}
+
+/// Producer state at the end of the log, and whether snapshots are left in the directory: the newest
+/// usable snapshot plus the batches after it. Fills the transaction indices of recovered segments on
+/// the way, so then it starts below the first of them.
+///
+/// After a clean shutdown without any snapshot there are no producers: closing writes one else.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(crate) fn load_producers<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    files: &[(FileKind, i64)],
+    loaded: &LoadedSegments<D>,
+    hints: &OpenHints,
+) -> Result<(ProducerState, bool), EngineError> {
+    let limit = match loaded.recovered.first() {
+        Some(segment) => segment.base_offset(),
+        None => loaded.next_offset,
+    };
+    let mut offsets: Vec<i64> = files
+        .iter()
+        .filter(|(kind, _)| *kind == FileKind::Snapshot)
+        .map(|(_, offset)| *offset)
+        .collect();
+    offsets.sort_unstable();
+    let is_stray = |offset: i64, newest: Option<i64>| {
+        loaded.next_offset < offset
+            || (Some(offset) != newest
+                && !loaded
+                    .segments
+                    .iter()
+                    .any(|segment| segment.base_offset() == offset))
+    };
+    let newest = offsets.iter().copied().rfind(|offset| *offset <= limit);
+    for offset in offsets
+        .iter()
+        .copied()
+        .filter(|offset| is_stray(*offset, newest))
+    {
+        remove_snapshot(disk, dir, offset)?;
+    }
+    offsets.retain(|offset| !is_stray(*offset, newest));
+    let mut start = None;
+    for offset in offsets
+        .iter()
+        .copied()
+        .filter(|offset| *offset <= limit)
+        .rev()
+    {
+        if let Some(state) = read_snapshot(disk, dir, offset)? {
+            start = Some((state, offset));
+            break;
+        }
+        remove_snapshot(disk, dir, offset)?;
+    }
+    let has_snapshots = !offsets.is_empty();
+    let (mut state, from) = match start {
+        Some(start) => start,
+        None if hints.is_clean && loaded.recovered.is_empty() => {
+            return Ok((ProducerState::default(), has_snapshots));
+        }
+        None => (ProducerState::default(), 0),
+    };
+    replay(disk, dir, loaded, from, &mut state)?;
+    state.expire(hints.now_ms, hints.producer_id_expiration_ms);
+    Ok((state, has_snapshots))
+}
+
+fn read_snapshot<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    offset: i64,
+) -> Result<Option<ProducerState>, EngineError> {
+    let path = dir.join(segment_file_name(offset, FileKind::Snapshot));
+    let content = match disk.read_file(&path, FILE_BYTES_MAX) {
+        Ok(content) => content.unwrap_or_default(),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+        Err(source) => return Err(EngineError::io("read", &path, source)),
+    };
+    let state = decode_snapshot(&content);
+    if state.is_none() {
+        tracing::warn!(file = %path.display(), "a damaged producer snapshot is removed");
+    }
+    Ok(state)
+}
+
+fn remove_snapshot<D: Disk>(disk: &D, dir: &Path, offset: i64) -> Result<(), EngineError> {
+    let path = dir.join(segment_file_name(offset, FileKind::Snapshot));
+    disk.remove_file_if_present(&path)
+        .map_err(|source| EngineError::io("remove", &path, source))
+}
+
+fn replay<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    loaded: &LoadedSegments<D>,
+    from: i64,
+    state: &mut ProducerState,
+) -> Result<(), EngineError> {
+    for (index, segment) in loaded.segments.iter().enumerate() {
+        let end = loaded
+            .segments
+            .get(index + 1)
+            .map_or(loaded.next_offset, |s| s.base_offset());
+        if end <= from {
+            continue;
+        }
+        let is_recovered = loaded
+            .recovered
+            .iter()
+            .any(|known| Arc::ptr_eq(known, segment));
+        walk(disk, dir, segment, from, |file, place| {
+            let marker = marker_of(disk, file, place, dir)?;
+            let aborted = state.apply(&place.header, marker.as_ref());
+            if let Some(aborted) = aborted
+                && is_recovered
+            {
+                segment.indexes().txn.push(aborted);
+            }
+            Ok(())
+        })?;
+        let content = segment.indexes().txn.encode();
+        if is_recovered && !content.is_empty() {
+            let path = dir.join(segment_file_name(segment.base_offset(), FileKind::TxnIndex));
+            let write = || {
+                let file = disk.create(&path)?;
+                disk.write_all_at(&file, &content, 0)
+            };
+            write().map_err(|source| EngineError::io("write", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+fn marker_of<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    place: &BatchPlace,
+    path: &Path,
+) -> Result<Option<ringbrook_record::EndTransactionMarker>, EngineError> {
+    let bytes = place.header.size_bytes();
+    if !place.header.attributes.is_control() || CONTROL_BATCH_BYTES_MAX < bytes {
+        return Ok(None);
+    }
+    let mut buf = vec![0; bytes];
+    let read = disk
+        .read_at(file, &mut buf, place.position)
+        .map_err(|source| EngineError::io("read", path, source))?;
+    Batch::parse(&buf[..read])
+        .and_then(|batch| read_marker(&batch))
+        .map_err(|source| EngineError::CorruptRecords {
+            path: path.to_owned(),
+            position: place.position,
+            source,
+        })
+}

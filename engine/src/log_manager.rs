@@ -1,0 +1,313 @@
+//! All logs of this process: opened at start, created and deleted with their topics, maintained in
+//! the background, closed at the end. The broker holds one and calls it from start-up, the metadata
+//! applier and a background thread; every method here may block and is not for a ring's thread,
+//! except [`LogManager::log`]. (Kafka `LogManager`.)
+
+mod background;
+mod startup;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::LogConfig;
+use crate::error::EngineError;
+use crate::io::{DirHealth, Disk};
+use crate::log::{LogIdentity, PartitionLog, create_log};
+use crate::log_dirs::LogDirs;
+use crate::segment::{deleted_dir_name, partition_dir_name};
+
+pub use background::BackgroundReport;
+pub use startup::OpenSummary;
+
+/// Settings of the manager, Kafka's defaults.
+#[derive(Debug, Clone)]
+pub struct LogManagerOptions {
+    /// `num.recovery.threads.per.data.dir`: threads that open and close logs, per directory.
+    pub recovery_threads_per_data_dir: usize,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub producer_id_expiration_check_interval_ms: i64,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms`: recovery points.
+    pub flush_offset_checkpoint_interval_ms: i64,
+    /// `log.flush.start.offset.checkpoint.interval.ms`: log start offsets.
+    pub flush_start_offset_checkpoint_interval_ms: i64,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval_ms: i64,
+    /// `log.initial.task.delay.ms`: time before the first retention run.
+    pub initial_task_delay_ms: i64,
+}
+
+impl Default for LogManagerOptions {
+    fn default() -> Self {
+        Self {
+            recovery_threads_per_data_dir: 2,
+            producer_id_expiration_ms: 86_400_000,
+            producer_id_expiration_check_interval_ms: 600_000,
+            retention_check_interval_ms: 300_000,
+            flush_offset_checkpoint_interval_ms: 60_000,
+            flush_start_offset_checkpoint_interval_ms: 60_000,
+            high_watermark_checkpoint_interval_ms: 5_000,
+            initial_task_delay_ms: 30_000,
+        }
+    }
+}
+
+/// One log dir as DescribeLogDirs shows it.
+#[derive(Debug, Clone)]
+pub struct LogDirDescription {
+    /// The directory.
+    pub path: PathBuf,
+    /// Its id.
+    pub directory_id: Uuid,
+    /// Why it is offline, when it is.
+    pub error: Option<String>,
+    /// Size of its filesystem, -1 when unknown.
+    pub total_bytes: i64,
+    /// Free bytes of its filesystem, -1 when unknown.
+    pub usable_bytes: i64,
+    /// The partitions in it.
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// One partition as DescribeLogDirs shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionDescription {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Bytes of its segments.
+    pub size_bytes: u64,
+    /// How far a future replica is behind; 0 for a current one.
+    pub offset_lag: i64,
+    /// Whether it is a replica on its way here from another log dir.
+    pub is_future: bool,
+}
+
+/// Something renamed that waits for its removal.
+#[derive(Debug)]
+struct PendingRemoval {
+    due_ms: i64,
+    path: PathBuf,
+    is_dir: bool,
+}
+
+type Logs<D> = HashMap<String, BTreeMap<i32, Arc<PartitionLog<D>>>>;
+
+/// All logs. See the module's documentation.
+#[derive(Debug)]
+pub struct LogManager<D: Disk> {
+    disk: D,
+    dirs: LogDirs<D>,
+    options: LogManagerOptions,
+    clock: Arc<dyn Clock>,
+    logs: RwLock<Logs<D>>,
+    /// Held while a log is created or deleted.
+    membership: Mutex<()>,
+    removals: Mutex<Vec<PendingRemoval>>,
+    background: Mutex<background::Schedule>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<D: Disk> LogManager<D> {
+    /// The log of a partition. Cheap; may be called on any thread.
+    #[must_use]
+    pub fn log(&self, topic: &str, partition: i32) -> Option<Arc<PartitionLog<D>>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.get(topic)?.get(&partition).cloned()
+    }
+
+    /// All logs, in no particular order.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Arc<PartitionLog<D>>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        self.dirs.cluster_id()
+    }
+
+    /// The log dirs with their ids, in the order they were given.
+    #[must_use]
+    pub fn directories(&self) -> Vec<(PathBuf, Uuid)> {
+        self.dirs
+            .dirs
+            .iter()
+            .map(|dir| (dir.path().to_owned(), dir.directory_id))
+            .collect()
+    }
+
+    /// Creates the log of a partition, durably, in the online directory with the fewest partitions;
+    /// or returns the one there is.
+    ///
+    /// # Errors
+    /// When the name is illegal, the partition exists under another topic id, no directory is
+    /// online or a file cannot be written (which takes the directory offline).
+    pub fn create_log(
+        &self,
+        topic: &str,
+        partition: i32,
+        topic_id: Uuid,
+        config: LogConfig,
+    ) -> Result<Arc<PartitionLog<D>>, EngineError> {
+        let _membership = lock(&self.membership);
+        if let Some(log) = self.log(topic, partition) {
+            return match log.topic_id() {
+                Some(found) if found != topic_id => Err(EngineError::TopicIdMismatch {
+                    path: log.log_dir().to_owned(),
+                    found,
+                    expected: topic_id,
+                }),
+                _ => Ok(log),
+            };
+        }
+        let name =
+            partition_dir_name(topic, partition).ok_or_else(|| EngineError::InvalidTopicName {
+                topic: topic.to_owned(),
+            })?;
+        let health = self.choose_dir()?;
+        let identity = LogIdentity {
+            topic: topic.to_owned(),
+            partition,
+            topic_id: Some(topic_id),
+            dir: health.path().join(name),
+        };
+        let now_ms = self.clock.now_ms();
+        let log = create_log(&self.disk, identity, &health, config, topic_id, now_ms);
+        let log = log.inspect_err(|error| {
+            health.fail("create a log in", health.path(), error);
+        })?;
+        self.add(&log);
+        Ok(log)
+    }
+
+    fn add(&self, log: &Arc<PartitionLog<D>>) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        logs.entry(log.topic().to_owned())
+            .or_default()
+            .insert(log.partition(), Arc::clone(log));
+    }
+
+    fn choose_dir(&self) -> Result<Arc<DirHealth>, EngineError> {
+        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
+        for log in self.logs() {
+            *counts.entry(log.log_dir().to_owned()).or_default() += 1;
+        }
+        self.dirs
+            .dirs
+            .iter()
+            .filter(|dir| !dir.health.is_offline())
+            .min_by_key(|dir| counts.get(dir.path()).copied().unwrap_or(0))
+            .map(|dir| Arc::clone(&dir.health))
+            .ok_or(EngineError::NoUsableDir)
+    }
+
+    /// Deletes the log of a partition: its directory is renamed now and removed after
+    /// `file.delete.delay.ms` by the background work. Deleting a log that is not there is no error.
+    ///
+    /// # Errors
+    /// When the directory cannot be renamed, which takes its log dir offline.
+    pub fn delete_log(&self, topic: &str, partition: i32) -> Result<(), EngineError> {
+        let _membership = lock(&self.membership);
+        let removed = {
+            let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(partitions) = logs.get_mut(topic) else {
+                return Ok(());
+            };
+            let removed = partitions.remove(&partition);
+            if partitions.is_empty() {
+                logs.remove(topic);
+            }
+            removed
+        };
+        let Some(log) = removed else {
+            return Ok(());
+        };
+        let name = deleted_dir_name(topic, partition, Uuid::new_v4());
+        let path = log.delete(&name).inspect_err(|error| {
+            log.health.fail("delete a log in", log.log_dir(), error);
+        })?;
+        let due_ms = self
+            .clock
+            .now_ms()
+            .saturating_add(log.config().file_delete_delay_ms);
+        lock(&self.removals).push(PendingRemoval {
+            due_ms,
+            path,
+            is_dir: true,
+        });
+        tracing::info!(topic, partition, "the log is deleted");
+        Ok(())
+    }
+
+    /// Every log dir with its partitions, for DescribeLogDirs.
+    #[must_use]
+    pub fn describe_log_dirs(&self) -> Vec<LogDirDescription> {
+        let logs = self.logs();
+        let describe = |path: &Path| {
+            logs.iter()
+                .filter(|log| log.log_dir() == path)
+                .map(|log| PartitionDescription {
+                    topic: log.topic().to_owned(),
+                    partition: log.partition(),
+                    size_bytes: log.size_bytes(),
+                    offset_lag: 0,
+                    is_future: false,
+                })
+                .collect()
+        };
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.dirs
+            .dirs
+            .iter()
+            .map(|dir| {
+                let space = self.disk.space(dir.path()).ok();
+                LogDirDescription {
+                    path: dir.path().to_owned(),
+                    directory_id: dir.directory_id,
+                    error: dir.health.reason(),
+                    total_bytes: space.map_or(-1, |space| signed(space.total_bytes)),
+                    usable_bytes: space.map_or(-1, |space| signed(space.usable_bytes)),
+                    partitions: describe(dir.path()),
+                }
+            })
+            .collect()
+    }
+
+    /// Writes what is queued, makes everything durable, writes the checkpoints and, in each
+    /// directory whose logs all closed, the marker of a clean shutdown. Call it after the threads
+    /// that append have stopped.
+    ///
+    /// # Errors
+    /// The first failure; the other directories are closed all the same.
+    pub fn shutdown(&self) -> Result<(), EngineError> {
+        let started = self.clock.monotonic();
+        let mut first_error = None;
+        for dir in &self.dirs.dirs {
+            if let Err(error) = self.close_dir(dir) {
+                tracing::error!(dir = %dir.path().display(), %error, "shutdown is not clean");
+                first_error.get_or_insert(error);
+            }
+        }
+        let elapsed: Duration = self.clock.monotonic().saturating_sub(started);
+        tracing::info!(elapsed_ms = elapsed.as_millis(), "logs are closed");
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests;

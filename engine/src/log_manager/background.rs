@@ -1,0 +1,221 @@
+//! The work that is due from time to time: retention, checkpoints, flushes by time, idle producers,
+//! removal of what was renamed. One background thread of the broker calls
+//! [`LogManager::run_background`] about once a second; the parts can also be called alone.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{LogManager, LogManagerOptions, PendingRemoval, lock};
+use crate::checkpoint::{OffsetCheckpoint, PartitionOffsets};
+use crate::error::EngineError;
+use crate::io::Disk;
+use crate::log_dirs::LogDir;
+
+/// When what is due next, and what the checkpoint files hold.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    retention_ms: i64,
+    recovery_points_ms: i64,
+    log_starts_ms: i64,
+    high_watermarks_ms: i64,
+    producers_ms: i64,
+    /// What was written last, so that a checkpoint without news costs no sync.
+    written: HashMap<(PathBuf, &'static str), PartitionOffsets>,
+}
+
+impl Schedule {
+    pub(super) fn new(now_ms: i64, options: &LogManagerOptions) -> Self {
+        let first_ms = now_ms.saturating_add(options.initial_task_delay_ms);
+        Self {
+            retention_ms: first_ms,
+            recovery_points_ms: first_ms,
+            log_starts_ms: first_ms,
+            high_watermarks_ms: now_ms,
+            producers_ms: first_ms,
+            written: HashMap::new(),
+        }
+    }
+}
+
+/// What a run of the background work did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackgroundReport {
+    /// Files renamed by retention.
+    pub renamed_files: usize,
+    /// Files and directories removed.
+    pub removed: usize,
+    /// Failures; each was logged, and a failed write took its log dir offline.
+    pub failures: usize,
+}
+
+fn is_due(due_ms: &mut i64, now_ms: i64, interval_ms: i64) -> bool {
+    if now_ms < *due_ms {
+        return false;
+    }
+    *due_ms = now_ms.saturating_add(interval_ms);
+    true
+}
+
+impl<D: Disk> LogManager<D> {
+    /// Does what is due. Blocks.
+    pub fn run_background(&self) -> BackgroundReport {
+        let now_ms = self.clock.now_ms();
+        let options = &self.options;
+        let mut schedule = lock(&self.background);
+        let mut report = BackgroundReport::default();
+        report.failures += self.flush_due(now_ms);
+        if is_due(
+            &mut schedule.retention_ms,
+            now_ms,
+            options.retention_check_interval_ms,
+        ) {
+            self.retain(now_ms, &mut report);
+        }
+        let interval_ms = options.producer_id_expiration_check_interval_ms;
+        if is_due(&mut schedule.producers_ms, now_ms, interval_ms) {
+            for log in self.logs() {
+                log.expire_producers(now_ms, options.producer_id_expiration_ms);
+            }
+        }
+        let mut due = Vec::new();
+        let interval_ms = options.flush_offset_checkpoint_interval_ms;
+        if is_due(&mut schedule.recovery_points_ms, now_ms, interval_ms) {
+            due.push(OffsetCheckpoint::RecoveryPoint);
+        }
+        let interval_ms = options.flush_start_offset_checkpoint_interval_ms;
+        if is_due(&mut schedule.log_starts_ms, now_ms, interval_ms) {
+            due.push(OffsetCheckpoint::LogStart);
+        }
+        let interval_ms = options.high_watermark_checkpoint_interval_ms;
+        if is_due(&mut schedule.high_watermarks_ms, now_ms, interval_ms) {
+            due.push(OffsetCheckpoint::HighWatermark);
+        }
+        for kind in due {
+            for dir in &self.dirs.dirs {
+                if self.write_checkpoint(&mut schedule, dir, kind).is_err() {
+                    report.failures += 1;
+                }
+            }
+        }
+        drop(schedule);
+        self.remove_due(now_ms, &mut report);
+        report
+    }
+
+    /// Runs retention on every log now. Blocks.
+    pub fn run_retention(&self) -> BackgroundReport {
+        let mut report = BackgroundReport::default();
+        self.retain(self.clock.now_ms(), &mut report);
+        report
+    }
+
+    /// Writes all checkpoints of all online directories now. Blocks.
+    ///
+    /// # Errors
+    /// The first failure, which took its directory offline.
+    pub fn write_checkpoints(&self) -> Result<(), EngineError> {
+        let mut schedule = lock(&self.background);
+        for dir in &self.dirs.dirs {
+            for kind in [
+                OffsetCheckpoint::RecoveryPoint,
+                OffsetCheckpoint::LogStart,
+                OffsetCheckpoint::HighWatermark,
+            ] {
+                self.write_checkpoint(&mut schedule, dir, kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_due(&self, now_ms: i64) -> usize {
+        // A failed flush took its log dir offline, which was logged.
+        self.logs()
+            .iter()
+            .filter(|log| log.flush_if_due(now_ms).is_err())
+            .count()
+    }
+
+    fn retain(&self, now_ms: i64, report: &mut BackgroundReport) {
+        for log in self.logs() {
+            match log.delete_old_segments(now_ms) {
+                Ok(renamed) => {
+                    report.renamed_files += renamed.len();
+                    let due_ms = now_ms.saturating_add(log.config().file_delete_delay_ms);
+                    lock(&self.removals).extend(renamed.into_iter().map(|path| PendingRemoval {
+                        due_ms,
+                        path,
+                        is_dir: false,
+                    }));
+                }
+                Err(error) => {
+                    report.failures += 1;
+                    tracing::error!(
+                        topic = log.topic(), partition = log.partition(), %error,
+                        "retention failed"
+                    );
+                }
+            }
+        }
+    }
+
+    fn remove_due(&self, now_ms: i64, report: &mut BackgroundReport) {
+        let due: Vec<PendingRemoval> = {
+            let mut removals = lock(&self.removals);
+            let (due, later) = removals
+                .drain(..)
+                .partition(|removal| removal.due_ms <= now_ms);
+            *removals = later;
+            due
+        };
+        for removal in due {
+            let result = if removal.is_dir {
+                self.disk.remove_dir_all(&removal.path)
+            } else {
+                self.disk.remove_file(&removal.path)
+            };
+            match result {
+                Ok(()) => report.removed += 1,
+                // Its directory was deleted meanwhile, or a crash came in between.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    report.failures += 1;
+                    tracing::warn!(file = %removal.path.display(), %error, "it is not removed");
+                }
+            }
+        }
+    }
+
+    /// Writes one checkpoint of one directory, unless it is offline or the file holds the same.
+    pub(super) fn write_checkpoint(
+        &self,
+        schedule: &mut Schedule,
+        dir: &LogDir<D>,
+        kind: OffsetCheckpoint,
+    ) -> Result<(), EngineError> {
+        if dir.health.is_offline() {
+            return Ok(());
+        }
+        let mut offsets = PartitionOffsets::new();
+        for log in self.logs() {
+            if log.log_dir() == dir.path() && !log.is_deleted() {
+                let now = log.offsets();
+                let offset = match kind {
+                    OffsetCheckpoint::RecoveryPoint => now.recovery_point,
+                    OffsetCheckpoint::LogStart => now.log_start,
+                    OffsetCheckpoint::HighWatermark => now.high_watermark,
+                };
+                offsets.insert((log.topic().to_owned(), log.partition()), offset);
+            }
+        }
+        let key = (dir.path().to_owned(), kind.file_name());
+        if schedule.written.get(&key) == Some(&offsets) {
+            return Ok(());
+        }
+        if let Err(error) = kind.write(&self.disk, dir.path(), &offsets) {
+            dir.health.fail("write a checkpoint of", dir.path(), &error);
+            return Err(error);
+        }
+        schedule.written.insert(key, offsets);
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Start and end of the log manager: opens every partition directory of every log dir with some
+//! threads each, and closes them again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use super::background::Schedule;
+use super::{LogManager, LogManagerOptions, Logs, PendingRemoval, lock};
+use crate::checkpoint::{CleanShutdownMarker, OffsetCheckpoint, PartitionOffsets};
+use crate::clock::Clock;
+use crate::config::LogConfig;
+use crate::error::EngineError;
+use crate::io::Disk;
+use crate::log::{LogIdentity, LogOpener, OpenHints, OpenReport, PartitionLog};
+use crate::log_dirs::{LogDir, LogDirs};
+use crate::segment::DirKind;
+
+/// What opening the logs took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenSummary {
+    /// Logs that were opened.
+    pub logs: usize,
+    /// Whether every directory was shut down cleanly.
+    pub is_clean: bool,
+    /// Segments that were walked batch by batch.
+    pub recovered_segments: usize,
+    /// Bytes that were cut off because they were damaged or incomplete.
+    pub truncated_bytes: u64,
+    /// Time it took.
+    pub elapsed: Duration,
+}
+
+/// The partitions of one log dir with what its checkpoints say.
+struct DirContent {
+    is_clean: bool,
+    partitions: Vec<LogIdentity>,
+    recovery_points: PartitionOffsets,
+    log_starts: PartitionOffsets,
+    high_watermarks: PartitionOffsets,
+}
+
+struct Opened<D: Disk> {
+    logs: Vec<Arc<PartitionLog<D>>>,
+    report: OpenReport,
+}
+
+/// What opening one log needs besides the log.
+struct OpenEnv<'a, D: Disk> {
+    disk: &'a D,
+    options: &'a LogManagerOptions,
+    clock: &'a dyn Clock,
+    config_of: &'a (dyn Fn(&str) -> LogConfig + Sync),
+}
+
+impl<D: Disk> LogManager<D> {
+    /// Opens all logs in `dirs`; `config_of` gives the settings of a topic. A directory in which a
+    /// log cannot be opened goes offline as a whole; the others are served.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed, or none is usable.
+    pub fn open(
+        disk: D,
+        dirs: LogDirs<D>,
+        options: LogManagerOptions,
+        clock: Arc<dyn Clock>,
+        config_of: &(dyn Fn(&str) -> LogConfig + Sync),
+    ) -> Result<(Arc<Self>, OpenSummary), EngineError> {
+        let started = clock.monotonic();
+        let mut logs: Logs<D> = HashMap::new();
+        let mut removals = Vec::new();
+        let mut summary = OpenSummary {
+            is_clean: true,
+            ..OpenSummary::default()
+        };
+        let env = OpenEnv {
+            disk: &disk,
+            options: &options,
+            clock: &*clock,
+            config_of,
+        };
+        let contents = dirs
+            .dirs
+            .iter()
+            .map(|dir| read_dir(&env, dir, &mut removals))
+            .collect::<Result<Vec<_>, _>>()?;
+        let opened = open_dirs(&env, &dirs, &contents);
+        for ((dir, content), opened) in dirs.dirs.iter().zip(&contents).zip(opened) {
+            summary.is_clean &= content.is_clean || content.partitions.is_empty();
+            match opened {
+                Ok(opened) => {
+                    summary.logs += opened.logs.len();
+                    summary.recovered_segments += opened.report.recovered_segments;
+                    summary.truncated_bytes += opened.report.truncated_bytes;
+                    for log in opened.logs {
+                        let partitions = logs.entry(log.topic().to_owned()).or_default();
+                        partitions.insert(log.partition(), log);
+                    }
+                }
+                Err(error) => dir.health.fail("open the logs of", dir.path(), &error),
+            }
+        }
+        if dirs.dirs.iter().all(|dir| dir.health.is_offline()) {
+            return Err(EngineError::NoUsableDir);
+        }
+        summary.elapsed = clock.monotonic().saturating_sub(started);
+        tracing::info!(
+            logs = summary.logs,
+            is_clean = summary.is_clean,
+            recovered_segments = summary.recovered_segments,
+            truncated_bytes = summary.truncated_bytes,
+            elapsed_ms = summary.elapsed.as_millis(),
+            "logs are open"
+        );
+        let schedule = Schedule::new(clock.now_ms(), &options);
+        let manager = Self {
+            disk,
+            dirs,
+            options,
+            clock,
+            logs: RwLock::new(logs),
+            membership: Mutex::new(()),
+            removals: Mutex::new(removals),
+            background: Mutex::new(schedule),
+        };
+        Ok((Arc::new(manager), summary))
+    }
+
+    /// Closes the logs of one directory and marks it as cleanly shut down.
+    pub(super) fn close_dir(&self, dir: &LogDir<D>) -> Result<(), EngineError> {
+        if dir.health.is_offline() {
+            return Err(EngineError::LogDirOffline {
+                path: dir.path().to_owned(),
+                reason: dir.health.reason().unwrap_or_default(),
+            });
+        }
+        let logs: Vec<_> = self
+            .logs()
+            .into_iter()
+            .filter(|log| log.log_dir() == dir.path())
+            .collect();
+        let now_ms = self.clock.now_ms();
+        let threads = self.options.recovery_threads_per_data_dir;
+        run_parallel(&logs, threads, |log| log.close(now_ms))?;
+        let mut schedule = lock(&self.background);
+        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::RecoveryPoint)?;
+        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::LogStart)?;
+        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::HighWatermark)?;
+        CleanShutdownMarker::of(dir.path()).write(&self.disk)
+    }
+}
+
+/// Takes the marker, reads the checkpoints and lists the partitions of one log dir.
+fn read_dir<D: Disk>(
+    env: &OpenEnv<'_, D>,
+    dir: &LogDir<D>,
+    removals: &mut Vec<PendingRemoval>,
+) -> Result<DirContent, EngineError> {
+    let path = dir.path();
+    let is_clean = CleanShutdownMarker::of(path).take(env.disk)?;
+    let entries = env
+        .disk
+        .list(path)
+        .map_err(|source| EngineError::io("list", path, source))?;
+    let mut partitions = Vec::new();
+    for entry in entries.into_iter().filter(|entry| entry.is_dir) {
+        let partition_dir = path.join(&entry.name);
+        match DirKind::parse(&entry.name) {
+            DirKind::Partition { topic, partition } => partitions.push(LogIdentity {
+                topic,
+                partition,
+                topic_id: None,
+                dir: partition_dir,
+            }),
+            DirKind::Deleted => {
+                let due_ms = env.clock.now_ms();
+                removals.push(PendingRemoval {
+                    due_ms,
+                    path: partition_dir,
+                    is_dir: true,
+                });
+            }
+            DirKind::NotServed => {
+                tracing::info!(dir = %partition_dir.display(), "the directory is not served");
+            }
+            DirKind::Foreign => {
+                tracing::warn!(dir = %partition_dir.display(), "the directory is no partition");
+            }
+        }
+    }
+    Ok(DirContent {
+        is_clean,
+        partitions,
+        recovery_points: OffsetCheckpoint::RecoveryPoint.read(env.disk, path)?,
+        log_starts: OffsetCheckpoint::LogStart.read(env.disk, path)?,
+        high_watermarks: OffsetCheckpoint::HighWatermark.read(env.disk, path)?,
+    })
+}
+
+/// Opens all directories at once.
+fn open_dirs<D: Disk>(
+    env: &OpenEnv<'_, D>,
+    dirs: &LogDirs<D>,
+    contents: &[DirContent],
+) -> Vec<Result<Opened<D>, EngineError>> {
+    std::thread::scope(|scope| {
+        let running: Vec<_> = dirs
+            .dirs
+            .iter()
+            .zip(contents)
+            .map(|(dir, content)| scope.spawn(move || open_dir(env, dir, content)))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
+}
+
+fn open_dir<D: Disk>(
+    env: &OpenEnv<'_, D>,
+    dir: &LogDir<D>,
+    content: &DirContent,
+) -> Result<Opened<D>, EngineError> {
+    if !content.is_clean && !content.partitions.is_empty() {
+        tracing::info!(
+            dir = %dir.path().display(), logs = content.partitions.len(),
+            "no clean shutdown: segments above the recovery points are checked"
+        );
+    }
+    let opened = Mutex::new(Opened {
+        logs: Vec::new(),
+        report: OpenReport::default(),
+    });
+    let threads = env.options.recovery_threads_per_data_dir;
+    run_parallel(&content.partitions, threads, |identity| {
+        let config = (env.config_of)(&identity.topic);
+        let key = (identity.topic.clone(), identity.partition);
+        let offset_in = |offsets: &PartitionOffsets| offsets.get(&key).copied().unwrap_or(0);
+        let hints = OpenHints {
+            is_clean: content.is_clean,
+            recovery_point: offset_in(&content.recovery_points),
+            log_start: offset_in(&content.log_starts),
+            high_watermark: offset_in(&content.high_watermarks),
+            now_ms: env.clock.now_ms(),
+            producer_id_expiration_ms: env.options.producer_id_expiration_ms,
+        };
+        let opener = LogOpener {
+            disk: env.disk,
+            identity: identity.clone(),
+            health: &dir.health,
+            config,
+            hints,
+        };
+        let (log, report) = opener.open()?;
+        let mut opened = lock(&opened);
+        opened.logs.push(log);
+        opened.report.recovered_segments += report.recovered_segments;
+        opened.report.truncated_bytes += report.truncated_bytes;
+        if 0 < report.recovered_segments {
+            tracing::info!(
+                topic = identity.topic,
+                partition = identity.partition,
+                segments = report.recovered_segments,
+                truncated_bytes = report.truncated_bytes,
+                done = opened.logs.len(),
+                of = content.partitions.len(),
+                "log is recovered"
+            );
+        }
+        Ok(())
+    })?;
+    Ok(opened
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// Calls `work` for every item on some threads; ends early at the first error, which it returns.
+fn run_parallel<T: Sync>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<(), EngineError> + Sync,
+) -> Result<(), EngineError> {
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, items.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = work(item) {
+                        next.store(items.len(), Ordering::Relaxed);
+                        lock(&failure).get_or_insert(error);
+                    }
+                }
+            });
+        }
+    });
+    failure
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}

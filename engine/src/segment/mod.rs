@@ -1,0 +1,19 @@
+//! One segment of a log: its files' names, what is known about it in memory, where batches lie in
+//! it, and when it is full. What a log does with its segments is in `log`.
+
+mod batch_search;
+mod file_name;
+mod recovery;
+mod segment_files;
+mod segment_tail;
+
+pub(crate) use batch_search::{BatchPlace, HeaderReader};
+pub(crate) use file_name::{
+    DELETED_SUFFIX, DirKind, FileKind, deleted_dir_name, partition_dir_name, segment_file_name,
+};
+pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
+pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
+pub(crate) use segment_tail::{BatchFacts, NewEntries, SegmentTail};
+
+#[cfg(test)]
+mod tests;

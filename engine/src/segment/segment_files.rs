@@ -1,0 +1,218 @@
+//! What is known in memory about one segment: its published size, its indices, its files once they
+//! are open. Files are opened at first use, so an idle segment costs a few hundred bytes and no
+//! descriptor. Shared by readers, the drain and the background threads; batches are appended by the
+//! drain only.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::file_name::{FileKind, segment_file_name};
+use crate::index::{Lookup, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
+use crate::io::{Access, Disk};
+
+/// The largest timestamp of a segment and the last offset of the batch that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Largest {
+    pub(crate) timestamp: i64,
+    pub(crate) offset: i64,
+}
+
+/// The indices of a segment.
+#[derive(Debug)]
+pub(crate) struct SegmentIndexes {
+    pub(crate) offset: SparseIndex<OffsetEntry>,
+    pub(crate) time: SparseIndex<TimeEntry>,
+    pub(crate) txn: TxnIndex,
+    /// `None` when only the time index's file knows.
+    pub(crate) largest: Option<Largest>,
+}
+
+/// One segment.
+#[derive(Debug)]
+pub(crate) struct Segment<D: Disk> {
+    base_offset: i64,
+    /// Bytes that are published.
+    bytes: AtomicU64,
+    /// Bytes of the file that have blocks reserved.
+    allocated: AtomicU64,
+    log: OnceLock<Arc<D::File>>,
+    offset_index: OnceLock<Arc<D::File>>,
+    time_index: OnceLock<Arc<D::File>>,
+    indexes: Mutex<SegmentIndexes>,
+}
+
+impl<D: Disk> Segment<D> {
+    /// A segment of `bytes` bytes whose indices are as given.
+    pub(crate) fn new(base_offset: i64, bytes: u64, indexes: SegmentIndexes) -> Self {
+        Self {
+            base_offset,
+            bytes: AtomicU64::new(bytes),
+            allocated: AtomicU64::new(bytes),
+            log: OnceLock::new(),
+            offset_index: OnceLock::new(),
+            time_index: OnceLock::new(),
+            indexes: Mutex::new(indexes),
+        }
+    }
+
+    /// A segment without batches.
+    pub(crate) fn empty(base_offset: i64) -> Self {
+        let indexes = SegmentIndexes {
+            offset: SparseIndex::empty(),
+            time: SparseIndex::empty(),
+            txn: TxnIndex::default(),
+            largest: None,
+        };
+        Self::new(base_offset, 0, indexes)
+    }
+
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
+    /// Published bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Publishes more bytes.
+    pub(crate) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Raises the reserved size to `to` and returns what it was, or `None` when it is no less.
+    pub(crate) fn raise_allocated(&self, to: u64) -> Option<u64> {
+        let before = self.allocated.fetch_max(to, Ordering::Relaxed);
+        (before < to).then_some(before)
+    }
+
+    pub(crate) fn indexes(&self) -> MutexGuard<'_, SegmentIndexes> {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, kind: FileKind) -> &OnceLock<Arc<D::File>> {
+        match kind {
+            FileKind::Log => &self.log,
+            FileKind::OffsetIndex => &self.offset_index,
+            FileKind::TimeIndex => &self.time_index,
+            FileKind::TxnIndex | FileKind::Snapshot => {
+                panic!("{kind:?} files are never kept open")
+            }
+        }
+    }
+
+    /// The open file of this kind, if it is open.
+    pub(crate) fn opened(&self, kind: FileKind) -> Option<&Arc<D::File>> {
+        self.slot(kind).get()
+    }
+
+    /// Keeps a file that was just created or opened.
+    pub(crate) fn keep_open(&self, kind: FileKind, file: Arc<D::File>) -> Arc<D::File> {
+        Arc::clone(self.slot(kind).get_or_init(|| file))
+    }
+
+    /// The file of this kind in the partition's directory, opened if need be.
+    pub(crate) async fn file(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+        kind: FileKind,
+    ) -> io::Result<Arc<D::File>> {
+        if let Some(file) = self.opened(kind) {
+            return Ok(Arc::clone(file));
+        }
+        let path = dir.join(segment_file_name(self.base_offset, kind));
+        let opener = disk.clone();
+        let file = access.run(disk, move || opener.open(&path)).await??;
+        Ok(self.keep_open(kind, file))
+    }
+
+    /// Where to begin the search for the batch with `offset`: the position of a batch at or below.
+    pub(crate) async fn floor_position(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+        offset: i64,
+    ) -> io::Result<u64> {
+        let Ok(key) = u32::try_from(offset - self.base_offset) else {
+            return Ok(0);
+        };
+        let lookup = self.indexes().offset.find(key);
+        let entry = match lookup {
+            Lookup::Found(entry) => Some(entry),
+            Lookup::Absent => None,
+            Lookup::InFile(entries) => {
+                let file = self.file(access, disk, dir, FileKind::OffsetIndex).await?;
+                entries
+                    .find::<OffsetEntry, D>(access, disk, &file, key)
+                    .await?
+            }
+        };
+        let position = entry.map_or(0, |entry| u64::from(entry.position));
+        // An index that points past the published end is not of this segment's present content.
+        Ok(if position < self.bytes() { position } else { 0 })
+    }
+
+    /// The largest timestamp; `None` when no record has one.
+    pub(crate) async fn largest(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+    ) -> io::Result<Option<Largest>> {
+        let lookup = {
+            let indexes = self.indexes();
+            if let Some(largest) = indexes.largest {
+                return Ok((0 <= largest.timestamp).then_some(largest));
+            }
+            indexes.time.last()
+        };
+        let entry = match lookup {
+            Lookup::Found(entry) => Some(entry),
+            Lookup::Absent => None,
+            Lookup::InFile(entries) => {
+                let file = self.file(access, disk, dir, FileKind::TimeIndex).await?;
+                entries.last::<TimeEntry, D>(access, disk, &file).await?
+            }
+        };
+        let largest = entry.map(|entry| self.largest_of(entry));
+        self.indexes().largest = largest;
+        Ok(largest)
+    }
+
+    /// The entry with its offset made absolute.
+    pub(crate) fn largest_of(&self, entry: TimeEntry) -> Largest {
+        let offset = self.base_offset + i64::from(entry.relative_offset);
+        Largest {
+            timestamp: entry.timestamp,
+            offset,
+        }
+    }
+
+    /// The offset after which to search for records at or after `timestamp`: every earlier record
+    /// is older.
+    pub(crate) async fn floor_offset_of_timestamp(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+        timestamp: i64,
+    ) -> io::Result<i64> {
+        let lookup = self.indexes().time.find(timestamp);
+        let entry = match lookup {
+            Lookup::Found(entry) => Some(entry),
+            Lookup::Absent => None,
+            Lookup::InFile(entries) => {
+                let file = self.file(access, disk, dir, FileKind::TimeIndex).await?;
+                entries
+                    .find::<TimeEntry, D>(access, disk, &file, timestamp)
+                    .await?
+            }
+        };
+        Ok(entry.map_or(self.base_offset, |entry| self.largest_of(entry).offset))
+    }
+}
