@@ -6,5 +6,7 @@ pub mod api;
 pub mod config;
 pub mod controller;
 pub mod group;
+pub mod metrics;
 pub mod net;
 pub mod replica;
+pub mod server;

@@ -1,1 +1,38 @@
-//! The table of APIs: key, name, versions, handler; one file per API.
+//! The table of APIs: every request that the broker serves, and the handler of each.
+//!
+//! A handler lives in the file named for its API. It is either a plain function that returns an
+//! [`Answer`], whose first half runs in the order of the connection's requests (Produce), or an
+//! `async` function from request to response: then the connection handles nothing else until the
+//! response is there, as Kafka does for all requests. Called by `net`; calls everything below.
+
+mod answer;
+mod config_change;
+mod config_resource;
+mod context;
+mod dispatch;
+mod error;
+mod table;
+
+mod alter_configs;
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+
+pub(crate) use answer::{Answer, Reply, Response};
+pub(crate) use context::{ConnectionContext, RequestContext};
+pub(crate) use dispatch::dispatch;
+pub(crate) use fetch::FetchSessions;
+pub(crate) use table::is_pipelined;

@@ -4,7 +4,7 @@
 //!
 //! Reading order: `definition` (the table `configs.tsv`) with `value` and `validator`; `broker`
 //! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings` and
-//! `cross_check`; `topic` and `describe` (what holds for a topic, and how to show it); `dynamic`
+//! `cross_check`; `topic`, `topic_config` and `describe` (what holds for a topic, and how to show it); `dynamic`
 //! (changes while the broker runs).
 
 mod broker;
@@ -19,6 +19,7 @@ mod network;
 mod server_properties;
 mod settings;
 pub mod topic;
+mod topic_config;
 mod validator;
 mod value;
 mod warning;
@@ -31,6 +32,7 @@ pub use layers::{ConfigSource, DynamicConfigs, Properties};
 pub use listener::Listener;
 pub use network::NetworkConfig;
 pub use settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig, TransactionsConfig};
+pub use topic_config::TopicConfig;
 pub use validator::Validator;
 pub use value::{ConfigType, Value};
 pub use warning::ConfigWarning;

@@ -174,6 +174,39 @@ impl<'a> TopicLayers<'a> {
         }
     }
 
+    pub(super) fn int(&self, name: &str) -> i32 {
+        match self.named(name) {
+            Value::Int(value) => value,
+            other => panic!("{name} is not an int: {other:?}"),
+        }
+    }
+
+    /// An int as a number of bytes; negative values count as 0.
+    pub(super) fn bytes(&self, name: &str) -> u32 {
+        self.int(name).max(0).unsigned_abs()
+    }
+
+    pub(super) fn double(&self, name: &str) -> f64 {
+        match self.named(name) {
+            Value::Double(value) => value,
+            other => panic!("{name} is not a double: {other:?}"),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        match self.named(name) {
+            Value::Text(value) => value,
+            other => panic!("{name} is not a string: {other:?}"),
+        }
+    }
+
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        match self.named(name) {
+            Value::List(items) => items,
+            other => panic!("{name} is not a list: {other:?}"),
+        }
+    }
+
     pub(super) fn boolean(&self, name: &str) -> bool {
         match self.named(name) {
             Value::Boolean(value) => value,

@@ -13,9 +13,12 @@ mod tests;
 /// number in a file name of 255 bytes.
 pub const NAME_BYTES_MAX: usize = 249;
 
+/// The topic of the group coordinator.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+
 /// Topics the broker itself writes; clients may read but not freely create them.
 const INTERNAL: [&str; 3] = [
-    "__consumer_offsets",
+    CONSUMER_OFFSETS,
     "__transaction_state",
     "__share_group_state",
 ];

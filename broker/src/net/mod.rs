@@ -1,1 +1,11 @@
-//! Sockets: listener, connections, sending of file regions.
+//! Sockets: listeners, a thread and ring per core, connections, sending of file regions.
+//!
+//! Knows frames and answers, not what is in them. Called by `server`; calls `api`.
+
+pub(crate) mod core_thread;
+pub(crate) mod listener;
+pub(crate) mod request_memory;
+
+mod connection;
+mod frame_reader;
+mod send;

@@ -1,0 +1,84 @@
+//! ApiVersions (18): which requests the broker serves, in which versions.
+//!
+//! Versions 0-4. An unknown version is answered in version 0 with UNSUPPORTED_VERSION and the list,
+//! so that newer clients can fall back (KIP-511). Produce is advertised from version 0 though 3 is
+//! the lowest served: older librdkafka takes its absence for a broker without codecs (KAFKA-18659).
+
+use std::rc::Rc;
+
+use ringbrook_protocol::messages::api_versions_response::ApiVersion;
+use ringbrook_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use ringbrook_protocol::{API_VERSIONS, HeaderPrefix, ResponseError};
+
+use super::error::NONE;
+use super::{ConnectionContext, RequestContext, Response};
+
+/// First version in which clients name themselves.
+const CLIENT_SOFTWARE_VERSION: i16 = 3;
+/// The epoch when no features are finalized.
+const NO_FEATURES_EPOCH: i64 = -1;
+
+/// Answers with the list.
+pub(crate) async fn handle(
+    ctx: RequestContext,
+    request: ApiVersionsRequest,
+) -> ApiVersionsResponse {
+    let is_named = is_software_name(&request.client_software_name)
+        && is_software_name(&request.client_software_version);
+    if CLIENT_SOFTWARE_VERSION <= ctx.api_version && !is_named {
+        return ApiVersionsResponse::default()
+            .with_error_code(ResponseError::InvalidRequest.code())
+            .with_finalized_features_epoch(NO_FEATURES_EPOCH);
+    }
+    list(NONE)
+}
+
+/// The answer to a version of this API that is not served.
+pub(super) fn unsupported(connection: &Rc<ConnectionContext>, prefix: HeaderPrefix) -> Response {
+    let ctx = RequestContext {
+        connection: Rc::clone(connection),
+        api_version: 0,
+        correlation_id: prefix.correlation_id,
+        client_id: None,
+    };
+    Response::message(&ctx, &list(ResponseError::UnsupportedVersion.code()))
+}
+
+fn list(error_code: i16) -> ApiVersionsResponse {
+    let api_keys = API_VERSIONS
+        .iter()
+        .map(|range| {
+            ApiVersion::default()
+                .with_api_key(range.key as i16)
+                .with_min_version(range.advertised_min())
+                .with_max_version(range.max)
+        })
+        .collect();
+    ApiVersionsResponse::default()
+        .with_error_code(error_code)
+        .with_api_keys(api_keys)
+        .with_finalized_features_epoch(NO_FEATURES_EPOCH)
+}
+
+/// Letters, digits, and `-` and `.` in the middle (`ApiVersionsRequest.isValid`).
+fn is_software_name(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let is_outer = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    is_outer(bytes.first()) && is_outer(bytes.last()) && bytes.iter().all(|byte| is_inner(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_follow_kafkas_pattern() {
+        for name in ["librdkafka", "apache-kafka-java", "4.1.0", "a"] {
+            assert!(is_software_name(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "a b", "a_b"] {
+            assert!(!is_software_name(name), "{name}");
+        }
+    }
+}

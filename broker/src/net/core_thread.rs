@@ -1,0 +1,291 @@
+//! A core's thread: one io_uring runtime, pinned to one CPU, serving its share of the connections.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use rustix::thread::CpuSet;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::connection::{Activity, Connection, ConnectionError};
+use super::frame_reader::ReadError;
+use crate::api::ConnectionContext;
+use crate::server::Broker;
+
+/// Submission and completion queue entries of a core's ring.
+const RING_ENTRIES: u32 = 1024;
+const RING_COMPLETIONS: u32 = 4096;
+/// A connection is closed when this many sweeps found it idle.
+const IDLE_SWEEPS_MAX: u32 = 4;
+/// How long answers that are under way may take once the broker stops.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A future that a core is asked to run. Built on the core, so it need not be `Send`.
+pub(crate) type CoreTask = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+
+/// What a core can be sent.
+enum Message {
+    /// An accepted connection, and the index of the listener that accepted it.
+    Socket(std::net::TcpStream, SocketAddr, usize),
+    Task(CoreTask),
+    /// Answer what is under way, then end.
+    Stop,
+}
+
+/// Sends work to a core.
+#[derive(Clone)]
+pub(crate) struct CoreSender(mpsc::UnboundedSender<Message>);
+
+impl CoreSender {
+    /// Hands over an accepted connection. It is dropped, and so closed, when the core has stopped.
+    pub(crate) fn serve(&self, socket: std::net::TcpStream, peer: SocketAddr, listener: usize) {
+        if self
+            .0
+            .send(Message::Socket(socket, peer, listener))
+            .is_err()
+        {
+            tracing::debug!(%peer, "connection refused: the broker is stopping");
+        }
+    }
+
+    /// Runs `task` on the core; not at all when the core has stopped.
+    pub(crate) fn run<F, Fut>(&self, task: F)
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        if self
+            .0
+            .send(Message::Task(Box::new(move || task().boxed_local())))
+            .is_err()
+        {
+            tracing::debug!("task not run: the broker is stopping");
+        }
+    }
+}
+
+/// A started core.
+pub(crate) struct CoreThread {
+    pub(crate) sender: CoreSender,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+/// The receiving end of a core that has not been started.
+pub(crate) struct CoreReceiver(mpsc::UnboundedReceiver<Message>);
+
+/// The two ends of a core's queue. The sender may be used before the core starts.
+pub(crate) fn core_queue() -> (CoreSender, CoreReceiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (CoreSender(sender), CoreReceiver(receiver))
+}
+
+impl CoreThread {
+    /// Starts the thread of core `index`; returns when its ring is set up.
+    ///
+    /// # Errors
+    /// No thread, no ring (kernel without io_uring, or a limit on locked memory).
+    pub(crate) fn start(
+        index: usize,
+        (sender, receiver): (CoreSender, CoreReceiver),
+        broker: Arc<Broker>,
+    ) -> io::Result<Self> {
+        let (started, wait_started) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("core-{index}"))
+            .spawn(move || {
+                pin(index);
+                let runtime = match runtime() {
+                    Ok(runtime) => runtime,
+                    Err(error) => {
+                        let copy = io::Error::new(error.kind(), error.to_string());
+                        // The starter waits for exactly this message.
+                        started.send(Err(copy)).map_err(io::Error::other)?;
+                        return Err(error);
+                    }
+                };
+                started.send(Ok(())).map_err(io::Error::other)?;
+                runtime.block_on(run(receiver, broker));
+                Ok(())
+            })?;
+        wait_started.recv().map_err(io::Error::other)??;
+        Ok(Self { sender, thread })
+    }
+
+    /// Stops the core: answers under way are given a moment, then its connections are closed.
+    pub(crate) fn stop(self) {
+        // A core that is gone already has nothing left to stop.
+        drop(self.sender.0.send(Message::Stop));
+        match self.thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "core thread ended with an error"),
+            Err(_) => tracing::error!("core thread panicked"),
+        }
+    }
+}
+
+/// Sets up a ring and drops it.
+///
+/// # Errors
+/// The kernel has no io_uring or does not permit it.
+pub(crate) fn probe() -> io::Result<()> {
+    runtime().map(drop)
+}
+
+/// The runtime with the ring flags that cost least per small request (ARCHITECTURE.md).
+fn runtime() -> io::Result<tokio_uring::Runtime> {
+    let mut ring = tokio_uring::uring_builder();
+    ring.setup_single_issuer()
+        .setup_coop_taskrun()
+        .setup_taskrun_flag()
+        .setup_cqsize(RING_COMPLETIONS);
+    tokio_uring::Runtime::new(
+        tokio_uring::builder()
+            .entries(RING_ENTRIES)
+            .uring_builder(&ring),
+    )
+}
+
+/// Pins the thread to the `index`-th CPU that the process may use; unpinned is only slower.
+fn pin(index: usize) {
+    let allowed = match rustix::thread::sched_getaffinity(None) {
+        Ok(allowed) => allowed,
+        Err(error) => return tracing::warn!(%error, "CPUs of this process unknown, not pinning"),
+    };
+    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU)
+        .filter(|&cpu| allowed.is_set(cpu))
+        .collect();
+    let Some(&cpu) = cpus.get(index % cpus.len().max(1)) else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        tracing::warn!(cpu, %error, "core thread not pinned");
+    }
+}
+
+/// The connections of a core, for the idle sweep.
+type Connections = Rc<RefCell<Vec<(Weak<TcpStream>, Rc<Activity>)>>>;
+
+async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
+    let connections: Connections = Rc::default();
+    let sweeper = broker
+        .config()
+        .network
+        .connections_max_idle
+        .map(|idle_max| {
+            let interval = idle_max / IDLE_SWEEPS_MAX;
+            tokio_uring::spawn(sweep_idle(
+                Rc::clone(&connections),
+                Arc::clone(&broker),
+                interval,
+            ))
+        });
+    while let Some(message) = receiver.0.recv().await {
+        match message {
+            Message::Socket(socket, peer, listener_index) => {
+                let broker = Arc::clone(&broker);
+                let ctx = Rc::new(ConnectionContext {
+                    broker,
+                    peer,
+                    listener_index,
+                });
+                match TcpStream::from_std(socket) {
+                    Ok(stream) => spawn_connection(stream, ctx, &connections),
+                    Err(error) => tracing::warn!(%peer, %error, "connection not taken over"),
+                }
+            }
+            Message::Task(task) => {
+                tokio_uring::spawn(task());
+            }
+            Message::Stop => break,
+        }
+    }
+    if let Some(sweeper) = sweeper {
+        sweeper.abort();
+    }
+    if tokio::time::timeout(DRAIN_DEADLINE, drained(&connections))
+        .await
+        .is_err()
+    {
+        tracing::warn!("answers still under way when the broker stopped were not sent");
+    }
+}
+
+fn spawn_connection(stream: TcpStream, ctx: Rc<ConnectionContext>, connections: &Connections) {
+    let stream = Rc::new(stream);
+    let activity = Rc::<Activity>::default();
+    connections
+        .borrow_mut()
+        .push((Rc::downgrade(&stream), Rc::clone(&activity)));
+    let connection = Connection::new(Rc::clone(&stream), Rc::clone(&ctx), activity);
+    tokio_uring::spawn(async move {
+        let ended = AssertUnwindSafe(connection.serve()).catch_unwind().await;
+        let metrics = &ctx.broker.metrics;
+        let peer = ctx.peer;
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(ConnectionError::Read(ReadError::Protocol(error)))) => {
+                metrics.frames_invalid.increment();
+                tracing::info!(%peer, %error, "connection closed: bad request");
+            }
+            Ok(Err(error)) => {
+                let error = anyhow::Error::from(error);
+                tracing::debug!(%peer, error = format!("{error:#}"), "connection closed");
+            }
+            Err(_) => {
+                metrics.requests_panicked.increment();
+                tracing::error!(%peer, "connection closed: handling a request panicked");
+            }
+        }
+        ctx.broker.connection_limits.release(peer.ip());
+        drop(stream);
+    });
+}
+
+/// Closes connections over which nothing came for `connections.max.idle.ms`, give or take a sweep.
+async fn sweep_idle(connections: Connections, broker: Arc<Broker>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(10)));
+    loop {
+        ticks.tick().await;
+        connections.borrow_mut().retain(|(stream, activity)| {
+            let Some(stream) = stream.upgrade() else {
+                return false;
+            };
+            let idle_sweeps = activity.idle_sweeps.get() + 1;
+            activity.idle_sweeps.set(idle_sweeps);
+            if idle_sweeps <= IDLE_SWEEPS_MAX || activity.in_flight.get() != 0 {
+                return true;
+            }
+            broker.metrics.connections_idle_closed.increment();
+            if let Err(error) = rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both) {
+                tracing::debug!(%error, "idle connection already closed");
+            }
+            false
+        });
+    }
+}
+
+/// Waits until no connection of the core awaits an answer.
+async fn drained(connections: &Connections) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    loop {
+        let is_drained = connections
+            .borrow()
+            .iter()
+            .all(|(stream, activity)| stream.strong_count() == 0 || activity.in_flight.get() == 0);
+        if is_drained {
+            return;
+        }
+        ticks.tick().await;
+    }
+}

@@ -1,0 +1,152 @@
+//! Cuts the byte stream of a connection into frames without copying their payload.
+//!
+//! One buffer per connection; a complete frame is split off it as `Bytes`, so the records of a
+//! produce request stay where `recv` put them. An idle connection holds no buffer at all.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use ringbrook_protocol::{FrameLimits, HeaderPrefix, ProtocolError, parse_length};
+use tokio::net::TcpStream;
+
+/// Bytes asked for when nothing is known about the next frame.
+const READ_BYTES_MIN: usize = 4 * 1024;
+/// A connection that never sent a larger frame gets at most this much memory before bytes arrive.
+const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
+const LENGTH_BYTES: usize = 4;
+const PREFIX_BYTES: usize = 8;
+
+/// Why no further frame can be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The socket failed; often the peer reset it.
+    #[error("connection failed")]
+    Io(#[from] io::Error),
+    /// The bytes are no frame that a request can have.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The peer closed in the middle of a frame.
+    #[error("connection closed after {received} bytes of a frame of {expected}")]
+    Truncated {
+        /// Bytes of the frame that arrived.
+        received: usize,
+        /// Bytes the frame was to have.
+        expected: usize,
+    },
+}
+
+/// A complete request: its first 8 bytes parsed, and all of it behind the length field.
+pub(crate) struct Frame {
+    /// API key, version, correlation id.
+    pub(crate) prefix: HeaderPrefix,
+    /// The frame without the length field; begins with the request header.
+    pub(crate) bytes: Bytes,
+}
+
+/// The reading half of a connection.
+pub(crate) struct FrameReader {
+    buf: BytesMut,
+    limits: FrameLimits,
+    /// Length field and body of the frame that is under way; 0 before its length is known.
+    frame_bytes: usize,
+    prefix: Option<HeaderPrefix>,
+    /// Size of the previous frame: clients send alike frames, so that much is asked for next time.
+    previous_frame_bytes: usize,
+    /// The largest frame that arrived whole: how much memory the peer has shown to need.
+    proven_bytes: usize,
+}
+
+impl FrameReader {
+    pub(crate) fn new(limits: FrameLimits) -> Self {
+        Self {
+            buf: BytesMut::new(),
+            limits,
+            frame_bytes: 0,
+            prefix: None,
+            previous_frame_bytes: 0,
+            proven_bytes: UNPROVEN_BYTES_MAX,
+        }
+    }
+
+    /// A frame that has already been received, if there is one.
+    ///
+    /// # Errors
+    /// Bytes that are no frame: the stream cannot be followed any further.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Frame>, ProtocolError> {
+        if self.frame_bytes == 0 {
+            let Some((length, _)) = self.buf.split_first_chunk::<LENGTH_BYTES>() else {
+                return Ok(None);
+            };
+            self.frame_bytes = LENGTH_BYTES + parse_length(*length, &self.limits)?;
+        }
+        if self.prefix.is_none() {
+            let Some(bytes) = self.buf.get(LENGTH_BYTES..LENGTH_BYTES + PREFIX_BYTES) else {
+                return Ok(None);
+            };
+            let prefix = HeaderPrefix::parse(bytes)?;
+            self.limits.check(prefix, self.frame_bytes - LENGTH_BYTES)?;
+            self.prefix = Some(prefix);
+        }
+        if self.buf.len() < self.frame_bytes {
+            return Ok(None);
+        }
+        let Some(prefix) = self.prefix.take() else {
+            return Ok(None);
+        };
+        let mut bytes = self.buf.split_to(self.frame_bytes).freeze();
+        bytes.advance(LENGTH_BYTES);
+        self.previous_frame_bytes = self.frame_bytes;
+        self.proven_bytes = self.proven_bytes.max(self.frame_bytes);
+        self.frame_bytes = 0;
+        Ok(Some(Frame { prefix, bytes }))
+    }
+
+    /// Waits for the next frame; `None` when the peer closed between two frames.
+    ///
+    /// Cancellation safe: what arrived stays in the buffer.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub(crate) async fn next(&mut self, stream: &TcpStream) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(Some(frame));
+            }
+            if self.buf.is_empty() {
+                self.buf = BytesMut::new();
+            }
+            stream.readable().await?;
+            self.reserve();
+            match stream.try_read_buf(&mut self.buf) {
+                Ok(0) if self.buf.is_empty() => return Ok(None),
+                Ok(0) => {
+                    return Err(ReadError::Truncated {
+                        received: self.buf.len(),
+                        expected: self.frame_bytes,
+                    });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Makes room for what is missing of the current frame, or for one like the last.
+    ///
+    /// A frame larger than any before it gets memory only as its bytes arrive (doubling), so that
+    /// announcing 100 MiB and sending nothing costs the broker nothing.
+    fn reserve(&mut self) {
+        let wanted = if self.frame_bytes == 0 {
+            self.previous_frame_bytes
+        } else {
+            self.frame_bytes
+        };
+        let allowed = self.proven_bytes.max(2 * self.buf.len());
+        let target = wanted.min(allowed).max(READ_BYTES_MIN);
+        if self.buf.capacity() < target || self.buf.capacity() == self.buf.len() {
+            self.buf
+                .reserve(target.saturating_sub(self.buf.len()).max(READ_BYTES_MIN));
+        }
+    }
+}

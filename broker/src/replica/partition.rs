@@ -1,0 +1,195 @@
+//! A partition that this broker serves: its log, its leadership, and who waits for it.
+//!
+//! Any core may call any method; nothing here blocks but for the log's own short lock.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use ringbrook_engine::io::UringDisk;
+use ringbrook_engine::{
+    AppendContext, AppendError, Appended, EngineError, LogListener, LogOffsets, Origin,
+    PartitionLog,
+};
+use tokio::sync::oneshot;
+
+use super::waiters::{FetchWaiters, OffsetWaiters, Reached};
+
+/// A partition's log on the io_uring backend.
+pub type Log = PartitionLog<UringDisk>;
+
+/// The epoch of a request that does not name one.
+const NO_LEADER_EPOCH: i32 = -1;
+
+/// A replica on this broker.
+pub struct Partition {
+    topic: Arc<str>,
+    index: i32,
+    log: Arc<Log>,
+    leader_epoch: AtomicI32,
+    published: OffsetWaiters,
+    committed: OffsetWaiters,
+    fetches: FetchWaiters,
+}
+
+/// What the epoch of a request tells about the client's or the broker's metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EpochCheck {
+    /// The epochs agree, or the request named none.
+    Current,
+    /// The client's metadata is older than the broker's.
+    Fenced,
+    /// The broker's metadata is older than the client's.
+    Unknown,
+}
+
+impl Partition {
+    /// A partition over `log`; it leads from [`Partition::lead`] on.
+    pub(crate) fn new(topic: Arc<str>, index: i32, log: Arc<Log>) -> Arc<Self> {
+        let partition = Arc::new(Self {
+            topic,
+            index,
+            log,
+            leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
+            published: OffsetWaiters::default(),
+            committed: OffsetWaiters::default(),
+            fetches: FetchWaiters::default(),
+        });
+        partition
+            .log
+            .set_listener(Box::new(Publisher(Arc::downgrade(&partition))));
+        // With one replica all that the log holds is committed.
+        partition
+            .log
+            .advance_high_watermark(partition.log.offsets().log_end);
+        partition
+    }
+
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// The partition's number within its topic.
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    /// The partition's log.
+    pub(crate) fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// The epoch of the current leader.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch.load(Ordering::Acquire)
+    }
+
+    /// Takes over leadership in a newer epoch. Blocks on the file system.
+    ///
+    /// A log with records notes where the epoch begins, so that clients and followers can find out
+    /// what an older leader may have lost.
+    ///
+    /// # Errors
+    /// The epoch cannot be written.
+    pub(crate) fn lead(&self, leader_epoch: i32) -> Result<(), EngineError> {
+        let is_newer = self
+            .log
+            .latest_epoch()
+            .is_some_and(|latest| latest < leader_epoch);
+        if is_newer {
+            self.log.assign_epoch_start(leader_epoch)?;
+        }
+        self.leader_epoch.store(leader_epoch, Ordering::Release);
+        Ok(())
+    }
+
+    /// Compares the epoch of a request with the leader's (KIP-320).
+    pub(crate) fn check_epoch(&self, requested: i32) -> EpochCheck {
+        let current = self.leader_epoch();
+        if requested == NO_LEADER_EPOCH || requested == current {
+            EpochCheck::Current
+        } else if requested < current {
+            EpochCheck::Fenced
+        } else {
+            EpochCheck::Unknown
+        }
+    }
+
+    /// Appends one batch as leader and starts writing it, on the current core's ring.
+    ///
+    /// When this returns, the batch has its offsets and its place in the order of appends, but it
+    /// is neither on disk nor visible: wait with [`Partition::published`] or
+    /// [`Partition::committed`].
+    ///
+    /// # Errors
+    /// Nothing was appended; see [`AppendError`].
+    pub(crate) fn append(
+        &self,
+        records: Bytes,
+        origin: Origin,
+        now_ms: i64,
+    ) -> Result<Appended<UringDisk>, AppendError> {
+        let ctx = AppendContext {
+            leader_epoch: self.leader_epoch(),
+            origin,
+            now_ms,
+        };
+        let mut appended = self.log.append(records, ctx)?;
+        if let Some(drain) = appended.drain.take() {
+            tokio::task::spawn_local(drain.run());
+        }
+        Ok(appended)
+    }
+
+    /// Waits until the offsets below `offset` are published: written, and with
+    /// `flush.before.ack` on disk. `None` when they are already.
+    pub(crate) fn published(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
+        self.published
+            .register(offset, || self.log.offsets().log_end)
+    }
+
+    /// Waits until the high watermark is at least `offset`. `None` when it is already.
+    pub(crate) fn committed(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
+        self.committed
+            .register(offset, || self.log.offsets().high_watermark)
+    }
+
+    /// The fetches that wait for this partition.
+    pub(crate) fn fetches(&self) -> &FetchWaiters {
+        &self.fetches
+    }
+
+    /// Wakes everything that waits for this partition: it is no longer served here.
+    pub(crate) fn retire(&self) {
+        self.published.fail(Reached::Gone);
+        self.committed.fail(Reached::Gone);
+        self.fetches.wake();
+    }
+}
+
+/// Hears from the log what has been published.
+struct Publisher(Weak<Partition>);
+
+impl LogListener for Publisher {
+    fn on_published(&self, offsets: LogOffsets) {
+        let Some(partition) = self.0.upgrade() else {
+            return;
+        };
+        partition.log.advance_high_watermark(offsets.log_end);
+        partition.published.advance(offsets.log_end);
+        partition
+            .committed
+            .advance(partition.log.offsets().high_watermark);
+        partition.fetches.wake();
+    }
+
+    fn on_failed(&self) {
+        let Some(partition) = self.0.upgrade() else {
+            return;
+        };
+        partition.published.fail(Reached::StorageFailed);
+        partition.committed.fail(Reached::StorageFailed);
+        partition.fetches.wake();
+    }
+}

@@ -1,0 +1,241 @@
+//! The partitions that this broker serves, kept in step with the cluster's metadata.
+//!
+//! Readers take an immutable snapshot ([`Served`]); [`ReplicaManager::apply`] is the only writer. It
+//! blocks on the file system and runs on a background thread, never on a core.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use ringbrook_engine::io::UringDisk;
+use ringbrook_engine::{EngineError, LogConfig, LogManager};
+use uuid::Uuid;
+
+use super::partition::{Log, Partition};
+use crate::controller::MetadataImage;
+use crate::controller::image::TopicImage;
+use crate::server::TopicLogConfig;
+
+/// A topic's partitions on this broker; by partition number, `None` where the log could not be
+/// opened.
+pub(crate) struct TopicReplicas {
+    image: Arc<TopicImage>,
+    partitions: Vec<Option<Arc<Partition>>>,
+}
+
+/// What is served at a moment.
+pub(crate) struct Served {
+    /// The metadata that this was made from: what clients are told.
+    pub(crate) image: Arc<MetadataImage>,
+    by_name: HashMap<Arc<str>, Arc<TopicReplicas>, foldhash::fast::RandomState>,
+    by_id: HashMap<Uuid, Arc<TopicReplicas>, foldhash::fast::RandomState>,
+}
+
+/// Why a partition is not served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotServed {
+    /// No topic of that name, or no such partition in it.
+    UnknownTopicOrPartition,
+    /// No topic of that id.
+    UnknownTopicId,
+    /// The log of the partition could not be opened, or its log dir is offline.
+    StorageFailed,
+}
+
+impl Served {
+    fn nothing(image: Arc<MetadataImage>) -> Self {
+        Self {
+            image,
+            by_name: HashMap::default(),
+            by_id: HashMap::default(),
+        }
+    }
+
+    /// The partition `index` of the topic called `topic`.
+    pub(crate) fn partition(&self, topic: &str, index: i32) -> Result<&Arc<Partition>, NotServed> {
+        let topic = self
+            .by_name
+            .get(topic)
+            .ok_or(NotServed::UnknownTopicOrPartition)?;
+        topic.partition(index)
+    }
+
+    /// The partition `index` of the topic with `id`.
+    pub(crate) fn partition_by_id(
+        &self,
+        id: Uuid,
+        index: i32,
+    ) -> Result<&Arc<Partition>, NotServed> {
+        self.by_id
+            .get(&id)
+            .ok_or(NotServed::UnknownTopicId)?
+            .partition(index)
+    }
+
+    /// All partitions that are served.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.by_name
+            .values()
+            .flat_map(|topic| topic.partitions.iter().flatten())
+    }
+}
+
+impl TopicReplicas {
+    fn partition(&self, index: i32) -> Result<&Arc<Partition>, NotServed> {
+        let index = usize::try_from(index).map_err(|_| NotServed::UnknownTopicOrPartition)?;
+        match self.partitions.get(index) {
+            Some(Some(partition)) => Ok(partition),
+            Some(None) => Err(NotServed::StorageFailed),
+            None => Err(NotServed::UnknownTopicOrPartition),
+        }
+    }
+}
+
+/// See the module's documentation.
+pub struct ReplicaManager {
+    logs: Arc<LogManager<UringDisk>>,
+    topic_log_config: TopicLogConfig,
+    served: ArcSwap<Served>,
+    /// Held while metadata is applied, so that images are applied one after the other.
+    applying: Mutex<()>,
+}
+
+impl ReplicaManager {
+    /// Serves nothing until the first image is applied.
+    pub(crate) fn new(
+        logs: Arc<LogManager<UringDisk>>,
+        topic_log_config: TopicLogConfig,
+        image: Arc<MetadataImage>,
+    ) -> Self {
+        let served = ArcSwap::from_pointee(Served::nothing(image));
+        Self {
+            logs,
+            topic_log_config,
+            served,
+            applying: Mutex::default(),
+        }
+    }
+
+    /// What is served now.
+    pub(crate) fn served(&self) -> arc_swap::Guard<Arc<Served>> {
+        self.served.load()
+    }
+
+    /// The metadata that clients are told: topics whose partitions are being served.
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        Arc::clone(&self.served.load().image)
+    }
+
+    /// Brings the served partitions in step with `image`: creates logs, changes configurations,
+    /// deletes the logs of deleted topics. Blocks on the file system.
+    ///
+    /// A partition whose log cannot be created is logged and answered as a storage failure.
+    pub(crate) fn apply(&self, image: &Arc<MetadataImage>) {
+        let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.served.load_full();
+        let mut after = Served::nothing(Arc::clone(image));
+        for topic in image.topics() {
+            let known = before.by_id.get(&topic.id);
+            let replicas = match known {
+                Some(known) if Arc::ptr_eq(&known.image, topic) => Arc::clone(known),
+                _ => Arc::new(self.open_topic(image, topic, known)),
+            };
+            after
+                .by_name
+                .insert(Arc::clone(&topic.name), Arc::clone(&replicas));
+            after.by_id.insert(topic.id, replicas);
+        }
+        let removed: Vec<_> = before
+            .by_id
+            .iter()
+            .filter(|(id, _)| !after.by_id.contains_key(*id))
+            .map(|(_, replicas)| Arc::clone(replicas))
+            .collect();
+        self.served.store(Arc::new(after));
+        self.apply_configs(&before.image, image);
+        for replicas in removed {
+            self.delete_topic(&replicas);
+        }
+    }
+
+    fn open_topic(
+        &self,
+        image: &MetadataImage,
+        topic: &Arc<TopicImage>,
+        known: Option<&Arc<TopicReplicas>>,
+    ) -> TopicReplicas {
+        let config = self.topic_log_config.of(image, &topic.name);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (partition, index) in topic.partitions.iter().zip(0i32..) {
+            let existing = known.and_then(|known| known.partition(index).ok());
+            let replica = match existing {
+                Some(existing) => Ok(Arc::clone(existing)),
+                None => self
+                    .open_log(topic, index, &config)
+                    .map(|log| Partition::new(Arc::clone(&topic.name), index, log)),
+            };
+            let led = replica.and_then(|replica| {
+                replica.lead(partition.leader_epoch)?;
+                Ok(replica)
+            });
+            partitions.push(
+                led.map_err(|error| not_served(&topic.name, index, error))
+                    .ok(),
+            );
+        }
+        TopicReplicas {
+            image: Arc::clone(topic),
+            partitions,
+        }
+    }
+
+    fn open_log(
+        &self,
+        topic: &TopicImage,
+        index: i32,
+        config: &LogConfig,
+    ) -> Result<Arc<Log>, EngineError> {
+        match self.logs.log(&topic.name, index) {
+            Some(log) => Ok(log),
+            None => self.logs.create_log(&topic.name, index, topic.id, *config),
+        }
+    }
+
+    /// Hands changed topic configurations to the logs.
+    fn apply_configs(&self, before: &Arc<MetadataImage>, image: &Arc<MetadataImage>) {
+        if image.configs_delta(before).is_empty() {
+            return;
+        }
+        for (name, topic) in &self.served.load().by_name {
+            let config = self.topic_log_config.of(image, name);
+            for partition in topic.partitions.iter().flatten() {
+                partition.log().update_config(config);
+            }
+        }
+    }
+
+    fn delete_topic(&self, replicas: &TopicReplicas) {
+        for partition in replicas.partitions.iter().flatten() {
+            partition.retire();
+            if let Err(error) = self.logs.delete_log(partition.topic(), partition.index()) {
+                let error = anyhow::Error::from(error);
+                tracing::error!(
+                    topic = &**partition.topic(),
+                    partition = partition.index(),
+                    error = format!("{error:#}"),
+                    "log of a deleted topic not deleted"
+                );
+            }
+        }
+    }
+}
+
+fn not_served(topic: &str, partition: i32, error: EngineError) {
+    let error = anyhow::Error::from(error);
+    tracing::error!(
+        topic,
+        partition,
+        error = format!("{error:#}"),
+        "partition is not served"
+    );
+}

@@ -1,0 +1,295 @@
+//! Starting and stopping a broker: which part comes when, and what is said about it.
+//!
+//! Order of the start: ports (so that a second broker fails at once), log dirs, metadata, logs,
+//! replicas, coordinators, cores, and only then connections are accepted. The stop is the reverse.
+
+mod background;
+mod broker;
+mod startup_error;
+mod topic_creation;
+mod topic_log_config;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ringbrook_engine::io::UringDisk;
+use ringbrook_engine::{Clock, LogDirs, LogManager, LogManagerOptions, OpenSummary, SystemClock};
+use tokio::sync::watch;
+
+use crate::config::{BrokerConfig, Listener};
+use crate::controller::image::Endpoint;
+use crate::controller::{
+    Command, Controller, ControllerOptions, MetadataImage, metadata_directory,
+};
+use crate::net::core_thread::{self, CoreThread, core_queue};
+use crate::net::listener;
+use crate::replica::ReplicaManager;
+
+pub use broker::Broker;
+use broker::BrokerParts;
+pub use startup_error::StartupError;
+pub(crate) use topic_creation::TopicCreationError;
+pub(crate) use topic_log_config::TopicLogConfig;
+
+/// Kafka's id of the security protocol.
+const PLAINTEXT: i16 = 0;
+/// A running broker.
+pub struct Server {
+    broker: Arc<Broker>,
+    control: tokio::runtime::Runtime,
+    cores: Vec<CoreThread>,
+    addresses: Vec<(String, SocketAddr)>,
+    opened: OpenSummary,
+    stop: watch::Sender<bool>,
+}
+
+/// A listener whose port is bound but whose connections are not yet accepted.
+struct BoundListener {
+    name: String,
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a broker; when this returns, it accepts connections.
+    ///
+    /// # Errors
+    /// See [`StartupError`]; each is one sentence for the operator.
+    pub fn start(config: BrokerConfig) -> Result<Self, StartupError> {
+        let node_id = config.node_id;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        core_thread::probe().map_err(StartupError::IoUring)?;
+        let disk = UringDisk;
+        let bound = bind_all(&config)?;
+        let dirs = LogDirs::open(&disk, &config.log.dirs, config.node_id, None)?;
+        let control = control_runtime()?;
+        let controller = start_controller(&config, &dirs, &bound)?;
+        let image = controller.image();
+        let effective = Arc::new(ArcSwap::from_pointee(config));
+        let topic_config = TopicLogConfig::new(&effective);
+        let options = log_manager_options(&effective.load());
+        let (logs, opened) = LogManager::open(disk, dirs, options, Arc::clone(&clock), &|topic| {
+            topic_config.of(&image, topic)
+        })?;
+        let image = if opened.is_clean {
+            image
+        } else {
+            renew_leaderships(&controller, node_id)?
+        };
+        let replicas = ReplicaManager::new(Arc::clone(&logs), topic_config, Arc::clone(&image));
+        let queues: Vec<_> = (0..effective.load().core_threads)
+            .map(|_| core_queue())
+            .collect();
+        let cores = queues.iter().map(|(sender, _)| sender.clone()).collect();
+        let (applied_sender, applied) = watch::channel(0);
+        let listener_names = bound.iter().map(|listener| listener.name.clone()).collect();
+        let parts = BrokerParts {
+            clock,
+            logs,
+            replicas,
+            controller,
+            cores,
+            applied,
+        };
+        let broker = Arc::new(Broker::new(effective, parts, listener_names));
+        broker.apply_metadata(&image);
+        applied_sender.send_replace(image.version());
+        let mut cores = Vec::with_capacity(queues.len());
+        for (index, queue) in queues.into_iter().enumerate() {
+            let core = CoreThread::start(index, queue, Arc::clone(&broker));
+            cores.push(core.map_err(StartupError::IoUring)?);
+        }
+        let (stop, stopping) = watch::channel(false);
+        background::spawn(&control, &broker, applied_sender, &stopping);
+        let addresses = accept_all(&control, bound, &broker, &stopping)?;
+        Ok(Self {
+            broker,
+            control,
+            cores,
+            addresses,
+            opened,
+            stop,
+        })
+    }
+
+    /// The addresses that the broker listens on, by listener name.
+    #[must_use]
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// One line about the broker that has started: version, listeners, log dirs, core threads,
+    /// durability mode, what was recovered.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        let config = self.broker.config();
+        let listeners: Vec<_> = self
+            .addresses
+            .iter()
+            .map(|(name, address)| format!("{name}://{address}"))
+            .collect();
+        let dirs: Vec<_> = config
+            .log
+            .dirs
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect();
+        let durability = if config.log.flush_before_ack {
+            "durable before acknowledging (log.flush.before.ack=true)"
+        } else {
+            "page cache before acknowledging (log.flush.before.ack=false)"
+        };
+        format!(
+            "ringbrook {} listening on {}; log dirs {}; {} core threads; {durability}; {}",
+            env!("CARGO_PKG_VERSION"),
+            listeners.join(", "),
+            dirs.join(", "),
+            self.cores.len(),
+            recovered(&self.opened),
+        )
+    }
+
+    /// Stops cleanly: no new requests, answers under way are sent, logs are flushed and closed, and
+    /// the clean-shutdown markers are written.
+    ///
+    /// # Errors
+    /// A log could not be closed: the next start recovers it.
+    pub fn stop(self) -> Result<(), StartupError> {
+        self.stop.send_replace(true);
+        for core in self.cores {
+            core.stop();
+        }
+        self.control.shutdown_timeout(Duration::from_secs(5));
+        self.broker.controller.shutdown();
+        self.broker.logs.shutdown()?;
+        Ok(())
+    }
+}
+
+/// What was found on disk, for the banner.
+fn recovered(opened: &OpenSummary) -> String {
+    let OpenSummary {
+        logs,
+        is_clean,
+        recovered_segments,
+        truncated_bytes,
+        elapsed,
+    } = opened;
+    let how = if *is_clean {
+        "after a clean shutdown".to_owned()
+    } else {
+        format!("recovered {recovered_segments} segments, cut {truncated_bytes} bytes")
+    };
+    format!(
+        "{logs} partitions opened in {} ms, {how}",
+        elapsed.as_millis()
+    )
+}
+
+fn control_runtime() -> Result<tokio::runtime::Runtime, StartupError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(8)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(StartupError::Thread)
+}
+
+fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, StartupError> {
+    let backlog = config.network.socket_listen_backlog_size;
+    let bind = |listener: &Listener| -> io::Result<BoundListener> {
+        let socket = listener::bind(listener.resolve()?, backlog)?;
+        let address = socket.local_addr()?;
+        Ok(BoundListener {
+            name: listener.name.clone(),
+            socket,
+            address,
+        })
+    };
+    let listeners = config.network.listeners.iter();
+    let bound = listeners.map(|listener| {
+        bind(listener).map_err(|source| StartupError::Bind {
+            listener: listener.name.clone(),
+            address: format!("{}:{}", listener.host, listener.port),
+            source,
+        })
+    });
+    bound.collect()
+}
+
+fn start_controller(
+    config: &BrokerConfig,
+    dirs: &LogDirs<UringDisk>,
+    bound: &[BoundListener],
+) -> Result<Controller, StartupError> {
+    let endpoints = bound.iter().filter_map(|listener| {
+        let (host, port) = config
+            .network
+            .advertised(&listener.name, listener.address.port())?;
+        let listener = listener.name.clone();
+        Some(Endpoint {
+            listener,
+            host,
+            port,
+            security_protocol: PLAINTEXT,
+        })
+    });
+    let dir = metadata_directory(&config.log.dirs)?;
+    let mut options =
+        ControllerOptions::new(dir, config.node_id, dirs.cluster_id(), endpoints.collect());
+    options.rack.clone_from(&config.rack);
+    Ok(Controller::start(options)?)
+}
+
+/// Begins a new leader epoch everywhere: without `flush.before.ack` records may be lost, and their
+/// offsets must not come again in the same epoch.
+fn renew_leaderships(
+    controller: &Controller,
+    node_id: i32,
+) -> Result<Arc<MetadataImage>, StartupError> {
+    controller.submit_blocking(Command::RenewLeaderships { broker_id: node_id })?;
+    Ok(controller.image())
+}
+
+fn log_manager_options(config: &BrokerConfig) -> LogManagerOptions {
+    let log = &config.log;
+    let ms = |interval: Duration| i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    LogManagerOptions {
+        recovery_threads_per_data_dir: log.recovery_threads_per_data_dir,
+        producer_id_expiration_ms: ms(log.producer_id_expiration),
+        producer_id_expiration_check_interval_ms: ms(log.producer_id_expiration_check_interval),
+        retention_check_interval_ms: ms(log.retention_check_interval),
+        flush_offset_checkpoint_interval_ms: ms(log.recovery_point_checkpoint_interval),
+        flush_start_offset_checkpoint_interval_ms: ms(log.log_start_offset_checkpoint_interval),
+        high_watermark_checkpoint_interval_ms: ms(log.high_watermark_checkpoint_interval),
+        ..LogManagerOptions::default()
+    }
+}
+
+fn accept_all(
+    control: &tokio::runtime::Runtime,
+    bound: Vec<BoundListener>,
+    broker: &Arc<Broker>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Vec<(String, SocketAddr)>, StartupError> {
+    let mut addresses = Vec::new();
+    for (index, listener) in bound.into_iter().enumerate() {
+        addresses.push((listener.name, listener.address));
+        let _runtime = control.enter();
+        let socket =
+            tokio::net::TcpListener::from_std(listener.socket).map_err(StartupError::Thread)?;
+        let accept = listener::accept(socket, index, broker.cores.clone(), Arc::clone(broker));
+        let mut stopping = stopping.clone();
+        control.spawn(async move {
+            tokio::select! {
+                () = accept => {}
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+            }
+        });
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,131 @@
+//! The broker's parts, as request handlers see them.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use ringbrook_engine::io::UringDisk;
+use ringbrook_engine::{Clock, LogManager};
+use ringbrook_protocol::FrameLimits;
+use tokio::sync::watch;
+
+use super::topic_log_config::DynamicBrokerConfigs;
+use crate::api::FetchSessions;
+use crate::config::BrokerConfig;
+use crate::controller::{Controller, MetadataImage, ProducerIdAllocator};
+use crate::metrics::Metrics;
+use crate::net::core_thread::CoreSender;
+use crate::net::listener::ConnectionLimits;
+use crate::net::request_memory::RequestMemory;
+use crate::replica::ReplicaManager;
+
+/// `queued.max.request.bytes` when it is not set: Kafka has no limit then, this broker always has.
+const REQUEST_BYTES_MAX_DEFAULT: usize = 512 * 1024 * 1024;
+
+/// Everything that a request handler may reach. Shared by all cores; nothing in it belongs to one.
+pub struct Broker {
+    config: Arc<ArcSwap<BrokerConfig>>,
+    pub(crate) listener_names: Vec<String>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) logs: Arc<LogManager<UringDisk>>,
+    pub(crate) replicas: ReplicaManager,
+    pub(crate) controller: Controller,
+    pub(crate) producer_ids: ProducerIdAllocator,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) frame_limits: FrameLimits,
+    pub(crate) request_memory: RequestMemory,
+    pub(crate) connection_limits: ConnectionLimits,
+    pub(crate) cores: Vec<CoreSender>,
+    /// Version of the metadata that the replicas are in step with.
+    applied: watch::Receiver<u64>,
+}
+
+/// What a broker is made of; the rest follows from the configuration.
+pub(super) struct BrokerParts {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) logs: Arc<LogManager<UringDisk>>,
+    pub(super) replicas: ReplicaManager,
+    pub(super) controller: Controller,
+    pub(super) cores: Vec<CoreSender>,
+    pub(super) applied: watch::Receiver<u64>,
+}
+
+impl Broker {
+    pub(super) fn new(
+        config: Arc<ArcSwap<BrokerConfig>>,
+        parts: BrokerParts,
+        listener_names: Vec<String>,
+    ) -> Self {
+        let now = config.load();
+        let network = &now.network;
+        let request_bytes_max = network.queued_max_request_bytes;
+        let BrokerParts {
+            clock,
+            logs,
+            replicas,
+            controller,
+            cores,
+            applied,
+        } = parts;
+        Self {
+            listener_names,
+            metrics: Metrics::default(),
+            producer_ids: ProducerIdAllocator::new(controller.clone(), now.node_id),
+            fetch_sessions: FetchSessions::new(network.fetch_session_cache_slots),
+            frame_limits: FrameLimits::new(network.socket_request_max_bytes),
+            request_memory: RequestMemory::new(
+                request_bytes_max.unwrap_or(REQUEST_BYTES_MAX_DEFAULT),
+            ),
+            connection_limits: ConnectionLimits::default(),
+            config,
+            clock,
+            logs,
+            replicas,
+            controller,
+            cores,
+            applied,
+        }
+    }
+
+    /// The configuration that holds now, dynamic changes included.
+    pub(crate) fn config(&self) -> Guard<Arc<BrokerConfig>> {
+        self.config.load()
+    }
+
+    /// The metadata that clients are told: topics whose partitions are being served.
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        self.replicas.image()
+    }
+
+    /// The dynamic configurations of this broker in `image`.
+    pub(crate) fn dynamic_configs(&self, image: &MetadataImage) -> DynamicBrokerConfigs {
+        DynamicBrokerConfigs::of(image, self.config().node_id)
+    }
+
+    /// Brings configuration and replicas in step with `image`. Blocks on the file system.
+    pub(crate) fn apply_metadata(&self, image: &Arc<MetadataImage>) {
+        let config = self.config.load_full();
+        let dynamic = self.dynamic_configs(image);
+        match config.with_dynamic(dynamic.as_configs()) {
+            Ok(changed) if changed != *config => self.config.store(Arc::new(changed)),
+            Ok(_) => {}
+            // Checked before it was set: it contradicts a static configuration changed since.
+            Err(error) => tracing::error!(%error, "dynamic broker configuration not applied"),
+        }
+        self.replicas.apply(image);
+    }
+
+    /// Waits until this broker serves what the controller has committed so far.
+    pub(crate) async fn metadata_applied(&self) {
+        let version = self.controller.image().version();
+        let mut applied = self.applied.clone();
+        // The sender lives as long as the broker; an error means that it is stopping.
+        if applied
+            .wait_for(|applied| version <= *applied)
+            .await
+            .is_err()
+        {
+            tracing::debug!("metadata committed while the broker stops");
+        }
+    }
+}
