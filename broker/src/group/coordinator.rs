@@ -1,0 +1,372 @@
+//! The group coordinator: what the handlers of the group APIs call. Finds the shard of a group,
+//! gives it the request, and waits for the answer without holding anything. The rules are in
+//! `classic`, the storage behind `OffsetsLog`. Offsets are in `commit`, administration in `admin`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use ringbrook_engine::Clock;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::classic::request::{
+    JoinRefused, JoinRequest, JoinResult, LeavingMember, MemberIdentity, SyncRequest, SyncResult,
+};
+use super::config::GroupConfig;
+use super::drain::{Environment, drain};
+use super::error::GroupError;
+use super::loading::{LoadSummary, Loader};
+use super::offsets_log::OffsetsLog;
+use super::partition::partition_for_group;
+use super::shard::{Shard, ShardState};
+
+/// Bytes of the longest group id that its records can hold.
+const GROUP_ID_BYTES_MAX: usize = 32_767;
+
+/// Coordinates the groups of the `__consumer_offsets` partitions that are loaded here.
+///
+/// Cheap to clone; every method may be called from any thread. Methods that may write start a task
+/// with `tokio::task::spawn_local`, so they must be called on a runtime that may append to the
+/// log: a core's runtime, inside its `LocalSet`.
+#[derive(Clone)]
+pub struct GroupCoordinator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<GroupConfig>,
+    environment: Arc<Environment>,
+    shards: RwLock<HashMap<i32, Slot>>,
+    timer_task: Arc<Notify>,
+}
+
+/// A partition this broker coordinates.
+#[derive(Clone)]
+enum Slot {
+    /// Being read back; the id tells one load from the next.
+    Loading(Uuid),
+    Active(Arc<Shard>),
+}
+
+impl std::fmt::Debug for GroupCoordinator {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("GroupCoordinator")
+            .finish_non_exhaustive()
+    }
+}
+
+impl GroupCoordinator {
+    /// A coordinator that coordinates nothing until partitions are loaded.
+    pub fn new(config: GroupConfig, log: Arc<dyn OffsetsLog>, clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            config: Arc::new(config),
+            environment: Arc::new(Environment { log, clock }),
+            shards: RwLock::new(HashMap::new()),
+            timer_task: Arc::new(Notify::new()),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The partition of `__consumer_offsets` whose leader coordinates the group.
+    pub fn partition_for(&self, group_id: &str) -> i32 {
+        partition_for_group(group_id, self.inner.environment.log.partition_count())
+    }
+
+    /// Reads a partition back and coordinates its groups from then on. Until it returns, requests
+    /// for these groups get `CoordinatorLoadInProgress`. Loading a loaded partition changes
+    /// nothing; an unload meanwhile wins.
+    ///
+    /// # Errors
+    /// What the log ran into, or `NotCoordinator` when the partition was unloaded meanwhile; the
+    /// partition is then not coordinated.
+    pub async fn load(&self, partition: i32) -> Result<LoadSummary, GroupError> {
+        let load_id = Uuid::new_v4();
+        {
+            let mut shards = self
+                .inner
+                .shards
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(Slot::Active(_)) = shards.get(&partition) {
+                return Ok(LoadSummary::default());
+            }
+            shards.insert(partition, Slot::Loading(load_id));
+        }
+        let mut loader = Loader::default();
+        let mut visit = |record: super::offsets_log::LoadedRecord<'_>| loader.visit(record);
+        let read = self
+            .inner
+            .environment
+            .log
+            .read_all(partition, &mut visit)
+            .await;
+        let now = self.inner.environment.now();
+        let mut shards = self
+            .inner
+            .shards
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !matches!(shards.get(&partition), Some(Slot::Loading(id)) if *id == load_id) {
+            return Err(GroupError::NotCoordinator);
+        }
+        if let Err(error) = read {
+            shards.remove(&partition);
+            return Err(error);
+        }
+        let (groups, summary) = loader.finish(&self.inner.config, now.ms);
+        let config = Arc::clone(&self.inner.config);
+        let mut state = ShardState::new(config, Arc::clone(&self.inner.timer_task));
+        state.groups = groups;
+        state.loaded(now);
+        let shard = Arc::new(Shard::new(partition, state));
+        shards.insert(partition, Slot::Active(Arc::clone(&shard)));
+        drop(shards);
+        // Groups over their maximum size are rebalancing already.
+        self.drain_if_needed(&shard);
+        self.inner.timer_task.notify_one();
+        Ok(summary)
+    }
+
+    /// Coordinates the groups of the partition no longer; what is under way is answered with
+    /// `NotCoordinator`.
+    pub fn unload(&self, partition: i32) {
+        let slot = {
+            let mut shards = self
+                .inner
+                .shards
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            shards.remove(&partition)
+        };
+        if let Some(Slot::Active(shard)) = slot {
+            shard.lock().unload(self.inner.environment.now());
+        }
+    }
+
+    /// JoinGroup. Resolves when the join phase ends, which may take minutes.
+    ///
+    /// # Errors
+    /// `InvalidGroupId`, `InvalidSessionTimeout`, and what `ClassicGroup::join` refuses.
+    pub async fn join_group(&self, request: JoinRequest) -> JoinResult {
+        let member_id = Arc::clone(&request.member_id);
+        let refused = |error| JoinRefused {
+            error,
+            member_id: Arc::clone(&member_id),
+        };
+        let shard = self.member_shard(&request.group_id).map_err(refused)?;
+        let session = Duration::from_millis(
+            u64::try_from(request.session_timeout_ms)
+                .map_err(|_| refused(GroupError::InvalidSessionTimeout))?,
+        );
+        let config = &self.inner.config;
+        if session < config.min_session_timeout || config.max_session_timeout < session {
+            return Err(refused(GroupError::InvalidSessionTimeout));
+        }
+        let fresh_id = if member_id.is_empty() {
+            Uuid::new_v4()
+        } else {
+            Uuid::nil()
+        };
+        let now = self.inner.environment.now();
+        let receiver = {
+            let mut state = shard.lock_active().map_err(refused)?;
+            state.join(request, fresh_id, now)
+        };
+        self.drain_if_needed(&shard);
+        // A dropped sender means that the shard is gone.
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(refused(GroupError::NotCoordinator)))
+    }
+
+    /// SyncGroup. Resolves when the leader's assignment is on disk.
+    ///
+    /// # Errors
+    /// `InvalidGroupId`, and what `ClassicGroup::sync` refuses.
+    pub async fn sync_group(&self, request: SyncRequest) -> SyncResult {
+        let shard = self.member_shard(&request.group_id)?;
+        let now = self.inner.environment.now();
+        let receiver = {
+            let mut state = shard.lock_active()?;
+            state.sync(request, now)
+        };
+        self.drain_if_needed(&shard);
+        receiver.await.unwrap_or(Err(GroupError::NotCoordinator))
+    }
+
+    /// Heartbeat.
+    ///
+    /// # Errors
+    /// `InvalidGroupId`, `UnknownMemberId` when there is no such group or member, and what
+    /// `ClassicGroup::heartbeat` refuses. A group that is still being loaded is no error: its
+    /// members' sessions have not begun.
+    pub fn heartbeat(
+        &self,
+        group_id: &str,
+        identity: MemberIdentity<'_>,
+        generation: i32,
+    ) -> Result<(), GroupError> {
+        let shard = match self.member_shard(group_id) {
+            Err(GroupError::CoordinatorLoadInProgress) => return Ok(()),
+            other => other?,
+        };
+        let now = self.inner.environment.now();
+        let answer = shard
+            .lock_active()?
+            .with_group(group_id, now, |group, actions| {
+                group.heartbeat(identity, generation, actions)
+            });
+        answer.unwrap_or(Err(GroupError::UnknownMemberId))
+    }
+
+    /// LeaveGroup: one answer per member, in their order.
+    ///
+    /// # Errors
+    /// `InvalidGroupId` and what concerns the whole group. An unknown group is no error of the
+    /// whole: none of the members is known.
+    pub fn leave_group(
+        &self,
+        group_id: &str,
+        leaving: &[LeavingMember],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let shard = self.member_shard(group_id)?;
+        let now = self.inner.environment.now();
+        let answer = shard
+            .lock_active()?
+            .with_group(group_id, now, |group, actions| {
+                group.leave(leaving, now.ms, actions)
+            });
+        self.drain_if_needed(&shard);
+        answer.unwrap_or_else(|| {
+            Ok(leaving
+                .iter()
+                .map(|_| Err(GroupError::UnknownMemberId))
+                .collect())
+        })
+    }
+
+    /// Lets all timers that are due do their work; returns when the next one is, as a reading of
+    /// the monotonic clock.
+    pub fn fire_due_timers(&self) -> Option<Duration> {
+        let now = self.inner.environment.now();
+        let mut next: Option<Duration> = None;
+        for shard in self.active_shards() {
+            let deadline = shard.fire_due_timers(now);
+            self.drain_if_needed(&shard);
+            next = next.into_iter().chain(deadline).min();
+        }
+        next
+    }
+
+    /// Drives the timers of all groups and the expiry of offsets. Runs until it is dropped; spawned
+    /// once, on a core's runtime.
+    pub async fn run_timers(&self) {
+        let interval = self.inner.config.offsets_retention_check_interval;
+        let mut next_expiry = self
+            .inner
+            .environment
+            .now()
+            .monotonic
+            .saturating_add(interval);
+        loop {
+            let next = self
+                .fire_due_timers()
+                .map_or(next_expiry, |next| next.min(next_expiry));
+            let now = self.inner.environment.now().monotonic;
+            if next_expiry <= now {
+                next_expiry = now.saturating_add(interval);
+                let removed = self.expire_offsets().await;
+                tracing::info!(removed, "removed expired offsets and groups");
+                continue;
+            }
+            tokio::select! {
+                () = self.inner.timer_task.notified() => {}
+                () = tokio::time::sleep(next.saturating_sub(now)) => {}
+            }
+        }
+    }
+
+    pub(crate) fn config(&self) -> &GroupConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    /// The shard of a group for requests of members, which need a group id.
+    pub(crate) fn member_shard(&self, group_id: &str) -> Result<Arc<Shard>, GroupError> {
+        if group_id.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        self.shard_of(group_id)
+    }
+
+    /// The shard of a group. The empty group id is allowed: old consumers commit under it.
+    pub(crate) fn shard_of(&self, group_id: &str) -> Result<Arc<Shard>, GroupError> {
+        if GROUP_ID_BYTES_MAX < group_id.len() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let partition = self.partition_for(group_id);
+        let shards = self
+            .inner
+            .shards
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        match shards.get(&partition) {
+            Some(Slot::Active(shard)) => Ok(Arc::clone(shard)),
+            Some(Slot::Loading(_)) => Err(GroupError::CoordinatorLoadInProgress),
+            None => Err(GroupError::NotCoordinator),
+        }
+    }
+
+    pub(crate) fn active_shards(&self) -> Vec<Arc<Shard>> {
+        let shards = self
+            .inner
+            .shards
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let active = shards.values().filter_map(|slot| match slot {
+            Slot::Active(shard) => Some(Arc::clone(shard)),
+            Slot::Loading(_) => None,
+        });
+        active.collect()
+    }
+
+    /// Checks that no request is parked and no write queued in the partition.
+    #[cfg(test)]
+    pub(crate) fn assert_quiet(&self, partition: i32) {
+        for shard in self.active_shards() {
+            if shard.partition == partition {
+                shard.lock().assert_nothing_parked();
+            }
+        }
+    }
+
+    pub(crate) fn is_loading(&self) -> bool {
+        let shards = self
+            .inner
+            .shards
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        shards.values().any(|slot| matches!(slot, Slot::Loading(_)))
+    }
+
+    /// Starts the drain of a shard that has something to write, unless one runs.
+    pub(crate) fn drain_if_needed(&self, shard: &Arc<Shard>) {
+        if shard.lock().begin_drain() {
+            let environment = Arc::clone(&self.inner.environment);
+            drop(tokio::task::spawn_local(drain(
+                Arc::clone(shard),
+                environment,
+            )));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! The coordinator over a log in memory, under a clock that the tests move.
+
+mod harness;
+mod lifecycle;
+mod membership;
+mod offsets;
+mod replay;

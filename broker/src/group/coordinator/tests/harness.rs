@@ -1,0 +1,385 @@
+//! A log in memory that can be held back and made to fail, and a coordinator over it.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use ringbrook_engine::{Clock, ManualClock};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::group::{
+    GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined, LoadedRecord,
+    OffsetCommit, OffsetSelection, OffsetToCommit, OffsetsLog, OffsetsRecord, Protocol,
+    SyncRequest, TopicToFetch, partition_for_group,
+};
+
+pub(super) const PARTITIONS: i32 = 4;
+
+/// `__consumer_offsets` in memory.
+#[derive(Default)]
+pub(super) struct MemoryLog {
+    state: Mutex<LogState>,
+    released: Notify,
+}
+
+#[derive(Default)]
+struct LogState {
+    partitions: HashMap<i32, Vec<OffsetsRecord>>,
+    /// Sizes of the batches appended so far.
+    batches: Vec<usize>,
+    is_held: bool,
+    error: Option<GroupError>,
+    /// Batches with more records are refused as too large.
+    records_max: Option<usize>,
+}
+
+impl MemoryLog {
+    fn state(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().expect("no test panics under the lock")
+    }
+
+    pub(super) fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    pub(super) fn release(&self) {
+        self.state().is_held = false;
+        self.released.notify_waiters();
+    }
+
+    async fn until_released(&self) {
+        loop {
+            let released = self.released.notified();
+            if !self.state().is_held {
+                return;
+            }
+            released.await;
+        }
+    }
+
+    pub(super) fn fail_with(&self, error: Option<GroupError>) {
+        self.state().error = error;
+    }
+
+    pub(super) fn limit_batches(&self, records_max: usize) {
+        self.state().records_max = Some(records_max);
+    }
+
+    pub(super) fn batches(&self) -> Vec<usize> {
+        self.state().batches.clone()
+    }
+
+    pub(super) fn records(&self, partition: i32) -> Vec<OffsetsRecord> {
+        self.state()
+            .partitions
+            .get(&partition)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn push(&self, partition: i32, key: &[u8], value: Option<&[u8]>) {
+        let record = OffsetsRecord {
+            key: Bytes::copy_from_slice(key),
+            value: value.map(Bytes::copy_from_slice),
+        };
+        self.state()
+            .partitions
+            .entry(partition)
+            .or_default()
+            .push(record);
+    }
+
+    fn write(&self, partition: i32, records: Vec<OffsetsRecord>) -> Result<i64, GroupError> {
+        let mut state = self.state();
+        if let Some(error) = state.error {
+            return Err(error);
+        }
+        if state.records_max.is_some_and(|max| max < records.len()) {
+            return Err(GroupError::MessageTooLarge);
+        }
+        state.batches.push(records.len());
+        let log = state.partitions.entry(partition).or_default();
+        let base_offset = i64::try_from(log.len()).unwrap();
+        log.extend(records);
+        Ok(base_offset)
+    }
+}
+
+/// Hands a shared log to a coordinator.
+struct SharedLog(Arc<MemoryLog>);
+
+impl OffsetsLog for SharedLog {
+    fn partition_count(&self) -> i32 {
+        PARTITIONS
+    }
+
+    fn append(
+        &self,
+        partition: i32,
+        records: Vec<OffsetsRecord>,
+        _now_ms: i64,
+    ) -> LocalBoxFuture<'static, Result<i64, GroupError>> {
+        let log = Arc::clone(&self.0);
+        async move {
+            log.until_released().await;
+            log.write(partition, records)
+        }
+        .boxed_local()
+    }
+
+    fn read_all<'a>(
+        &'a self,
+        partition: i32,
+        visit: &'a mut (dyn FnMut(LoadedRecord<'_>) + 'a),
+    ) -> LocalBoxFuture<'a, Result<(), GroupError>> {
+        async move {
+            self.0.until_released().await;
+            if let Some(error) = self.0.state().error {
+                return Err(error);
+            }
+            for (offset, record) in self.0.records(partition).iter().enumerate() {
+                visit(LoadedRecord {
+                    offset: i64::try_from(offset).unwrap(),
+                    key: Some(&record.key),
+                    value: record.value.as_deref(),
+                });
+            }
+            Ok(())
+        }
+        .boxed_local()
+    }
+}
+
+/// The log for a coordinator.
+pub(super) fn shared(log: &Arc<MemoryLog>) -> Arc<dyn OffsetsLog> {
+    Arc::new(SharedLog(Arc::clone(log)))
+}
+
+/// A coordinator with its log and clock.
+pub(super) struct Harness {
+    pub(super) log: Arc<MemoryLog>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) groups: GroupCoordinator,
+}
+
+pub(super) fn config() -> GroupConfig {
+    GroupConfig {
+        offsets_commit_timeout: Duration::from_secs(60),
+        ..GroupConfig::default()
+    }
+}
+
+impl Harness {
+    pub(super) fn unloaded(config: GroupConfig, log: Arc<MemoryLog>) -> Self {
+        let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+        let groups = GroupCoordinator::new(config, shared(&log), Arc::clone(&clock) as _);
+        Self { log, clock, groups }
+    }
+
+    pub(super) async fn with_config(config: GroupConfig) -> Self {
+        let harness = Self::unloaded(config, Arc::default());
+        harness.load_all().await;
+        harness
+    }
+
+    pub(super) async fn new() -> Self {
+        Self::with_config(config()).await
+    }
+
+    pub(super) async fn load_all(&self) {
+        for partition in 0..PARTITIONS {
+            self.groups
+                .load(partition)
+                .await
+                .expect("the log can be read");
+        }
+    }
+
+    /// Another coordinator that reads what this one wrote.
+    pub(super) async fn restarted(&self) -> Self {
+        let harness = Self::unloaded(config(), Arc::clone(&self.log));
+        let ahead_ms = self.clock.now_ms() - harness.clock.now_ms();
+        harness
+            .clock
+            .advance(Duration::from_millis(u64::try_from(ahead_ms).unwrap()));
+        harness.load_all().await;
+        harness
+    }
+
+    /// Moves the clock in steps and lets timers fire.
+    pub(super) async fn advance(&self, by: Duration) {
+        let step = Duration::from_millis(500);
+        let mut left = by;
+        while !left.is_zero() {
+            self.clock.advance(left.min(step));
+            left = left.saturating_sub(step);
+            self.groups.fire_due_timers();
+            settle().await;
+        }
+    }
+
+    /// Joins a group and syncs, as its only member; returns what the join said.
+    pub(super) async fn lone_member(&self, group_id: &str) -> Joined {
+        let join = self.groups.join_group(join_request(group_id, ""));
+        let (joined, ()) = tokio::join!(join, self.advance(Duration::from_secs(6)));
+        let joined = joined.expect("the join succeeds");
+        self.groups
+            .sync_group(sync_request(group_id, &joined))
+            .await
+            .expect("the sync succeeds");
+        joined
+    }
+
+    pub(super) async fn commit(
+        &self,
+        group_id: &str,
+        offsets: &[(&str, i32, i64)],
+    ) -> Result<(), GroupError> {
+        let outcomes = self
+            .groups
+            .offset_commit(commit_request(group_id, offsets))
+            .await?;
+        outcomes.into_iter().collect()
+    }
+
+    pub(super) async fn fetch(&self, group_id: &str, topic: &str, partition: i32) -> Option<i64> {
+        let topics = vec![TopicToFetch {
+            topic: Arc::from(topic),
+            topic_id: Uuid::nil(),
+            partitions: vec![partition],
+        }];
+        let selection = OffsetSelection::Topics(topics);
+        let fetched = self.groups.offset_fetch(group_id, &selection, false).await;
+        let fetched = fetched.expect("the fetch succeeds");
+        fetched[0].partitions[0]
+            .1
+            .as_ref()
+            .map(|committed| committed.offset)
+    }
+
+    pub(super) fn partition(group_id: &str) -> i32 {
+        partition_for_group(group_id, PARTITIONS)
+    }
+
+    pub(super) fn start_join(&self, request: JoinRequest) -> Pending<JoinResult> {
+        let groups = self.groups.clone();
+        start(async move { groups.join_group(request).await })
+    }
+
+    pub(super) fn start_commit(
+        &self,
+        request: OffsetCommit,
+    ) -> Pending<Result<Vec<Result<(), GroupError>>, GroupError>> {
+        let groups = self.groups.clone();
+        start(async move { groups.offset_commit(request).await })
+    }
+}
+
+pub(super) fn join_request(group_id: &str, member_id: &str) -> JoinRequest {
+    let metadata = Bytes::from_static(b"\0\0\0\0\0\x01\0\x05topic\xff\xff\xff\xff");
+    JoinRequest {
+        group_id: Arc::from(group_id),
+        member_id: Arc::from(member_id),
+        group_instance_id: None,
+        client_id: Arc::from("client"),
+        client_host: Arc::from("/127.0.0.1"),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: Arc::from("consumer"),
+        protocols: vec![Protocol {
+            name: Arc::from("range"),
+            metadata,
+        }],
+        requires_known_member_id: false,
+        supports_skipping_assignment: true,
+        reason: None,
+    }
+}
+
+/// The sync of a member; the leader assigns everybody its own id.
+pub(super) fn sync_request(group_id: &str, joined: &Joined) -> SyncRequest {
+    let assignments = joined.members.iter().map(|member| {
+        let id = &member.member_id;
+        (Arc::clone(id), Bytes::copy_from_slice(id.as_bytes()))
+    });
+    SyncRequest {
+        group_id: Arc::from(group_id),
+        member_id: Arc::clone(&joined.member_id),
+        group_instance_id: None,
+        generation: joined.generation,
+        protocol_type: joined.protocol_type.clone(),
+        protocol_name: joined.protocol_name.clone(),
+        assignments: assignments.collect(),
+    }
+}
+
+pub(super) fn commit_request(group_id: &str, offsets: &[(&str, i32, i64)]) -> OffsetCommit {
+    OffsetCommit {
+        group_id: Arc::from(group_id),
+        member_id: Arc::from(""),
+        group_instance_id: None,
+        generation: -1,
+        retention_time_ms: None,
+        reports_unknown_group: true,
+        offsets: offsets
+            .iter()
+            .map(|(topic, partition, offset)| OffsetToCommit {
+                topic: Arc::from(*topic),
+                topic_id: Uuid::nil(),
+                partition: *partition,
+                offset: *offset,
+                leader_epoch: 3,
+                metadata: Some(Arc::from("note")),
+            })
+            .collect(),
+    }
+}
+
+/// Runs a test the way a core runs: one thread, with a `LocalSet`.
+pub(super) fn on_a_core<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test)
+}
+
+/// Lets every task that can run do so.
+pub(super) async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Starts a request and leaves it running.
+pub(super) fn start<T: 'static>(future: impl Future<Output = T> + 'static) -> Pending<T> {
+    let answer = Rc::new(Cell::new(None));
+    let slot = Rc::clone(&answer);
+    let task = tokio::task::spawn_local(async move { slot.set(Some(future.await)) });
+    Pending { answer, task }
+}
+
+/// A request under way.
+pub(super) struct Pending<T> {
+    answer: Rc<Cell<Option<T>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl<T> Pending<T> {
+    /// The answer, if there is one by now.
+    pub(super) async fn answer(&self) -> Option<T> {
+        settle().await;
+        self.answer.take()
+    }
+
+    /// The client goes away.
+    pub(super) fn abandon(self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,190 @@
+//! Whatever clients did and whichever writes failed: a coordinator that reads the log back knows
+//! what the live one knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::harness::{
+    Harness, PARTITIONS, commit_request, join_request, on_a_core, settle, start, sync_request,
+};
+use crate::group::{
+    FetchedTopic, GroupError, GroupState, LeavingMember, OffsetCommit, OffsetSelection,
+};
+
+const GROUPS: [&str; 3] = ["alpha", "beta", "gamma"];
+const TOPICS: [&str; 3] = ["topic", "other", "third"];
+
+#[derive(Clone, Debug)]
+enum Event {
+    Commit {
+        group: usize,
+        topic: usize,
+        partition: i32,
+        offset: i64,
+    },
+    DeleteOffsets {
+        group: usize,
+        topic: usize,
+    },
+    DeleteGroup(usize),
+    DeleteTopic(usize),
+    Join(usize),
+    LeaveAll(usize),
+    Fail(bool),
+    Hold(bool),
+    Wait(u64),
+    Expire,
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let (group, topic) = (0..GROUPS.len(), 0..TOPICS.len());
+    prop_oneof![
+        8 => (group.clone(), topic.clone(), 0..3_i32, any::<i64>()).prop_map(
+            |(group, topic, partition, offset)| Event::Commit { group, topic, partition, offset }
+        ),
+        2 => (group.clone(), topic.clone())
+            .prop_map(|(group, topic)| Event::DeleteOffsets { group, topic }),
+        2 => group.clone().prop_map(Event::DeleteGroup),
+        1 => topic.prop_map(Event::DeleteTopic),
+        2 => group.clone().prop_map(Event::Join),
+        2 => group.prop_map(Event::LeaveAll),
+        2 => prop::bool::weighted(0.3).prop_map(Event::Fail),
+        3 => any::<bool>().prop_map(Event::Hold),
+        2 => (0..8_u64).prop_map(Event::Wait),
+        1 => Just(Event::Expire),
+    ]
+}
+
+fn commit(h: &Harness, group_id: &str, topic: &str, partition: i32, offset: i64) {
+    let described = h.groups.describe_group(group_id).ok();
+    let member = described.and_then(|described| described.members.into_iter().next());
+    let request = commit_request(group_id, &[(topic, partition, offset)]);
+    let generation = if member.is_some() { 1 } else { -1 };
+    let member_id = member.map_or_else(|| Arc::from(""), |member| member.member_id);
+    h.start_commit(OffsetCommit {
+        member_id,
+        generation,
+        ..request
+    });
+}
+
+fn leave_all(h: &Harness, group_id: &str) {
+    let Ok(described) = h.groups.describe_group(group_id) else {
+        return;
+    };
+    let leaving: Vec<LeavingMember> = described
+        .members
+        .into_iter()
+        .map(|member| LeavingMember {
+            member_id: member.member_id,
+            group_instance_id: None,
+            reason: None,
+        })
+        .collect();
+    h.groups.leave_group(group_id, &leaving).ok();
+}
+
+async fn apply(h: &Harness, event: &Event) {
+    let groups = h.groups.clone();
+    match *event {
+        Event::Commit {
+            group,
+            topic,
+            partition,
+            offset,
+        } => {
+            commit(h, GROUPS[group], TOPICS[topic], partition, offset);
+        }
+        Event::DeleteOffsets { group, topic } => {
+            let topics = vec![(Arc::from(TOPICS[topic]), vec![0, 1])];
+            start(async move {
+                groups
+                    .offset_delete(&Arc::from(GROUPS[group]), topics)
+                    .await
+            });
+        }
+        Event::DeleteGroup(group) => {
+            start(async move { groups.delete_groups(&[Arc::from(GROUPS[group])]).await });
+        }
+        Event::DeleteTopic(topic) => {
+            start(async move { groups.on_topics_deleted(&[Arc::from(TOPICS[topic])]).await });
+        }
+        Event::Join(group) => {
+            start(async move {
+                if let Ok(joined) = groups.join_group(join_request(GROUPS[group], "")).await {
+                    groups
+                        .sync_group(sync_request(GROUPS[group], &joined))
+                        .await
+                        .ok();
+                }
+            });
+        }
+        Event::LeaveAll(group) => leave_all(h, GROUPS[group]),
+        Event::Fail(fails) => h
+            .log
+            .fail_with(fails.then_some(GroupError::NotEnoughReplicas)),
+        Event::Hold(true) => h.log.hold(),
+        Event::Hold(false) => h.log.release(),
+        Event::Wait(seconds) => h.advance(Duration::from_secs(seconds)).await,
+        Event::Expire => {
+            start(async move { groups.expire_offsets().await });
+        }
+    }
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn offsets(h: &Harness, group_id: &str) -> Vec<FetchedTopic> {
+    h.groups
+        .offset_fetch(group_id, &OffsetSelection::All, true)
+        .await
+        .unwrap()
+}
+
+async fn check(events: Vec<Event>) {
+    let h = Harness::new().await;
+    for event in &events {
+        apply(&h, event).await;
+    }
+    h.log.fail_with(None);
+    h.log.release();
+    settle().await;
+    let restarted = h.restarted().await;
+    for group_id in GROUPS {
+        assert_eq!(
+            offsets(&restarted, group_id).await,
+            offsets(&h, group_id).await,
+            "{group_id}"
+        );
+        let live = h.groups.describe_group(group_id);
+        let read = restarted.groups.describe_group(group_id);
+        match (&live, &read) {
+            (Ok(live), _) if live.state == GroupState::Stable => {
+                assert_eq!(read.as_ref(), Ok(live));
+            }
+            // A generation that never got its assignment written is not there after a restart.
+            (Ok(_), _) => {}
+            (Err(_), Ok(read)) => panic!("{read:?} came back"),
+            (Err(_), Err(_)) => {}
+        }
+    }
+    // Everybody goes; nothing may be left parked or queued.
+    h.advance(Duration::from_secs(400)).await;
+    for partition in 0..PARTITIONS {
+        h.groups.assert_quiet(partition);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restarted_coordinator_knows_what_the_live_one_knew(
+        events in prop::collection::vec(any_event(), 0..60),
+    ) {
+        on_a_core(check(events));
+    }
+}

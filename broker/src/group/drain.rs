@@ -1,0 +1,240 @@
+//! Writes what a shard has queued, batch by batch, and applies each batch once it is committed.
+//!
+//! One drain runs per shard at a time, started by whoever queues the first write, as a task of its
+//! own: a client that goes away while its commit is written takes nothing with it. What is queued
+//! while a batch is under way forms the next one, so one sync to disk serves many groups.
+
+use std::sync::Arc;
+
+use ringbrook_engine::Clock;
+
+use super::error::GroupError;
+use super::offsets_log::{OffsetsLog, OffsetsRecord};
+use super::shard::{Now, Shard, ShardState};
+use super::write::{BATCH_BYTES, Batch, Commit, GroupWrite, RemovalPlan, Removed, Write, tell};
+
+/// What a drain needs from outside.
+pub(crate) struct Environment {
+    pub(crate) log: Arc<dyn OffsetsLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Environment {
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            ms: self.clock.now_ms(),
+            monotonic: self.clock.monotonic(),
+        }
+    }
+}
+
+/// Writes until nothing is queued. The caller has just got `true` from `begin_drain`.
+pub(crate) async fn drain(shard: Arc<Shard>, environment: Arc<Environment>) {
+    let mut running = Running {
+        shard: &shard,
+        is_finished: false,
+    };
+    loop {
+        let batch = shard.lock().next_batch(environment.now());
+        match batch {
+            Some(Batch::Writes(writes)) => write_batch(&shard, &environment, writes).await,
+            Some(Batch::Removal(plan)) => write_removal(&shard, &environment, plan).await,
+            None => break,
+        }
+    }
+    running.is_finished = true;
+}
+
+/// Lets the next write start a new drain should this one end early: its runtime shut down, or the
+/// log panicked. Requests of the batch under way learn of it by their dropped senders.
+struct Running<'a> {
+    shard: &'a Shard,
+    is_finished: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.shard.lock().is_draining = false;
+        }
+    }
+}
+
+async fn write_batch(shard: &Shard, environment: &Environment, writes: Vec<Write>) {
+    let result = append(shard, environment, records_of(&writes)).await;
+    let is_too_large = matches!(
+        result,
+        Err(GroupError::MessageTooLarge | GroupError::RecordListTooLarge)
+    );
+    if !is_too_large || writes.len() == 1 {
+        return shard.lock().apply_writes(writes, result, environment.now());
+    }
+    // The topic takes smaller batches than we make: a write must not fail for its neighbours.
+    for write in writes {
+        let alone = vec![write];
+        let result = append(shard, environment, records_of(&alone)).await;
+        shard.lock().apply_writes(alone, result, environment.now());
+    }
+}
+
+async fn append(
+    shard: &Shard,
+    environment: &Environment,
+    records: Vec<OffsetsRecord>,
+) -> Result<i64, GroupError> {
+    if records.is_empty() {
+        return Ok(-1);
+    }
+    environment
+        .log
+        .append(shard.partition, records, environment.now().ms)
+        .await
+}
+
+fn records_of(writes: &[Write]) -> Vec<OffsetsRecord> {
+    let mut records = Vec::new();
+    for write in writes {
+        match write {
+            Write::Commit(commit) => records.extend(commit.records.iter().cloned()),
+            Write::Group(group) => records.extend(group.record.iter().cloned()),
+            Write::Removal(_) | Write::Barrier(_) => {}
+        }
+    }
+    records
+}
+
+/// Writes the tombstones in as many batches as it takes. The group's own tombstone comes last, so
+/// a crash in between leaves a group with fewer offsets, never offsets without a group.
+async fn write_removal(shard: &Shard, environment: &Environment, plan: RemovalPlan) {
+    let mut result = plan.refusal.map_or(Ok(()), Err);
+    let mut rest = &plan.tombstones[..];
+    while result.is_ok() && !rest.is_empty() {
+        let (batch, after) = rest.split_at(batch_len(rest));
+        let records = batch.iter().map(|(record, _)| record.clone()).collect();
+        result = append(shard, environment, records).await.map(|_| ());
+        let removed: Vec<Removed> = batch.iter().map(|(_, removed)| removed.clone()).collect();
+        let mut state = shard.lock();
+        if state.is_unloaded {
+            result = Err(GroupError::NotCoordinator);
+        } else if result.is_ok() {
+            state.apply_removed(&removed);
+            rest = after;
+        }
+    }
+    if result.is_err() {
+        let kept: Vec<Removed> = rest.iter().map(|(_, removed)| removed.clone()).collect();
+        shard.lock().abort_removed(&kept);
+    }
+    plan.reply
+        .send(result.map_err(GroupError::as_coordinator_error));
+}
+
+/// How many tombstones fill a batch; one at least.
+fn batch_len(tombstones: &[(OffsetsRecord, Removed)]) -> usize {
+    let mut bytes = 0;
+    let fits = tombstones.iter().take_while(|(record, _)| {
+        bytes += record.size_bytes();
+        bytes <= BATCH_BYTES
+    });
+    fits.count().max(1)
+}
+
+impl ShardState {
+    /// What to write next; without anything, the drain is over.
+    fn next_batch(&mut self, now: Now) -> Option<Batch> {
+        let mut writes = Vec::new();
+        let mut bytes = 0;
+        while let Some(write) = self.writes.pop_front() {
+            match write {
+                Write::Removal(removal) if writes.is_empty() => {
+                    return Some(Batch::Removal(self.plan_removal(removal, now)));
+                }
+                Write::Removal(_) => {
+                    self.writes.push_front(write);
+                    break;
+                }
+                // The group has been deleted since; a record of it now would bring it back.
+                Write::Group(group) if !self.groups.contains_key(&group.group_id) => {}
+                write => {
+                    let size_bytes = size_bytes(&write);
+                    if !writes.is_empty() && BATCH_BYTES < bytes + size_bytes {
+                        self.writes.push_front(write);
+                        break;
+                    }
+                    bytes += size_bytes;
+                    if let Write::Commit(_) = write {
+                        self.queued_bytes -= size_bytes;
+                    }
+                    writes.push(write);
+                }
+            }
+        }
+        self.is_draining = !writes.is_empty();
+        self.is_draining.then_some(Batch::Writes(writes))
+    }
+
+    /// Takes over writes that have been appended, or have failed.
+    fn apply_writes(&mut self, writes: Vec<Write>, result: Result<i64, GroupError>, now: Now) {
+        let result = if self.is_unloaded {
+            Err(GroupError::NotCoordinator)
+        } else {
+            result
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, writes = writes.len(), "cannot write to __consumer_offsets");
+        }
+        let mut log_offset = result.unwrap_or(-1);
+        for write in writes {
+            match write {
+                Write::Commit(commit) => self.apply_commit(commit, result, &mut log_offset, now),
+                Write::Group(group) => self.apply_group(group, result, &mut log_offset, now),
+                Write::Barrier(done) => tell(done, result.map(|_| ())),
+                Write::Removal(_) => unreachable!("removals are written on their own"),
+            }
+        }
+    }
+
+    fn apply_commit(
+        &mut self,
+        commit: Commit,
+        result: Result<i64, GroupError>,
+        log_offset: &mut i64,
+        now: Now,
+    ) {
+        if let Err(error) = result {
+            return tell(commit.done, Err(error.as_coordinator_error()));
+        }
+        // A commit outside any group makes a simple group.
+        let entry = self.create_group(&commit.group_id, now.ms);
+        for (topic, partition, mut committed) in commit.offsets {
+            committed.log_offset = *log_offset;
+            *log_offset += 1;
+            entry.offsets.apply(&topic, partition, committed);
+        }
+        tell(commit.done, Ok(()));
+    }
+
+    fn apply_group(
+        &mut self,
+        write: GroupWrite,
+        result: Result<i64, GroupError>,
+        log_offset: &mut i64,
+        now: Now,
+    ) {
+        let outcome = write.record.and_then(|_| {
+            *log_offset += 1;
+            result.map(|_| ())
+        });
+        self.with_group(&write.group_id, now, |group, actions| {
+            group.persisted(write.then, outcome, now.ms, actions);
+        });
+    }
+}
+
+fn size_bytes(write: &Write) -> usize {
+    match write {
+        Write::Commit(commit) => commit.size_bytes,
+        Write::Group(group) => group.record.as_ref().map_or(0, OffsetsRecord::size_bytes),
+        Write::Removal(_) | Write::Barrier(_) => 0,
+    }
+}

@@ -1,0 +1,215 @@
+//! Which offsets and groups a removal removes, decided when its turn in the queue has come and
+//! everything before it is applied. Pure: state in, tombstones out. Called by `drain`.
+
+use std::sync::Arc;
+
+use super::classic::action::Action;
+use super::error::GroupError;
+use super::offsets_log::OffsetsRecord;
+use super::schema::{SchemaError, encode_group_metadata_key, encode_offset_commit_key};
+use super::shard::{GroupEntry, Now, ShardState};
+use super::write::{Removal, RemovalPlan, RemovalReply, Removed, TopicResults};
+
+impl ShardState {
+    /// The tombstones of a removal. Groups that are to be deleted are Dead from here on, until the
+    /// tombstones are applied or have failed.
+    pub(crate) fn plan_removal(&mut self, removal: Removal, now: Now) -> RemovalPlan {
+        let mut removed = Vec::new();
+        let reply = match removal {
+            Removal::Group { group_id, done } => match self.plan_group(&group_id, &mut removed) {
+                Ok(()) => RemovalReply::Unit(done),
+                Err(error) => return refused(error, RemovalReply::Unit(done)),
+            },
+            Removal::Offsets {
+                group_id,
+                topics,
+                done,
+            } => match self.plan_offsets(&group_id, &topics, &mut removed) {
+                Ok(results) => RemovalReply::Topics(done, results),
+                Err(error) => return refused(error, RemovalReply::Topics(done, Vec::new())),
+            },
+            Removal::Topics { topics, done } => {
+                for (group_id, entry) in &self.groups {
+                    for topic in &topics {
+                        push_offsets(
+                            &mut removed,
+                            group_id,
+                            topic,
+                            &entry.offsets.partitions_of(topic),
+                        );
+                    }
+                }
+                RemovalReply::Count(done, removed.len())
+            }
+            Removal::Expired { done } => {
+                self.plan_expired(now.ms, &mut removed);
+                RemovalReply::Count(done, removed.len())
+            }
+        };
+        let tombstones: Result<Vec<_>, SchemaError> = removed
+            .into_iter()
+            .map(|gone| Ok((tombstone(&gone)?, gone)))
+            .collect();
+        let tombstones = match tombstones {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                tracing::error!(%error, "cannot encode a tombstone");
+                return refused(GroupError::UnknownServerError, reply);
+            }
+        };
+        for (_, gone) in &tombstones {
+            if let Removed::Group { group_id } = gone {
+                self.with_group(group_id, now, |group, actions: &mut Vec<Action>| {
+                    group.begin_delete(now.ms, actions);
+                });
+            }
+        }
+        RemovalPlan {
+            tombstones,
+            refusal: None,
+            reply,
+        }
+    }
+
+    fn plan_group(
+        &self,
+        group_id: &Arc<str>,
+        removed: &mut Vec<Removed>,
+    ) -> Result<(), GroupError> {
+        let entry = self
+            .groups
+            .get(group_id)
+            .ok_or(GroupError::GroupIdNotFound)?;
+        entry.group.validate_delete()?;
+        push_all_offsets(removed, group_id, entry);
+        removed.push(Removed::Group {
+            group_id: Arc::clone(group_id),
+        });
+        Ok(())
+    }
+
+    fn plan_offsets(
+        &self,
+        group_id: &Arc<str>,
+        topics: &[(Arc<str>, Vec<i32>)],
+        removed: &mut Vec<Removed>,
+    ) -> Result<TopicResults, GroupError> {
+        let entry = self
+            .groups
+            .get(group_id)
+            .ok_or(GroupError::GroupIdNotFound)?;
+        entry.group.validate_offset_delete()?;
+        let mut delete_topic = |topic: &Arc<str>, partitions: &[i32]| {
+            if entry.group.is_subscribed(topic) {
+                return Err(GroupError::GroupSubscribedToTopic);
+            }
+            let mut committed = entry.offsets.partitions_of(topic);
+            committed.retain(|partition| partitions.contains(partition));
+            push_offsets(removed, group_id, topic, &committed);
+            Ok(())
+        };
+        Ok(topics
+            .iter()
+            .map(|(topic, partitions)| delete_topic(topic, partitions))
+            .collect())
+    }
+
+    fn plan_expired(&self, now_ms: i64, removed: &mut Vec<Removed>) {
+        for (group_id, entry) in &self.groups {
+            let group = &entry.group;
+            let (expired, is_all) = entry.offsets.expired(
+                group.retention_start(),
+                |topic| group.is_subscribed(topic),
+                self.config.offsets_retention,
+                now_ms,
+            );
+            for (topic, partition) in expired {
+                let group_id = Arc::clone(group_id);
+                removed.push(Removed::Offset {
+                    group_id,
+                    topic,
+                    partition,
+                });
+            }
+            // A member id that was just handed out will be used: the group waits for it.
+            if is_all && group.validate_delete().is_ok() && group.pending_joins.is_empty() {
+                removed.push(Removed::Group {
+                    group_id: Arc::clone(group_id),
+                });
+            }
+        }
+    }
+
+    /// Takes over tombstones that are written.
+    pub(crate) fn apply_removed(&mut self, removed: &[Removed]) {
+        for gone in removed {
+            match gone {
+                Removed::Offset {
+                    group_id,
+                    topic,
+                    partition,
+                } => {
+                    if let Some(entry) = self.groups.get_mut(group_id) {
+                        entry.offsets.remove(topic, *partition);
+                    }
+                }
+                Removed::Group { group_id } => {
+                    tracing::info!(group = %group_id, "group deleted");
+                    self.groups.remove(group_id);
+                }
+            }
+        }
+    }
+
+    /// Gives up tombstones that could not be written.
+    pub(crate) fn abort_removed(&mut self, removed: &[Removed]) {
+        for kept in removed {
+            if let Removed::Group { group_id } = kept
+                && let Some(entry) = self.groups.get_mut(group_id)
+            {
+                entry.group.abort_delete();
+            }
+        }
+    }
+}
+
+fn push_all_offsets(removed: &mut Vec<Removed>, group_id: &Arc<str>, entry: &GroupEntry) {
+    for (topic, partitions) in entry.offsets.by_topic() {
+        let partitions: Vec<i32> = partitions.keys().copied().collect();
+        push_offsets(removed, group_id, topic, &partitions);
+    }
+}
+
+fn push_offsets(
+    removed: &mut Vec<Removed>,
+    group_id: &Arc<str>,
+    topic: &Arc<str>,
+    partitions: &[i32],
+) {
+    removed.extend(partitions.iter().map(|partition| Removed::Offset {
+        group_id: Arc::clone(group_id),
+        topic: Arc::clone(topic),
+        partition: *partition,
+    }));
+}
+
+/// A removal that failed before anything was written. The error is told when the drain gets to it.
+fn refused(error: GroupError, reply: RemovalReply) -> RemovalPlan {
+    RemovalPlan {
+        tombstones: Vec::new(),
+        refusal: Some(error),
+        reply,
+    }
+}
+
+fn tombstone(gone: &Removed) -> Result<OffsetsRecord, SchemaError> {
+    let key = match gone {
+        Removed::Offset {
+            group_id,
+            topic,
+            partition,
+        } => encode_offset_commit_key(group_id, topic, *partition)?,
+        Removed::Group { group_id } => encode_group_metadata_key(group_id)?,
+    };
+    Ok(OffsetsRecord { key, value: None })
+}

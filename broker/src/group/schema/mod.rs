@@ -1,0 +1,18 @@
+//! The record schemas of `__consumer_offsets`, byte for byte as Kafka writes them. Pure: bytes in,
+//! values out. Called by the coordinator's shards to persist and to load.
+
+mod group_metadata;
+mod key;
+mod offset_commit;
+mod subscription;
+mod wire;
+
+pub use group_metadata::{GroupMetadataValue, MemberMetadata};
+pub use key::{OffsetCommitKey, RecordKey, encode_group_metadata_key, encode_offset_commit_key};
+pub use offset_commit::OffsetCommitValue;
+pub use wire::SchemaError;
+
+pub(crate) use subscription::subscribed_topics;
+
+#[cfg(test)]
+mod tests;

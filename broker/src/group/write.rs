@@ -1,0 +1,140 @@
+//! What waits to be written to a partition of `__consumer_offsets`, in the order in which it
+//! happened. Data only: `shard` fills the queue and applies what was written, `drain` writes.
+//!
+//! Commits and group metadata know their records when they are queued. Removals do not: what they
+//! remove depends on everything queued before them, so their tombstones are computed when their
+//! turn comes.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::classic::action::Persisted;
+use super::error::GroupError;
+use super::offsets::CommittedOffset;
+use super::offsets_log::OffsetsRecord;
+
+/// Bytes of records after which a batch is closed: far below the default `max.message.bytes`, far
+/// above what one sync to disk costs. A single commit may be larger.
+pub(crate) const BATCH_BYTES: usize = 256 << 10;
+
+/// Bytes of records that may wait in one shard. Beyond it commits are turned away; group metadata
+/// and removals, which clients cannot multiply, are not.
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Tells a request how its write went.
+pub(crate) type Done<T> = oneshot::Sender<Result<T, GroupError>>;
+
+/// One entry of the queue.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// Committed offsets; written in one batch or not at all.
+    Commit(Commit),
+    /// The metadata of a group.
+    Group(GroupWrite),
+    /// Offsets or groups to be removed.
+    Removal(Removal),
+    /// Nothing to write: resolves once everything before it is applied.
+    Barrier(Done<()>),
+}
+
+/// Offsets to be committed.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) group_id: Arc<str>,
+    /// One per offset.
+    pub(crate) records: Vec<OffsetsRecord>,
+    pub(crate) size_bytes: usize,
+    /// Topic, partition and offset; the log offset is set when it is known.
+    pub(crate) offsets: Vec<(Arc<str>, i32, CommittedOffset)>,
+    pub(crate) done: Done<()>,
+}
+
+/// Group metadata to be written.
+#[derive(Debug)]
+pub(crate) struct GroupWrite {
+    pub(crate) group_id: Arc<str>,
+    /// The error when the metadata cannot be encoded.
+    pub(crate) record: Result<OffsetsRecord, GroupError>,
+    pub(crate) then: Persisted,
+}
+
+/// A request to remove offsets or groups.
+#[derive(Debug)]
+pub(crate) enum Removal {
+    /// DeleteGroups: the group with all its offsets.
+    Group { group_id: Arc<str>, done: Done<()> },
+    /// OffsetDelete: some offsets of a group, by topic.
+    Offsets {
+        group_id: Arc<str>,
+        topics: Vec<(Arc<str>, Vec<i32>)>,
+        done: Done<TopicResults>,
+    },
+    /// The offsets of deleted topics, in all groups.
+    Topics {
+        topics: Vec<Arc<str>>,
+        done: Done<usize>,
+    },
+    /// Offsets past their retention, and groups that have nothing left.
+    Expired { done: Done<usize> },
+}
+
+/// Outcome of an OffsetDelete for each topic, in the order of the request. The error concerns every
+/// partition of the topic.
+pub(crate) type TopicResults = Vec<Result<(), GroupError>>;
+
+/// Something that a tombstone removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    Offset {
+        group_id: Arc<str>,
+        topic: Arc<str>,
+        partition: i32,
+    },
+    Group {
+        group_id: Arc<str>,
+    },
+}
+
+/// A removal whose turn has come: the tombstones, and whom to tell.
+#[derive(Debug)]
+pub(crate) struct RemovalPlan {
+    /// Each tombstone with what it removes.
+    pub(crate) tombstones: Vec<(OffsetsRecord, Removed)>,
+    /// Why nothing is removed.
+    pub(crate) refusal: Option<GroupError>,
+    pub(crate) reply: RemovalReply,
+}
+
+/// The answer to a removal, once its tombstones are written.
+#[derive(Debug)]
+pub(crate) enum RemovalReply {
+    Unit(Done<()>),
+    Topics(Done<TopicResults>, TopicResults),
+    Count(Done<usize>, usize),
+}
+
+impl RemovalReply {
+    /// Tells the request; one that is gone need not be told.
+    pub(crate) fn send(self, result: Result<(), GroupError>) {
+        match self {
+            Self::Unit(done) => tell(done, result),
+            Self::Topics(done, topics) => tell(done, result.map(|()| topics)),
+            Self::Count(done, count) => tell(done, result.map(|()| count)),
+        }
+    }
+}
+
+/// Tells a request how its write went; its connection may be gone by now, which changes nothing.
+pub(crate) fn tell<T>(done: Done<T>, result: Result<T, GroupError>) {
+    drop(done.send(result));
+}
+
+/// What the drain writes next.
+#[derive(Debug)]
+pub(crate) enum Batch {
+    /// Commits, group metadata and barriers, to be written as one batch.
+    Writes(Vec<Write>),
+    /// A removal, written in as many batches as it takes.
+    Removal(RemovalPlan),
+}
