@@ -1,1 +1,25 @@
-//! Filled in by the commits that follow the workspace skeleton.
+//! The harness of the system tests: starts real brokers, speaks to them in raw frames.
+//!
+//! Nothing here knows the broker's insides. A test either has a broker process of its own
+//! ([`TestBroker`]) or uses one that all tests running at the moment share ([`SharedBroker`]) with
+//! topic and group names of its own ([`unique`]). Brokers listen on free ports, keep their data in
+//! temporary directories, and end with the tests that use them.
+
+mod batch;
+mod broker;
+mod client;
+mod process;
+mod shared;
+mod wire;
+
+pub use batch::{
+    TestRecord, batch, batch_of_bytes, builder, compressed, idempotent, read, stored_as,
+};
+pub use broker::{BrokerOptions, TestBroker};
+pub use client::{
+    Client, by_id, by_name, error, fetch_request, produce_request, single_fetched, single_produced,
+    topic_name,
+};
+pub use process::{cpu_time, now, now_ms, resident_bytes, wait_until};
+pub use shared::{SharedBroker, unique};
+pub use wire::{Wire, WireError};
