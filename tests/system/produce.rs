@@ -4,9 +4,9 @@ use std::iter;
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
+use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::produce_request::PartitionProduceData;
 use ringbrook_protocol::messages::{ApiVersionsRequest, ProduceRequest};
-use ringbrook_protocol::{ResponseError, StrBytes};
 use ringbrook_record::{Batch, BatchBuilder, Codec, Header};
 use ringbrook_tests::{
     Client, SharedBroker, batch, batch_of_bytes, builder, by_id, by_name, compressed, error,
@@ -423,36 +423,5 @@ fn many_producers_on_one_partition_get_dense_offsets() -> anyhow::Result<()> {
     assert_eq!(offsets, dense);
     let expected: Vec<_> = batches.into_iter().flat_map(|(_, values)| values).collect();
     assert_eq!(broker.client()?.texts(&topic, 0, 0)?, expected);
-    Ok(())
-}
-
-#[test]
-fn an_admin_client_may_write_internal_topics_and_nobody_else() -> anyhow::Result<()> {
-    let broker = SharedBroker::current()?;
-    let mut client = broker.client()?;
-    // Any group request creates the topic.
-    let keys = vec![StrBytes::from_static_str("creates-the-offsets-topic")];
-    let find =
-        ringbrook_protocol::messages::FindCoordinatorRequest::default().with_coordinator_keys(keys);
-    ringbrook_tests::wait_until(std::time::Duration::from_secs(20), || {
-        client.call(&find, 4).is_ok_and(|response| {
-            response
-                .coordinators
-                .first()
-                .is_some_and(|found| found.error_code == 0)
-        })
-    });
-    let refused = client.try_produce("__consumer_offsets", 0, batch(&["no"]))?;
-    assert_eq!(
-        error(refused.error_code),
-        Some(ResponseError::InvalidTopicException)
-    );
-    // A compacted topic wants keys, which is checked only once the topic may be written.
-    let mut admin = broker.client()?.named("__admin_client");
-    let refused = admin.try_produce("__consumer_offsets", 0, batch(&["no key"]))?;
-    assert_eq!(
-        error(refused.error_code),
-        Some(ResponseError::InvalidRecord)
-    );
     Ok(())
 }
