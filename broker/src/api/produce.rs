@@ -199,7 +199,9 @@ fn failed(index: i32, error: ResponseError, message: Option<String>) -> Partitio
 /// The answer for a batch that the log refused, with the records at fault where it names them.
 fn refused(index: i32, error: &AppendError) -> PartitionProduceResponse {
     let answer = failed(index, error.kafka_error(), Some(error.to_string()));
-    let AppendError::InvalidRecord { record_errors, .. } = error else {
+    let (AppendError::InvalidRecord { record_errors, .. }
+    | AppendError::InvalidTimestamp { record_errors, .. }) = error
+    else {
         return answer;
     };
     let record_errors = record_errors
