@@ -152,10 +152,12 @@ class AiokafkaDriver(Driver):
 
     # Records.
 
-    def produce(self, topic, records, codec="none", acks="all", idempotent=False):
-        return self.loop.run(self._produce(topic, records, codec, acks, idempotent))
+    def produce(
+        self, topic, records, codec="none", acks="all", idempotent=False, before_close=None
+    ):
+        return self.loop.run(self._produce(topic, records, codec, acks, idempotent, before_close))
 
-    async def _produce(self, topic, records, codec, acks, idempotent):
+    async def _produce(self, topic, records, codec, acks, idempotent, before_close):
         producer = aiokafka.AIOKafkaProducer(
             bootstrap_servers=self.bootstrap,
             compression_type=None if codec == "none" else codec,
@@ -170,6 +172,8 @@ class AiokafkaDriver(Driver):
         try:
             futures = [await self._send(producer, topic, record) for record in records]
             answers = [await future for future in futures]
+            if before_close:
+                await asyncio.to_thread(before_close)
             return [answer.offset if answer else -1 for answer in answers]
         finally:
             await producer.stop()

@@ -104,7 +104,9 @@ class ConfluentDriver(Driver):
 
     # Records.
 
-    def produce(self, topic, records, codec="none", acks="all", idempotent=False):
+    def produce(
+        self, topic, records, codec="none", acks="all", idempotent=False, before_close=None
+    ):
         producer = ck.Producer(
             {
                 **self._conf,
@@ -144,6 +146,8 @@ class ConfluentDriver(Driver):
             raise broker_error(failures[0])
         if remaining:
             raise Claim(f"{remaining} messages not delivered within {TIMEOUT_S} s")
+        if before_close:
+            before_close()
         return [offsets[index] for index in range(len(records))]
 
     def read(self, topic, starts, count, reset=None):

@@ -61,24 +61,21 @@ func partitionsKeepTheirOrder(r *Run) {
 
 func everyAcksDelivers(r *Run) {
 	topic := r.name("")
-	r.createTopic(topic, 3, nil)
-	starts := map[int32]kgo.Offset{}
+	r.createTopic(topic, 1, nil)
 	var sent []*kgo.Record
-	for i, acks := range []kgo.Acks{kgo.NoAck(), kgo.LeaderAck(), kgo.AllISRAcks()} {
+	// Acks 0 last: the broker drops what it gets before it has taken up the new partition.
+	for _, acks := range []kgo.Acks{kgo.AllISRAcks(), kgo.LeaderAck(), kgo.NoAck()} {
 		records := numbered(20, "value", 1)
 		for _, record := range records {
-			record.Partition = int32(i)
+			record.Topic = topic
 		}
-		err := r.produce(topic, records, kgo.RequiredAcks(acks), kgo.DisableIdempotentWrite())
-		r.must(err, "produce")
+		// With acks 0 there is no answer to wait for, and a connection that is closed at once may
+		// take its last requests with it: this producer stays open until the case ends.
+		producer := r.client(kgo.RequiredAcks(acks), kgo.DisableIdempotentWrite())
+		r.must(producer.ProduceSync(r.ctx, records...).FirstErr(), "produce")
 		sent = append(sent, records...)
-		starts[int32(i)] = kgo.NewOffset().AtStart()
 	}
-	found, err := r.read(topic, starts, len(sent))
-	r.must(err, "read")
-	for partition := range int32(3) {
-		r.claimRecords(ofPartition(found, partition), ofPartition(sent, partition), 0)
-	}
+	r.claimRecords(r.fromStart(topic, len(sent)), sent, 0)
 }
 
 // idempotentProducers lets two producers take turns on one partition.

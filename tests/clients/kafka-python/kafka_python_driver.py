@@ -65,8 +65,13 @@ class KafkaPythonMember(PollingMember):
 
     def _open(self):
         # Offsets are committed when partitions are lost, on commit() and on close().
-        self._consumer = kafka.KafkaConsumer(auto_commit_interval_ms=3_600_000, **self._options)
+        self._consumer = kafka.KafkaConsumer(
+            auto_commit_interval_ms=3_600_000, heartbeat_interval_ms=500, **self._options
+        )
         self._consumer.subscribe([self._topic], listener=_Handed(self))
+        # Let it learn the topic's partitions before it joins: otherwise kafka-python takes the
+        # first metadata for a change, rejoins at once, and sometimes loses its assignment.
+        self._consumer.topics()
 
     def _poll(self):
         with translated():
@@ -110,7 +115,9 @@ class KafkaPythonDriver(Driver):
 
     # Records.
 
-    def produce(self, topic, records, codec="none", acks="all", idempotent=False):
+    def produce(
+        self, topic, records, codec="none", acks="all", idempotent=False, before_close=None
+    ):
         producer = kafka.KafkaProducer(
             bootstrap_servers=self.bootstrap,
             compression_type=None if codec == "none" else codec,
@@ -125,7 +132,10 @@ class KafkaPythonDriver(Driver):
         try:
             with translated():
                 futures = [self._send(producer, topic, record) for record in records]
-                return [future.get(timeout=TIMEOUT_S).offset for future in futures]
+                offsets = [future.get(timeout=TIMEOUT_S).offset for future in futures]
+            if before_close:
+                before_close()
+            return offsets
         finally:
             producer.close(timeout=TIMEOUT_S)
 

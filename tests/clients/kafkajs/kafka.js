@@ -37,15 +37,17 @@ async function createTopic(run, topic, numPartitions = 1, configs = {}) {
   claim(created, `${topic} was not created`)
 }
 
-/** Sends `messages` in one request and returns the base offset per partition. */
+/** Sends `messages` in one request and returns the base offset per partition. The producer is
+ * closed at the end, after `beforeClose` has returned. */
 async function produce(run, topic, messages, options = {}) {
-  const { codec = 'none', acks = -1, idempotent = false } = options
+  const { codec = 'none', acks = -1, idempotent = false, beforeClose } = options
   const settings = idempotent ? { idempotent, maxInFlightRequests: 1 } : {}
   const producer = kafkaFor(run).producer({ allowAutoTopicCreation: true, ...settings })
   await producer.connect()
   try {
     const compression = codecTypes[codec]
     const answers = await producer.send({ topic, messages, acks, compression, timeout: 20_000 })
+    if (beforeClose) await beforeClose()
     return new Map((answers || []).map(a => [a.partition, Number(a.baseOffset)]))
   } finally {
     await producer.disconnect()

@@ -164,8 +164,11 @@ class Driver(abc.ABC):
     # Records.
 
     @abc.abstractmethod
-    def produce(self, topic, records, codec="none", acks="all", idempotent=False):
-        """Sends `records` in order and returns their offsets (-1 each with acks 0)."""
+    def produce(
+        self, topic, records, codec="none", acks="all", idempotent=False, before_close=None
+    ):
+        """Sends `records` in order and returns their offsets (without meaning for acks 0). The
+        producer is closed at the end, after `before_close` has returned."""
 
     @abc.abstractmethod
     def read(self, topic, starts, count, reset=None):

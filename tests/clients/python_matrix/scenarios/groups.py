@@ -75,6 +75,8 @@ def a_static_member_returns_to_its_partitions_without_a_rebalance(driver, run):
     first = driver.member(topic, group, "first", instance_id="one")
     second = driver.member(topic, group, "second", instance_id="two")
     _await_split(first, second)
+    # Records that came through both show that the rebalance is over for both.
+    _await_values(_produce(driver, topic, "both"), first, second)
     before, owned = first.rebalances(), second.assignment()
     second.close()
     values = _produce(driver, topic, "while away")
