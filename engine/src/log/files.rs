@@ -103,15 +103,14 @@ impl<D: Disk> PartitionLog<D> {
             .remove_file_if_present(&stale)
             .map_err(|source| EngineError::io("remove", &stale, source))?;
         let segment = Segment::empty(base_offset);
-        create_segment_files(&self.disk, &self.dir.load(), &segment)?;
-        if self.config.load().preallocate {
-            let bytes = u64::from(self.config.load().segment_bytes);
-            if let Some(file) = segment.opened(FileKind::Log)
-                && self.disk.allocate(file, 0..bytes).is_ok()
-            {
-                segment.raise_allocated(bytes);
-            }
+        let file = create_segment_files(&self.disk, &self.dir.load(), base_offset)?;
+        let config = self.config.load();
+        let bytes = u64::from(config.segment_bytes);
+        // Only a hint: without the blocks reserved, appends are slower and nothing else.
+        if config.preallocate && self.disk.allocate(&file, 0..bytes).is_ok() {
+            segment.raise_allocated(bytes);
         }
+        segment.keep_open(FileKind::Log, file);
         Ok(Arc::new(segment))
     }
 
@@ -292,18 +291,18 @@ impl<D: Disk> PartitionLog<D> {
     }
 }
 
-/// Creates, or empties, the log and the two sparse indices of a segment and keeps them open.
+/// Creates, or empties, the log and the two sparse indices of a segment. Returns the log's file.
 pub(crate) fn create_segment_files<D: Disk>(
     disk: &D,
     dir: &Path,
-    segment: &Segment<D>,
-) -> Result<(), EngineError> {
-    for kind in [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex] {
-        let path = dir.join(segment_file_name(segment.base_offset(), kind));
-        let file = disk
-            .create(&path)
-            .map_err(|source| EngineError::io("create", &path, source))?;
-        segment.keep_open(kind, file);
-    }
-    Ok(())
+    base_offset: i64,
+) -> Result<Arc<D::File>, EngineError> {
+    let create = |kind| {
+        let path = dir.join(segment_file_name(base_offset, kind));
+        disk.create(&path)
+            .map_err(|source| EngineError::io("create", &path, source))
+    };
+    create(FileKind::OffsetIndex)?;
+    create(FileKind::TimeIndex)?;
+    create(FileKind::Log)
 }

@@ -209,7 +209,8 @@ impl<D: Disk> LogOpener<'_, D> {
         loaded.recovered.clear();
         loaded.epochs.clear();
         let segment = Segment::empty(checkpointed);
-        create_segment_files(self.disk, dir, &segment)?;
+        // The file is closed again: a log that is never written to costs no descriptor.
+        create_segment_files(self.disk, dir, checkpointed)?;
         self.disk
             .sync_dir(dir)
             .map_err(|source| EngineError::io("sync", dir, source))?;

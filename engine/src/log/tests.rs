@@ -1,6 +1,12 @@
 //! Tests of one partition's log, over the simulated disk unless a file says otherwise.
 
 mod appends;
+mod crashes;
+mod failures;
+mod model;
 mod producers;
 mod reopens;
+mod retains;
+mod ring;
 mod support;
+mod times;

@@ -1,1 +1,387 @@
+//! Tests of the log manager: directories, restarts, creation, deletion, checkpoints, failures.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringbrook_record::{BatchBuilder, Codec, Header};
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::{ManualClock, SystemClock};
+use crate::io::{Fault, SimDisk, UringDisk};
+use crate::log::{AppendContext, Origin};
+
+const NO_HEADERS: [Header<'static>; 0] = [];
+
+fn records() -> Bytes {
+    let mut builder = BatchBuilder::new();
+    builder
+        .append(1000, Some(b"key"), Some(&[1; 100]), NO_HEADERS)
+        .unwrap();
+    builder.finish(Codec::None, None).unwrap().freeze()
+}
+
+fn append<D: Disk>(log: &Arc<PartitionLog<D>>) {
+    let ctx = AppendContext {
+        leader_epoch: 0,
+        origin: Origin::Client,
+        now_ms: 1000,
+    };
+    let appended = log.append(records(), ctx).unwrap();
+    if let Some(drain) = appended.drain {
+        drain.run_blocking();
+    }
+    log.advance_high_watermark(i64::MAX);
+}
+
+fn paths(names: &[&str]) -> Vec<PathBuf> {
+    names.iter().map(PathBuf::from).collect()
+}
+
+struct Opened {
+    manager: Arc<LogManager<SimDisk>>,
+    summary: OpenSummary,
+    clock: Arc<ManualClock>,
+}
+
+fn open(disk: &SimDisk, dirs: &[&str]) -> Opened {
+    try_open(disk, dirs).unwrap()
+}
+
+fn try_open(disk: &SimDisk, dirs: &[&str]) -> Result<Opened, EngineError> {
+    let dirs = LogDirs::open(disk, &paths(dirs), 1, None)?;
+    let clock = Arc::new(ManualClock::new(1000));
+    let options = LogManagerOptions::default();
+    let config_of = |_: &str| LogConfig {
+        segment_bytes: 1000,
+        ..LogConfig::default()
+    };
+    let (manager, summary) =
+        LogManager::open(disk.clone(), dirs, options, clock.clone(), &config_of)?;
+    Ok(Opened {
+        manager,
+        summary,
+        clock,
+    })
+}
+
+fn create(
+    manager: &LogManager<SimDisk>,
+    topic: &str,
+    partition: i32,
+) -> Arc<PartitionLog<SimDisk>> {
+    let config = LogConfig {
+        segment_bytes: 1000,
+        ..LogConfig::default()
+    };
+    manager
+        .create_log(topic, partition, Uuid::from_u128(5), config)
+        .unwrap()
+}
+
+#[test]
+fn logs_come_back_after_a_clean_shutdown() {
+    let disk = SimDisk::new(1);
+    let Opened {
+        manager, summary, ..
+    } = open(&disk, &["/a", "/b"]);
+    assert_eq!((summary.logs, summary.is_clean), (0, true));
+    let cluster_id = manager.cluster_id().to_owned();
+    let directories = manager.directories();
+    for partition in 0..5 {
+        let log = create(&manager, "t-with-dash", partition);
+        (0..=partition).for_each(|_| append(&log));
+    }
+    manager
+        .log("t-with-dash", 4)
+        .unwrap()
+        .advance_log_start_offset(2)
+        .unwrap();
+    manager.shutdown().unwrap();
+    drop(manager);
+    let Opened {
+        manager, summary, ..
+    } = open(&disk.restart(), &["/a", "/b"]);
+    assert_eq!(
+        (summary.logs, summary.is_clean, summary.recovered_segments),
+        (5, true, 0)
+    );
+    assert_eq!(
+        (manager.cluster_id(), manager.directories()),
+        (&*cluster_id, directories)
+    );
+    for partition in 0..5 {
+        let log = manager.log("t-with-dash", partition).unwrap();
+        let offsets = log.offsets();
+        let start = if partition == 4 { 2 } else { 0 };
+        assert_eq!(
+            (offsets.log_start, offsets.log_end),
+            (start, i64::from(partition) + 1)
+        );
+        assert_eq!(offsets.high_watermark, offsets.log_end);
+        assert_eq!(log.topic_id(), Some(Uuid::from_u128(5)));
+    }
+    assert!(manager.log("t-with-dash", 5).is_none());
+}
+
+#[test]
+fn crash_is_recovered_from_the_checkpointed_recovery_point() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, .. } = open(&disk, &["/a"]);
+    let log = create(&manager, "t", 0);
+    (0..40).for_each(|_| append(&log));
+    let segments = log.segments_count();
+    assert!(3 < segments);
+    manager.write_checkpoints().unwrap();
+    (0..3).for_each(|_| append(&log));
+    let Opened {
+        manager, summary, ..
+    } = open(&disk.restart(), &["/a"]);
+    assert!(!summary.is_clean);
+    assert!((1..=2).contains(&summary.recovered_segments), "{summary:?}");
+    assert_eq!(manager.log("t", 0).unwrap().offsets().log_end, 43);
+}
+
+#[test]
+fn a_marker_counts_once() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, .. } = open(&disk, &["/a"]);
+    append(&create(&manager, "t", 0));
+    manager.shutdown().unwrap();
+    let disk = disk.restart();
+    assert!(open(&disk, &["/a"]).summary.is_clean);
+    let summary = open(&disk.restart(), &["/a"]).summary;
+    assert!(
+        !summary.is_clean,
+        "the second start was not followed by a shutdown"
+    );
+    assert_eq!(summary.recovered_segments, 1);
+}
+
+#[test]
+fn new_partitions_go_where_the_fewest_are() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, .. } = open(&disk, &["/a", "/b", "/c"]);
+    let dirs: Vec<_> = (0..6)
+        .map(|n| create(&manager, "t", n).log_dir().to_owned())
+        .collect();
+    assert_eq!(dirs, paths(&["/a", "/b", "/c", "/a", "/b", "/c"]));
+    let same = create(&manager, "t", 3);
+    assert_eq!(
+        same.log_dir(),
+        Path::new("/a"),
+        "creating twice gives the same log"
+    );
+    let other = manager.create_log("t", 3, Uuid::from_u128(6), LogConfig::default());
+    assert!(matches!(other, Err(EngineError::TopicIdMismatch { .. })));
+    let illegal = manager.create_log("a/b", 0, Uuid::from_u128(6), LogConfig::default());
+    assert!(matches!(illegal, Err(EngineError::InvalidTopicName { .. })));
+}
+
+#[test]
+fn created_log_survives_a_power_cut() {
+    for seed in 0..30 {
+        let disk = SimDisk::new(seed);
+        let Opened { manager, .. } = open(&disk, &["/a"]);
+        append(&create(&manager, "t", 0));
+        let Opened { manager, .. } = open(&disk.restart(), &["/a"]);
+        let log = manager.log("t", 0).expect("the directory is durable");
+        assert_eq!(log.offsets().log_end, 1, "seed {seed}");
+        assert_eq!(log.topic_id(), Some(Uuid::from_u128(5)), "seed {seed}");
+    }
+}
+
+#[test]
+fn deleted_logs_go_after_their_delay_or_at_the_next_start() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, clock, .. } = open(&disk, &["/a"]);
+    let log = create(&manager, "t", 0);
+    append(&log);
+    manager.delete_log("t", 0).unwrap();
+    manager.delete_log("t", 0).expect("twice is no error");
+    assert!(manager.log("t", 0).is_none());
+    assert!(log.is_deleted());
+    let dirs = |disk: &SimDisk| {
+        let entries = disk.list(Path::new("/a")).unwrap();
+        entries.into_iter().filter(|entry| entry.is_dir).count()
+    };
+    assert_eq!((manager.run_background().removed, dirs(&disk)), (0, 1));
+    append(&create(&manager, "t", 0));
+    assert_eq!(
+        manager.log("t", 0).unwrap().offsets().log_end,
+        1,
+        "the new one is another log"
+    );
+    clock.advance(Duration::from_secs(60));
+    assert_eq!((manager.run_background().removed, dirs(&disk)), (1, 1));
+    manager.delete_log("t", 0).unwrap();
+    manager.shutdown().unwrap();
+    let Opened {
+        manager, summary, ..
+    } = open(&disk.restart(), &["/a"]);
+    assert_eq!((summary.logs, manager.run_background().removed), (0, 1));
+}
+
+#[test]
+fn background_work_retains_and_checkpoints_when_due() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, clock, .. } = open(&disk, &["/a"]);
+    let log = create(&manager, "t", 0);
+    (0..40).for_each(|_| append(&log));
+    log.update_config(LogConfig {
+        retention_ms: 60_000,
+        ..log.config()
+    });
+    clock.advance(Duration::from_secs(29));
+    assert_eq!(manager.run_background().renamed_files, 0, "not due");
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(manager.run_background().renamed_files, 0, "not old enough");
+    clock.advance(Duration::from_secs(301));
+    let report = manager.run_background();
+    assert!(
+        0 < report.renamed_files && report.failures == 0,
+        "{report:?}"
+    );
+    assert_eq!(log.offsets().log_start, 40);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(manager.run_background().removed, report.renamed_files);
+    let content = disk
+        .read_file(Path::new("/a/log-start-offset-checkpoint"), 1000)
+        .unwrap();
+    assert_eq!(content.unwrap(), b"0\n1\nt 0 40\n");
+}
+
+#[test]
+fn directories_are_checked() {
+    let disk = SimDisk::new(1);
+    let first = LogDirs::open(&disk, &paths(&["/a"]), 1, Some("cluster")).unwrap();
+    let again = LogDirs::open(&disk, &paths(&["/a"]), 1, None).unwrap_err();
+    assert!(matches!(&again, EngineError::DirLocked { path } if path == Path::new("/a")));
+    assert!(
+        again.to_string().contains("in use by another process"),
+        "{again}"
+    );
+    drop(first);
+    let error = |dirs: &[&str], node_id, cluster_id| {
+        LogDirs::open(&disk, &paths(dirs), node_id, cluster_id).unwrap_err()
+    };
+    assert!(matches!(
+        error(&["/a"], 2, None),
+        EngineError::NodeIdMismatch { found: 1, .. }
+    ));
+    assert!(matches!(
+        error(&["/a"], 1, Some("x")),
+        EngineError::ClusterIdMismatch { .. }
+    ));
+    assert!(matches!(error(&[], 1, None), EngineError::NoUsableDir));
+    assert!(matches!(
+        error(&["/a", "/a"], 1, None),
+        EngineError::DirListedTwice { .. }
+    ));
+    let both = LogDirs::open(&disk, &paths(&["/new", "/a"]), 1, None).unwrap();
+    assert_eq!(
+        both.cluster_id(),
+        "cluster",
+        "a new directory joins the cluster of the others"
+    );
+    let ids = both.directory_ids();
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn one_failed_directory_does_not_stop_the_others() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, .. } = open(&disk, &["/a", "/b"]);
+    let (a, b) = (create(&manager, "t", 0), create(&manager, "t", 1));
+    append(&a);
+    append(&b);
+    disk.fail_at(disk.mutations(), Fault::Eio);
+    append(&a);
+    assert_eq!((a.offsets().log_end, b.offsets().log_end), (1, 1));
+    append(&b);
+    assert_eq!(b.offsets().log_end, 2);
+    let described = manager.describe_log_dirs();
+    assert!(described[0].error.is_some() && described[1].error.is_none());
+    assert_eq!(described[1].partitions[0].size_bytes, b.size_bytes());
+    assert_eq!(create(&manager, "t", 2).log_dir(), Path::new("/b"));
+    manager.shutdown().unwrap_err();
+    drop(manager);
+    let summary = open(&disk.restart(), &["/a", "/b"]).summary;
+    assert!(!summary.is_clean);
+    assert_eq!(
+        (summary.logs, summary.recovered_segments),
+        (3, 1),
+        "/b was closed cleanly"
+    );
+}
+
+#[test]
+fn unreadable_log_takes_its_directory_offline_at_start() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, .. } = open(&disk, &["/a", "/b"]);
+    append(&create(&manager, "t", 0));
+    append(&create(&manager, "t", 1));
+    manager.shutdown().unwrap();
+    drop(manager);
+    disk.replace_file(Path::new("/a/t-0/partition.metadata"), b"nonsense")
+        .unwrap();
+    let Opened { manager, .. } = open(&disk, &["/a", "/b"]);
+    assert!(manager.log("t", 0).is_none());
+    assert!(manager.log("t", 1).is_some());
+    assert!(
+        manager.describe_log_dirs()[0]
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("partition.metadata")
+    );
+    manager.shutdown().unwrap_err();
+    drop(manager);
+    let alone = try_open(&disk, &["/a"]).map(|opened| opened.summary);
+    assert!(matches!(alone, Err(EngineError::NoUsableDir)));
+}
+
+/// On the real disk: many idle partitions open quickly and hold no descriptors.
+#[test]
+fn idle_partitions_are_cheap() {
+    const PARTITIONS: i32 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let dirs = LogDirs::open(&UringDisk, &[dir.path().into()], 1, None).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let options = LogManagerOptions::default();
+        LogManager::open(UringDisk, dirs, options, clock, &|_: &str| {
+            LogConfig::default()
+        })
+        .unwrap()
+    };
+    let (manager, _) = open();
+    for partition in 0..PARTITIONS {
+        let config = LogConfig {
+            flush_before_ack: false,
+            ..LogConfig::default()
+        };
+        let log = manager
+            .create_log("t", partition, Uuid::from_u128(1), config)
+            .unwrap();
+        if partition % 2 == 0 {
+            append(&log);
+        }
+    }
+    manager.shutdown().unwrap();
+    drop(manager);
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let (manager, summary) = open();
+    assert_eq!((summary.logs, summary.is_clean), (200, true));
+    let opened = descriptors().saturating_sub(before);
+    assert!(
+        opened < 150,
+        "{opened} descriptors for idle logs (other tests run beside)"
+    );
+    assert!(summary.elapsed < Duration::from_secs(2), "{summary:?}");
+    append(&manager.log("t", 7).unwrap());
+    assert_eq!(manager.log("t", 7).unwrap().offsets().log_end, 1);
+}

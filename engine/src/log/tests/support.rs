@@ -8,7 +8,7 @@ use ringbrook_record::{BatchBuilder, Batches, Codec, EndTransactionMarker, Heade
 use uuid::Uuid;
 
 use crate::config::LogConfig;
-use crate::error::AppendError;
+use crate::error::{AppendError, EngineError};
 use crate::io::{DirHealth, Disk, SimDisk};
 use crate::log::{
     AppendContext, LogIdentity, LogOpener, OpenHints, OpenReport, Origin, PartitionLog, create_log,
@@ -124,8 +124,8 @@ pub(crate) fn create<D: Disk>(disk: &D, config: LogConfig) -> Arc<PartitionLog<D
 pub(crate) fn try_create<D: Disk>(
     disk: &D,
     config: LogConfig,
-) -> Result<Arc<PartitionLog<D>>, crate::error::EngineError> {
-    let io = |source| crate::error::EngineError::io("create", Path::new(DATA_DIR), source);
+) -> Result<Arc<PartitionLog<D>>, EngineError> {
+    let io = |source| EngineError::io("create", Path::new(DATA_DIR), source);
     disk.create_dir_all(Path::new(DATA_DIR)).map_err(io)?;
     disk.sync_dir(Path::new("/")).map_err(io)?;
     create_log(
@@ -156,6 +156,14 @@ pub(crate) fn open(
     config: LogConfig,
     hints: OpenHints,
 ) -> (Arc<PartitionLog<SimDisk>>, OpenReport) {
+    try_open(disk, config, hints).unwrap()
+}
+
+pub(crate) fn try_open(
+    disk: &SimDisk,
+    config: LogConfig,
+    hints: OpenHints,
+) -> Result<(Arc<PartitionLog<SimDisk>>, OpenReport), EngineError> {
     let opener = LogOpener {
         disk,
         identity: identity(),
@@ -163,7 +171,7 @@ pub(crate) fn open(
         config,
         hints,
     };
-    opener.open().unwrap()
+    opener.open()
 }
 
 /// An append that was written.

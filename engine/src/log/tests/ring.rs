@@ -1,0 +1,237 @@
+//! The log over the real disk and ring: appends of many tasks and threads, few writes, reopening.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringbrook_record::Batches;
+
+use super::support::*;
+use crate::config::LogConfig;
+use crate::io::{DirHealth, UringDisk};
+use crate::log::{LogIdentity, LogListener, LogOffsets, LogOpener, PartitionLog, create_log};
+
+type Log = Arc<PartitionLog<UringDisk>>;
+
+fn identity(dir: &Path) -> LogIdentity {
+    LogIdentity {
+        topic: "t".into(),
+        partition: 0,
+        topic_id: None,
+        dir: dir.join("t-0"),
+    }
+}
+
+fn new_log(dir: &Path, config: LogConfig) -> Log {
+    let health = Arc::new(DirHealth::new(dir.into()));
+    create_log(
+        &UringDisk,
+        identity(dir),
+        &health,
+        config,
+        uuid::Uuid::from_u128(3),
+        0,
+    )
+    .unwrap()
+}
+
+fn reopened(dir: &Path, config: LogConfig, is_clean: bool) -> Log {
+    let health = Arc::new(DirHealth::new(dir.into()));
+    let opener = LogOpener {
+        disk: &UringDisk,
+        identity: identity(dir),
+        health: &health,
+        config,
+        hints: hints(is_clean),
+    };
+    opener.open().unwrap().0
+}
+
+/// Wakes whoever waits for the log end, and counts publications.
+struct Publications {
+    count: AtomicUsize,
+    log_end: tokio::sync::watch::Sender<i64>,
+}
+
+struct Listener(Arc<Publications>);
+
+impl LogListener for Listener {
+    fn on_published(&self, offsets: LogOffsets) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        self.0.log_end.send_replace(offsets.log_end);
+    }
+
+    fn on_failed(&self) {
+        panic!("the log dir went offline");
+    }
+}
+
+fn listen(log: &Log) -> Arc<Publications> {
+    let publications = Arc::new(Publications {
+        count: 0.into(),
+        log_end: tokio::sync::watch::Sender::new(0),
+    });
+    log.set_listener(Box::new(Listener(Arc::clone(&publications))));
+    publications
+}
+
+/// Appends like a connection does: the drain runs as a task, the append waits to be published.
+async fn produce(log: &Log, publications: &Publications, records: bytes::Bytes) {
+    let mut log_end = publications.log_end.subscribe();
+    let appended = log.append(records, client()).unwrap();
+    if let Some(drain) = appended.drain {
+        tokio_uring::spawn(drain.run());
+    }
+    log_end
+        .wait_for(|end| appended.last_offset < *end)
+        .await
+        .unwrap();
+}
+
+#[test]
+fn concurrent_appends_share_writes_and_keep_their_order() {
+    const TASKS: usize = 64;
+    const EACH: usize = 20;
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 60_000,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    let publications = listen(&log);
+    tokio_uring::start(async {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let (log, publications) = (Arc::clone(&log), Arc::clone(&publications));
+                tokio_uring::spawn(async move {
+                    for n in 0..EACH {
+                        let producer = i64::try_from(task).unwrap();
+                        let sequence = i32::try_from(n * 2).unwrap();
+                        let records = produced(producer, 0, sequence, 2, 50);
+                        produce(&log, &publications, records).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let total = i64::try_from(TASKS * EACH * 2).unwrap();
+    let offsets = log.offsets();
+    assert_eq!((offsets.log_end, offsets.flushed), (total, total));
+    let writes = publications.count.load(Ordering::Relaxed);
+    assert!(
+        writes < TASKS * EACH / 4,
+        "{writes} writes for {} batches",
+        TASKS * EACH
+    );
+    check_content(&log, TASKS, EACH);
+    log.close(0).unwrap();
+    drop(log);
+    check_content(&reopened(dir.path(), config, true), TASKS, EACH);
+    check_content(&reopened(dir.path(), config, false), TASKS, EACH);
+}
+
+/// Offsets are dense and each producer's batches are in order.
+fn check_content(log: &Log, tasks: usize, each: usize) {
+    let stored = read_all(log, 0);
+    let mut next_offset = 0;
+    let mut sequences = vec![0; tasks];
+    for batch in Batches::new(&stored) {
+        let batch = batch.unwrap();
+        batch.verify_crc().unwrap();
+        assert_eq!(batch.header.base_offset, next_offset);
+        let producer = usize::try_from(batch.header.producer_id).unwrap();
+        assert_eq!(batch.header.base_sequence, sequences[producer]);
+        sequences[producer] += 2;
+        next_offset = batch.header.last_offset() + 1;
+    }
+    assert_eq!(sequences, vec![i32::try_from(each * 2).unwrap(); tasks]);
+}
+
+#[test]
+fn threads_append_to_one_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = new_log(
+        dir.path(),
+        LogConfig {
+            segment_bytes: 20_000,
+            ..LogConfig::default()
+        },
+    );
+    let publications = listen(&log);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (log, publications) = (&log, &publications);
+            scope.spawn(move || {
+                tokio_uring::start(async move {
+                    for n in 0..100 {
+                        let records = produced(thread, 0, n, 1, 100);
+                        produce(log, publications, records).await;
+                        let end = log.offsets().log_end;
+                        let slice = log.read(end - 1, 4096, end, true).await.unwrap();
+                        assert!(0 < slice.bytes);
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(log.offsets().log_end, 300);
+    let counted = Batches::new(&read_all(&log, 0)).count();
+    assert_eq!(counted, 300);
+}
+
+#[test]
+fn ring_reads_find_cold_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 100_000,
+        index_interval_bytes: 2000,
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    for _ in 0..2000 {
+        append(&log, &batch(1, 120), client()).unwrap();
+    }
+    log.close(0).unwrap();
+    drop(log);
+    let log = reopened(dir.path(), config, true);
+    tokio_uring::start(async {
+        for start in [0, 1, 555, 1234, 1998, 1999] {
+            let slice = log.read(start, 10_000, 2000, true).await.unwrap();
+            log.ensure_cached(&slice.regions[0]).await.unwrap();
+            let bytes = log.load_blocking(&slice).unwrap();
+            let first = Batches::new(&bytes).next().unwrap().unwrap();
+            assert_eq!(first.header.base_offset, start);
+        }
+        let end = log.read(2000, 10_000, 2000, true).await.unwrap();
+        assert_eq!(end.bytes, 0);
+    });
+}
+
+#[test]
+fn blocks_reserved_ahead_are_given_back() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    for _ in 0..20 {
+        append(&log, &batch(1, 100_000), client()).unwrap();
+    }
+    let path = dir.path().join("t-0/00000000000000000000.log");
+    let before = std::fs::metadata(&path).unwrap();
+    assert_eq!(before.len(), log.size_bytes(), "the length stays truthful");
+    log.close(0).unwrap();
+    let after = std::fs::metadata(&path).unwrap();
+    assert_eq!(after.len(), before.len());
+    assert!(
+        after.blocks() * 512 < after.len() + 64 * 1024,
+        "{} blocks",
+        after.blocks()
+    );
+}
