@@ -5,6 +5,8 @@
 
 mod background;
 mod broker;
+mod group_loading;
+mod offsets_log;
 mod startup_error;
 mod topic_creation;
 mod topic_log_config;
@@ -94,7 +96,8 @@ impl Server {
             cores,
             applied,
         };
-        let broker = Arc::new(Broker::new(effective, parts, listener_names));
+        let broker =
+            Arc::new_cyclic(|broker| Broker::new(effective, parts, listener_names, broker));
         broker.apply_metadata(&image);
         applied_sender.send_replace(image.version());
         let mut cores = Vec::with_capacity(queues.len());

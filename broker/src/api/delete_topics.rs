@@ -71,6 +71,12 @@ pub(crate) async fn handle(
             return respond(wanted.iter().map(|wanted| failed(wanted, &failure)));
         }
     };
+    let deleted: Vec<_> = outcome
+        .iter()
+        .flatten()
+        .map(|topic| Arc::clone(&topic.name))
+        .collect();
+    ctx.broker().groups.on_topics_deleted(&deleted).await;
     respond(
         wanted
             .iter()

@@ -13,7 +13,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ringbrook_engine::{AppendError, Origin};
 use ringbrook_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ringbrook_protocol::messages::produce_response::{

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
+use super::group_loading::GroupLoading;
 
 /// How often the engine is asked whether periodic work is due.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
@@ -24,6 +25,11 @@ pub(super) fn spawn(
         apply_metadata(Arc::clone(broker), applied),
     ));
     control.spawn(until(stopping.clone(), maintain_logs(Arc::clone(broker))));
+    if let Some(core) = broker.cores.first() {
+        // Timers append to the offsets topic, so they run where appending is possible.
+        let broker = Arc::clone(broker);
+        core.run(move || async move { broker.groups.run_timers().await });
+    }
 }
 
 async fn until(mut stopping: watch::Receiver<bool>, task: impl Future<Output = ()>) {
@@ -36,6 +42,8 @@ async fn until(mut stopping: watch::Receiver<bool>, task: impl Future<Output = (
 /// Keeps the replicas in step with the controller's metadata.
 async fn apply_metadata(broker: Arc<Broker>, applied: watch::Sender<u64>) {
     let mut versions = broker.controller.subscribe();
+    let mut groups = GroupLoading::default();
+    groups.begin(&broker);
     loop {
         let image = broker.controller.image();
         let version = image.version();
@@ -45,6 +53,7 @@ async fn apply_metadata(broker: Arc<Broker>, applied: watch::Sender<u64>) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "applying metadata panicked; some topics may not be served");
             }
+            groups.begin(&broker);
             applied.send_replace(version);
         }
         if versions.changed().await.is_err() {

@@ -1,6 +1,6 @@
 //! The broker's parts, as request handlers see them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use ringbrook_engine::io::UringDisk;
@@ -8,10 +8,12 @@ use ringbrook_engine::{Clock, LogManager};
 use ringbrook_protocol::FrameLimits;
 use tokio::sync::watch;
 
+use super::offsets_log::PartitionOffsetsLog;
 use super::topic_log_config::DynamicBrokerConfigs;
 use crate::api::FetchSessions;
 use crate::config::BrokerConfig;
 use crate::controller::{Controller, MetadataImage, ProducerIdAllocator};
+use crate::group::{GroupConfig, GroupCoordinator};
 use crate::metrics::Metrics;
 use crate::net::core_thread::CoreSender;
 use crate::net::listener::ConnectionLimits;
@@ -31,6 +33,7 @@ pub struct Broker {
     pub(crate) replicas: ReplicaManager,
     pub(crate) controller: Controller,
     pub(crate) producer_ids: ProducerIdAllocator,
+    pub(crate) groups: GroupCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) frame_limits: FrameLimits,
     pub(crate) request_memory: RequestMemory,
@@ -55,6 +58,7 @@ impl Broker {
         config: Arc<ArcSwap<BrokerConfig>>,
         parts: BrokerParts,
         listener_names: Vec<String>,
+        broker: &Weak<Self>,
     ) -> Self {
         let now = config.load();
         let network = &now.network;
@@ -67,7 +71,19 @@ impl Broker {
             cores,
             applied,
         } = parts;
+        let offsets = &now.offsets;
+        let offsets_log = PartitionOffsetsLog::new(
+            Weak::clone(broker),
+            offsets.topic_partitions,
+            offsets.topic_compression,
+        );
+        let groups = GroupCoordinator::new(
+            group_config(&now),
+            Arc::new(offsets_log),
+            Arc::clone(&clock),
+        );
         Self {
+            groups,
             listener_names,
             metrics: Metrics::default(),
             producer_ids: ProducerIdAllocator::new(controller.clone(), now.node_id),
@@ -127,5 +143,19 @@ impl Broker {
         {
             tracing::debug!("metadata committed while the broker stops");
         }
+    }
+}
+
+fn group_config(config: &BrokerConfig) -> GroupConfig {
+    let (groups, offsets) = (&config.groups, &config.offsets);
+    GroupConfig {
+        min_session_timeout: groups.min_session_timeout,
+        max_session_timeout: groups.max_session_timeout,
+        initial_rebalance_delay: groups.initial_rebalance_delay,
+        group_max_size: groups.max_size,
+        offset_metadata_max_bytes: offsets.metadata_max_bytes,
+        offsets_retention: offsets.retention,
+        offsets_retention_check_interval: offsets.retention_check_interval,
+        offsets_commit_timeout: offsets.commit_timeout,
     }
 }
