@@ -35,6 +35,33 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::Metadata, |ctx, body| {
         answer(ctx, body, metadata::handle)
     }),
+    api(ApiKey::OffsetCommit, |ctx, body| {
+        answer(ctx, body, offset_commit::handle)
+    }),
+    api(ApiKey::OffsetFetch, |ctx, body| {
+        answer(ctx, body, offset_fetch::handle)
+    }),
+    api(ApiKey::FindCoordinator, |ctx, body| {
+        answer(ctx, body, find_coordinator::handle)
+    }),
+    api(ApiKey::JoinGroup, |ctx, body| {
+        answer(ctx, body, join_group::handle)
+    }),
+    api(ApiKey::Heartbeat, |ctx, body| {
+        answer(ctx, body, heartbeat::handle)
+    }),
+    api(ApiKey::LeaveGroup, |ctx, body| {
+        answer(ctx, body, leave_group::handle)
+    }),
+    api(ApiKey::SyncGroup, |ctx, body| {
+        answer(ctx, body, sync_group::handle)
+    }),
+    api(ApiKey::DescribeGroups, |ctx, body| {
+        answer(ctx, body, describe_groups::handle)
+    }),
+    api(ApiKey::ListGroups, |ctx, body| {
+        answer(ctx, body, list_groups::handle)
+    }),
     api(ApiKey::ApiVersions, |ctx, body| {
         answer(ctx, body, api_versions::handle)
     }),
@@ -65,8 +92,14 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::CreatePartitions, |ctx, body| {
         answer(ctx, body, create_partitions::handle)
     }),
+    api(ApiKey::DeleteGroups, |ctx, body| {
+        answer(ctx, body, delete_groups::handle)
+    }),
     api(ApiKey::IncrementalAlterConfigs, |ctx, body| {
         answer(ctx, body, incremental_alter_configs::handle)
+    }),
+    api(ApiKey::OffsetDelete, |ctx, body| {
+        answer(ctx, body, offset_delete::handle)
     }),
     api(ApiKey::DescribeCluster, |ctx, body| {
         answer(ctx, body, describe_cluster::handle)
