@@ -1,0 +1,90 @@
+//! Benchmarks of the broker beside null servers.
+//!
+//! A null server does what no broker can do without: receive, check, append, reply. Broker and null
+//! server run pinned to one core, one after the other in alternating rounds of the same run, and
+//! the client on another core. Machines differ and vary, so the ratio of the two counts.
+//! BENCHMARKS.md holds the results; criterion benches of the parts are in `benches/`.
+
+mod admin;
+mod client;
+mod frames;
+mod idle;
+mod load;
+mod null_server;
+mod process;
+mod report;
+mod round;
+mod scenario;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Measures the broker beside null servers and prints ratios.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenarios and print broker, null server and their ratio
+    Run(RunArgs),
+    /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
+    NullServer {
+        /// What the server does with a request
+        #[arg(value_enum)]
+        work: null_server::Work,
+        /// File to append to or to send from
+        file: PathBuf,
+    },
+}
+
+/// How to run the scenarios.
+#[derive(clap::Args)]
+struct RunArgs {
+    /// Scenarios to run; all when none is named
+    #[arg(value_parser = scenario::names())]
+    scenarios: Vec<String>,
+    /// Binary of the broker
+    #[arg(long, default_value = "target/release/ringbrook")]
+    ringbrook: PathBuf,
+    /// Measure a second null server instead of the broker: how far ratios stray from 1 by chance
+    #[arg(long)]
+    calibrate: bool,
+    /// A few requests only: shows that the benchmark works, not how fast anything is
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of each side
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of load per round, at most
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// GiB produced per round, at most, so that disk and page cache suffice
+    #[arg(long, default_value_t = 2)]
+    gib: u32,
+    /// Partitions that produce requests go to in turn
+    #[arg(long, default_value_t = 8)]
+    partitions: u16,
+    /// Core of the server
+    #[arg(long, default_value_t = 0)]
+    server_cpu: usize,
+    /// Core of the client
+    #[arg(long, default_value_t = 1)]
+    client_cpu: usize,
+    /// Where servers keep their files during the run
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Append each result as a line of JSON to this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Run(args) => scenario::run(&args),
+        Command::NullServer { work, file } => null_server::run(work, &file),
+    }
+}

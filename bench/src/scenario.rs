@@ -1,0 +1,207 @@
+//! The scenarios, and running them: sides in turn, round by round.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::builder::PossibleValuesParser;
+
+use crate::client::Limit;
+use crate::null_server::Work;
+use crate::report::{Comparison, Series, append_json, environment, line};
+use crate::round::{BATCH_BYTES, Sample, Setup};
+use crate::{RunArgs, idle, process, round};
+
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+const MIB: usize = 1024 * 1024;
+
+/// What clients do, and what the null server does about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    /// Produce requests of one batch each, to the partitions in turn.
+    Produce { batches: Batches, null: Work },
+    /// Fetch requests of so many bytes, of a partition per connection.
+    Fetch { bytes: usize },
+}
+
+/// The batches of a produce load, uncompressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Batches {
+    /// 64 KiB in records of 1 KiB.
+    Large,
+    /// One record of 200 bytes.
+    OneRecord,
+}
+
+/// A load that both sides are put under.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    name: &'static str,
+    pub(crate) load: Load,
+    pub(crate) connections: usize,
+    /// Requests in flight per connection.
+    pub(crate) in_flight: usize,
+    /// Settings of the broker that are not its defaults.
+    pub(crate) settings: &'static [&'static str],
+    /// Greatest ratio of CPU time that is aimed at.
+    aim: Option<f64>,
+}
+
+const PAGE_CACHE: &[&str] = &["log.flush.before.ack=false"];
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "produce-64k",
+        load: Load::Produce {
+            batches: Batches::Large,
+            null: Work::Ingest,
+        },
+        connections: 4,
+        in_flight: 5,
+        settings: PAGE_CACHE,
+        aim: Some(1.25),
+    },
+    Scenario {
+        name: "produce-64k-durable",
+        load: Load::Produce {
+            batches: Batches::Large,
+            null: Work::IngestDurable,
+        },
+        connections: 4,
+        in_flight: 5,
+        settings: &[],
+        aim: None,
+    },
+    Scenario {
+        name: "produce-one-record",
+        load: Load::Produce {
+            batches: Batches::OneRecord,
+            null: Work::Echo,
+        },
+        connections: 64,
+        in_flight: 1,
+        settings: PAGE_CACHE,
+        aim: Some(1.6),
+    },
+    Scenario {
+        name: "fetch-1m",
+        load: Load::Fetch { bytes: MIB },
+        connections: 4,
+        in_flight: 1,
+        settings: &[],
+        aim: Some(1.25),
+    },
+    Scenario {
+        name: "fetch-64k",
+        load: Load::Fetch { bytes: BATCH_BYTES },
+        connections: 4,
+        in_flight: 1,
+        settings: &[],
+        aim: None,
+    },
+];
+
+/// Names that the command line takes.
+pub(crate) fn names() -> PossibleValuesParser {
+    let loads = SCENARIOS.iter().map(|scenario| scenario.name);
+    PossibleValuesParser::new(loads.chain([idle::NAME]))
+}
+
+/// Runs the scenarios that `args` names.
+///
+/// # Errors
+/// A server failed or answered something else than it had to.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    ensure!(0 < args.rounds, "no rounds, no figures");
+    let is_wanted = |name: &str| {
+        args.scenarios.is_empty() || args.scenarios.iter().any(|wanted| wanted == name)
+    };
+    append_json(args.json.as_deref(), &environment())?;
+    // Before any core is pinned: an idle broker starts as it does for a user.
+    if is_wanted(idle::NAME) && !args.calibrate {
+        idle::run(args)?;
+    }
+    process::pin(args.client_cpu)?;
+    let setup = setup(args);
+    for scenario in SCENARIOS {
+        if is_wanted(scenario.name) {
+            compare(args, &setup, scenario)?;
+        }
+    }
+    Ok(())
+}
+
+fn setup(args: &RunArgs) -> Setup {
+    let limit = if args.quick {
+        Limit {
+            duration: Duration::from_secs(2),
+            requests: 200,
+        }
+    } else {
+        Limit {
+            duration: Duration::from_secs(args.seconds.into()),
+            requests: u64::MAX,
+        }
+    };
+    Setup {
+        ringbrook: args.ringbrook.clone(),
+        server_cpu: args.server_cpu,
+        partitions: args.partitions,
+        dir: args.dir.clone(),
+        limit,
+        produced_bytes_max: u64::from(args.gib) << 30,
+        fetched_partition_bytes: if args.quick { 2 * MIB } else { 64 * MIB },
+    }
+}
+
+/// Runs the rounds of one scenario and reports.
+fn compare(args: &RunArgs, setup: &Setup, scenario: &Scenario) -> anyhow::Result<()> {
+    let (mut null, mut broker) = (Vec::new(), Vec::new());
+    let broker_round = if args.calibrate {
+        round::null
+    } else {
+        round::broker
+    };
+    for index in 0..args.rounds {
+        // Whoever comes first in one round comes second in the next.
+        if index % 2 == 0 {
+            null.push(round::null(setup, scenario)?);
+            broker.push(broker_round(setup, scenario)?);
+        } else {
+            broker.push(broker_round(setup, scenario)?);
+            null.push(round::null(setup, scenario)?);
+        }
+    }
+    let quantities: [Quantity; 3] = match scenario.load {
+        Load::Produce {
+            batches: Batches::OneRecord,
+            ..
+        } => [
+            ("CPU us/req", |it| 1e6 * it.cpu_s / it.requests),
+            ("requests/s", |it| it.requests / it.elapsed_s),
+            CLIENT_SHARE,
+        ],
+        _ => [
+            ("CPU-s/GiB", |it| it.cpu_s / (it.payload_bytes / GIB)),
+            ("MB/s", |it| it.payload_bytes / 1e6 / it.elapsed_s),
+            CLIENT_SHARE,
+        ],
+    };
+    for (index, (unit, of)) in quantities.into_iter().enumerate() {
+        let comparison = Comparison {
+            scenario: scenario.name,
+            unit,
+            null: Series(null.iter().map(of).collect()),
+            broker: Series(broker.iter().map(of).collect()),
+            aim: scenario.aim.filter(|_| index == 0 && !args.quick),
+        };
+        line(&comparison.text());
+        append_json(args.json.as_deref(), &comparison.json())?;
+    }
+    Ok(())
+}
+
+/// A unit, and how to get the quantity of a sample.
+type Quantity = (&'static str, fn(&Sample) -> f64);
+
+/// Near 100 % the client is the limit, and rates tell nothing about the server.
+const CLIENT_SHARE: Quantity = ("client CPU %", |it| 100.0 * it.client_cpu_s / it.elapsed_s);
