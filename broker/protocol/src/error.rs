@@ -54,12 +54,6 @@ pub enum ProtocolError {
         /// The limit for the whole request.
         decoded_bytes_max: usize,
     },
-    /// Bytes are left over after the last field.
-    #[error("{left_bytes} bytes are left after the request's last field")]
-    TrailingBytes {
-        /// How many.
-        left_bytes: usize,
-    },
     /// kafka-protocol refused the bytes: a null where none may be, text that is not UTF-8.
     #[error("malformed request: {0}")]
     Malformed(String),

@@ -92,8 +92,10 @@ pub fn decode_request_header(
 }
 
 /// Checks a request body (after the header) before anything is allocated for it: every length lies
-/// within the bytes that are there, no bytes are left over, and the decoded request takes at most
-/// [`decoded_bytes_max`].
+/// within the bytes that are there, and the decoded request takes at most [`decoded_bytes_max`].
+///
+/// Bytes after the last field are ignored, as Kafka does: librdkafka 2.16 appends three to its
+/// Metadata requests v13 for all topics.
 ///
 /// One pass over the fields, not over their contents: about 30 ns for a Produce request of one
 /// partition.
@@ -111,11 +113,7 @@ pub fn check_limits(api_key: ApiKey, version: i16, body: &[u8]) -> Result<(), Pr
         .filter(|_| is_served)
         .ok_or(not_served)?;
     let mut walk = Walk::new(body, version, shape.flexible_from <= version);
-    walk.structure("request", shape.fields)?;
-    match walk.rest().len() {
-        0 => Ok(()),
-        left_bytes => Err(ProtocolError::TrailingBytes { left_bytes }),
-    }
+    walk.structure("request", shape.fields)
 }
 
 /// Decodes a request body (after the header) of type `T`, limits first. Text, bytes and records of
@@ -132,9 +130,5 @@ pub fn decode<T: Request>(mut body: Bytes, version: i16) -> Result<T, ProtocolEr
     let api_key = ApiKey::try_from(T::KEY).map_err(|()| not_served)?;
     check_limits(api_key, version, &body)?;
     let request = T::decode(&mut body, version);
-    let request = request.map_err(|error| ProtocolError::Malformed(error.to_string()))?;
-    match body.len() {
-        0 => Ok(request),
-        left_bytes => Err(ProtocolError::TrailingBytes { left_bytes }),
-    }
+    request.map_err(|error| ProtocolError::Malformed(error.to_string()))
 }

@@ -221,14 +221,22 @@ fn versions_that_are_not_served_are_refused() {
 }
 
 #[test]
-fn every_byte_must_be_there_and_none_may_be_left() {
+fn every_byte_must_be_there_and_more_are_ignored() {
     let body = encoded(&produce_request(20), 9);
     for len in 0..body.len() {
         assert!(decode::<ProduceRequest>(body.slice(..len), 9).is_err());
     }
     let longer = Bytes::from([&body[..], b"x"].concat());
-    let left = decode::<ProduceRequest>(longer, 9);
-    assert_eq!(left, Err(ProtocolError::TrailingBytes { left_bytes: 1 }));
+    assert_eq!(decode::<ProduceRequest>(longer, 9), decode(body, 9));
+}
+
+/// librdkafka 2.16 asks for all topics with three bytes too many; Kafka takes no notice.
+#[test]
+fn metadata_requests_of_librdkafka_are_taken() {
+    let body = Bytes::from_static(b"\0\0\0\0\x01\0\0");
+    let request = decode::<MetadataRequest>(body, 13).unwrap();
+    assert_eq!(request.topics, None);
+    assert!(!request.allow_auto_topic_creation);
 }
 
 #[test]
