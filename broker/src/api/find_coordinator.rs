@@ -7,7 +7,7 @@
 //! until they time out. Kafka: `KafkaApis.handleFindCoordinatorRequest`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
 use ringbrook_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
@@ -26,6 +26,9 @@ const BATCH_VERSION: i16 = 4;
 const ERROR_MESSAGE_VERSION: i16 = 1;
 /// The key type of groups.
 const GROUP: i8 = 0;
+
+/// Says once that `__consumer_offsets` gets fewer replicas than configured.
+static TOO_FEW_BROKERS: Once = Once::new();
 
 /// Where a coordinator is.
 struct Found {
@@ -98,11 +101,14 @@ async fn create_offsets_topic(broker: &Broker) -> Option<Arc<TopicImage>> {
         let wanted = config.offsets.topic_replication_factor;
         let replication_factor = i16::try_from(brokers).map_or(wanted, |live| wanted.min(live));
         if replication_factor < wanted {
-            tracing::warn!(
-                wanted,
-                replication_factor,
-                "too few brokers for offsets.topic.replication.factor"
-            );
+            // Clients that start together all find the topic missing.
+            TOO_FEW_BROKERS.call_once(|| {
+                tracing::warn!(
+                    wanted,
+                    replication_factor,
+                    "too few brokers for offsets.topic.replication.factor"
+                );
+            });
         }
         let partitions = config.offsets.topic_partitions;
         let segment_bytes = config.offsets.topic_segment_bytes.to_string();

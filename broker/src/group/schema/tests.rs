@@ -349,10 +349,12 @@ proptest! {
     /// Random bytes rarely get past the version; damage to good records does.
     #[test]
     fn damaged_records_never_panic(
-        version in 0..5_usize, damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6),
+        version in 0..5_usize,
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6),
     ) {
-        let mut group = unhex([GROUP_V0, GROUP_V1, GROUP_V2, GROUP_V3, GROUP_V4][version]);
-        let mut offset = unhex([OFFSET_V0, OFFSET_V1, OFFSET_V2, OFFSET_V3, OFFSET_V4_UNKNOWN_TAG][version]);
+        let groups = [GROUP_V0, GROUP_V1, GROUP_V2, GROUP_V3, GROUP_V4];
+        let offsets = [OFFSET_V0, OFFSET_V1, OFFSET_V2, OFFSET_V3, OFFSET_V4_UNKNOWN_TAG];
+        let (mut group, mut offset) = (unhex(groups[version]), unhex(offsets[version]));
         for (index, byte) in damage {
             let (group_len, offset_len) = (group.len(), offset.len());
             group[index % group_len] = byte;
