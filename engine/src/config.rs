@@ -112,6 +112,12 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
+    /// `segment.bytes`, but never more than positions in an index can name.
+    #[must_use]
+    pub fn segment_bytes_max(&self) -> u32 {
+        self.segment_bytes.min(i32::MAX.cast_unsigned())
+    }
+
     /// The record time after which an append rolls: `segment.ms`, capped by
     /// `max.compaction.lag.ms` on a compacted topic (Kafka's `LogConfig.segmentMs`).
     #[must_use]

@@ -39,8 +39,8 @@ pub use config::{CleanupPolicy, LogConfig, TargetCompression};
 pub use error::{AppendError, EngineError, ReadError};
 pub use index::AbortedTransaction;
 pub use log::{
-    AppendContext, Appended, Drain, EpochEndOffset, FileRegion, LogListener, LogOffsets, LogSlice,
-    Origin, PartitionLog, TimestampAndOffset,
+    ActiveProducer, AppendContext, Appended, Drain, EpochEndOffset, FileRegion, LogListener,
+    LogOffsets, LogSlice, Origin, PartitionLog, TimestampAndOffset,
 };
 pub use log_dirs::LogDirs;
 pub use log_manager::{

@@ -1,5 +1,6 @@
 //! The log dirs of this process: created, locked, and known to belong to this node and cluster.
-//! Opened once at start, before any log. (Kafka `MetaPropertiesEnsemble`, `LogManager.lockLogDirs`.)
+//! Opened once at start, before any log. (Kafka `MetaPropertiesEnsemble`,
+//! `LogManager.lockLogDirs`.)
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +37,8 @@ pub struct LogDirs<D: Disk> {
 
 impl<D: Disk> LogDirs<D> {
     /// Creates the directories that are missing, takes their locks and reads their
-    /// `meta.properties`, or writes it in those that have none. Without a cluster id, here or there,
-    /// a new one is made up.
+    /// `meta.properties`, or writes it in those that have none. Without a cluster id, here or
+    /// there, a new one is made up.
     ///
     /// # Errors
     /// When a directory cannot be used, is in use, or belongs to another node or cluster.

@@ -289,8 +289,9 @@ impl<D: Disk> LogManager<D> {
     }
 
     /// Writes what is queued, makes everything durable, writes the checkpoints and, in each
-    /// directory whose logs all closed, the marker of a clean shutdown. Call it after the threads
-    /// that append have stopped.
+    /// directory whose logs all closed, the marker of a clean shutdown. Call it when nothing is to
+    /// be appended any more, but while the rings' threads still run: they finish the writes in
+    /// flight, and this waits for them.
     ///
     /// # Errors
     /// The first failure; the other directories are closed all the same.

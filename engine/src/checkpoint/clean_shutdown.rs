@@ -1,5 +1,6 @@
 //! `.kafka_cleanshutdown`: its presence says that every log of the dir was closed without error.
-//! Removed before the logs are loaded, written last at shutdown. (Kafka `CleanShutdownFileHandler`.)
+//! Removed before the logs are loaded, written last at shutdown. (Kafka
+//! `CleanShutdownFileHandler`.)
 
 use std::path::{Path, PathBuf};
 

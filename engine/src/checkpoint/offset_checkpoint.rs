@@ -1,5 +1,6 @@
 //! Checkpoints with one offset a partition, one file a log dir: recovery points, log start offsets
-//! and high watermarks. Read at start and written by the log manager. (Kafka `OffsetCheckpointFile`.)
+//! and high watermarks. Read at start and written by the log manager. (Kafka
+//! `OffsetCheckpointFile`.)
 
 use std::collections::BTreeMap;
 use std::path::Path;

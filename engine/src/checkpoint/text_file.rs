@@ -1,5 +1,6 @@
 //! Kafka's text checkpoint: line 1 the version `0`, line 2 the number of entries, then one entry a
-//! line, fields separated by a space. (Kafka `CheckpointFile`.) The callers give the fields meaning.
+//! line, fields separated by a space. (Kafka `CheckpointFile`.) The callers give the fields
+//! meaning.
 
 use std::fmt::{Display, Write};
 

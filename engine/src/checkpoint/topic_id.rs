@@ -40,7 +40,8 @@ pub(crate) fn decode_id(text: &str) -> Option<Uuid> {
     Some(Uuid::from_u128(bits))
 }
 
-/// A new random id whose text does not start with `-`, which command lines would take for an option.
+/// A new random id whose text does not start with `-`, which command lines would take for an
+/// option.
 pub(crate) fn random_id() -> Uuid {
     loop {
         let id = Uuid::new_v4();

@@ -1,6 +1,6 @@
 //! Buffers of one vectored write: small heads that the log patched itself, each followed by a body
-//! that is shared and never copied. Not tied to any backend; the drain fills them, a [`super::Disk`]
-//! writes them.
+//! that is shared and never copied. Not tied to any backend; the drain fills them, a
+//! [`super::Disk`] writes them.
 
 use bytes::Bytes;
 

@@ -90,6 +90,12 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// As the operating system says, `Unsupported` included.
     fn allocate(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
+    /// Asks for the range to be written to the disk soon, without waiting for it and without any
+    /// promise: it only keeps the kernel from writing a lot at once later.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn start_writeback(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
     /// Makes the file's bytes and length durable. A failure is final (L6): what was not written is
     /// unknown, and a second call may report success.
     ///
@@ -159,7 +165,8 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
         position: u64,
         durable: bool,
     ) -> impl Future<Output = (io::Result<usize>, WriteBuffers)>;
-    /// Reads up to `buf.len()` bytes in one operation that owns `buf` (L7); fewer at the file's end.
+    /// Reads up to `buf.len()` bytes in one operation that owns `buf` (L7); fewer at the file's
+    /// end.
     fn read_at_async(
         &self,
         file: &Arc<Self::File>,

@@ -1,7 +1,9 @@
-//! Asks the kernel which pages of a file are cached, with `cachestat(2)` (Linux 6.5). Used before a
-//! `sendfile`, so that a ring's thread never waits for the disk.
+//! The page cache: which pages of a file are in it (`cachestat(2)`, Linux 6.5), asked before a
+//! `sendfile` so that a ring's thread never waits for the disk; and the start of writeback
+//! (`sync_file_range(2)`), so that the kernel does not write a lot at once.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
@@ -37,7 +39,7 @@ pub(super) fn is_cached(file: &File, range: &Range<u64>) -> Option<bool> {
     let mut answer = Cachestat::default();
     let no_flags: libc::c_uint = 0;
     // SAFETY: both pointers are to live, properly laid out structs of the kernel's ABI, which it
-    // reads and fills during the call only; the descriptor is open for as long as `file` is borrowed.
+    // reads and fills during the call only; the descriptor is open while `file` is borrowed.
     let result = unsafe {
         libc::syscall(
             SYS_CACHESTAT,
@@ -52,4 +54,19 @@ pub(super) fn is_cached(file: &File, range: &Range<u64>) -> Option<bool> {
     }
     let pages = range.end.div_ceil(PAGE_BYTES) - range.start / PAGE_BYTES;
     Some(pages <= answer.cached_pages)
+}
+
+/// Starts writing the range's dirty pages to the disk.
+pub(super) fn start_writeback(file: &File, range: &Range<u64>) -> io::Result<()> {
+    let too_large = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let offset = i64::try_from(range.start).map_err(too_large)?;
+    let bytes = i64::try_from(range.end.saturating_sub(range.start)).map_err(too_large)?;
+    let fd = file.as_raw_fd();
+    // SAFETY: the call takes no pointers; the descriptor is open for as long as `file` is borrowed.
+    let result = unsafe { libc::sync_file_range(fd, offset, bytes, libc::SYNC_FILE_RANGE_WRITE) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -324,6 +324,10 @@ impl Disk for SimDisk {
         self.world().check_on()
     }
 
+    fn start_writeback(&self, _file: &SimFile, _range: Range<u64>) -> io::Result<()> {
+        self.world().check_on()
+    }
+
     fn sync(&self, file: &SimFile) -> io::Result<()> {
         let mut world = self.world();
         match world.begin_mutation()? {

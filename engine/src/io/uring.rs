@@ -1,5 +1,6 @@
 //! [`Disk`] on Linux: blocking calls for background threads, io_uring through tokio-uring for the
-//! threads that run a ring. Files are plain `Arc<std::fs::File>`, so the broker can `sendfile` them.
+//! threads that run a ring. Files are plain `Arc<std::fs::File>`, so the broker can `sendfile`
+//! them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
@@ -9,8 +10,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
-use rustix::io::ReadWriteFlags;
+use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::buffer::WriteBuffers;
 use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
@@ -85,6 +86,10 @@ impl Disk for UringDisk {
         )?)
     }
 
+    fn start_writeback(&self, file: &File, range: Range<u64>) -> io::Result<()> {
+        page_cache::start_writeback(file, &range)
+    }
+
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
@@ -128,9 +133,15 @@ impl Disk for UringDisk {
     fn lock(&self, path: &Path) -> io::Result<Option<File>> {
         let file = open_options().create(true).truncate(false).open(path)?;
         match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Java takes the other kind of lock, which does not see ours.
+        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+            Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

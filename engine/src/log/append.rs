@@ -248,7 +248,7 @@ fn append_time(header: &BatchHeader, time_ms: i64) -> i64 {
 
 fn check_fits(header: &BatchHeader, config: &LogConfig) -> Result<(), AppendError> {
     let bytes = header.size_bytes();
-    if bytes <= config.segment_bytes as usize {
+    if bytes <= config.segment_bytes_max() as usize {
         return Ok(());
     }
     Err(AppendError::RecordListTooLarge {

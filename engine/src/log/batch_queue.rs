@@ -60,7 +60,7 @@ impl BatchQueue {
 
     /// Empties it but keeps a moderate amount of its memory for the next drain.
     pub(crate) fn clear(&mut self) {
-        const KEPT_MAX: usize = 64;
+        const KEPT_MAX: usize = 16;
         self.batches.clear();
         self.batches.shrink_to(KEPT_MAX);
         self.buffers.pieces.clear();

@@ -24,6 +24,8 @@ const WRITE_BYTES_MAX: u64 = 8 << 20;
 const RESERVE_FROM_BYTES: u64 = 256 << 10;
 /// Most bytes reserved ahead.
 const RESERVE_MAX_BYTES: u64 = 64 << 20;
+/// Bytes after which unsynced ones are handed to the disk.
+const WRITEBACK_BYTES: u64 = 8 << 20;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
@@ -35,7 +37,8 @@ enum Phase {
     Done,
 }
 
-/// The right and duty to write a log's queue. Dropped before it runs, it leaves the queue to the
+/// The right and duty to write a log's queue, also of what others append meanwhile, so its runtime
+/// must not end before it. Dropped before it runs, it leaves the queue to the
 /// next append's drain; dropped while it writes, it takes the log dir offline, as nobody can tell
 /// what was written.
 #[must_use = "what is queued is not written until the drain runs"]
@@ -265,11 +268,11 @@ async fn write_run<D: Disk>(
             .await;
         flatten(log, "write the transaction index of", job)?;
     }
-    log.publish(
-        &segment,
-        &queue.batches[range],
-        plan.is_durable_write || plan.needs_sync,
-    );
+    let is_durable = plan.is_durable_write || plan.needs_sync;
+    log.publish(&segment, &queue.batches[range], is_durable);
+    if !is_durable {
+        write_back(log, access, &file, position..end);
+    }
     reserve(log, access, &segment, &file, end);
     write_indexes_if_due(log, access, segment).await
 }
@@ -323,6 +326,31 @@ async fn write_indexes_if_due<D: Disk>(
         .run(&log.disk, move || writer.write_indexes(&segment))
         .await;
     flatten(log, "write an index of", job)
+}
+
+/// Has unsynced bytes written to the disk in the background each time a write passes a border of
+/// some MiB: left to itself the kernel would write much more at once and stall others meanwhile.
+fn write_back<D: Disk>(
+    log: &PartitionLog<D>,
+    access: Access,
+    file: &Arc<D::File>,
+    written: Range<u64>,
+) {
+    let (before, after) = (
+        written.start / WRITEBACK_BYTES,
+        written.end / WRITEBACK_BYTES,
+    );
+    if before == after {
+        return;
+    }
+    let range = before * WRITEBACK_BYTES..after * WRITEBACK_BYTES;
+    let (disk, file) = (log.disk.clone(), Arc::clone(file));
+    access.start(&log.disk, move || {
+        // A failing disk shows in the next sync, which is checked.
+        if let Err(error) = disk.start_writeback(&file, range) {
+            tracing::debug!(%error, "writeback was not started");
+        }
+    });
 }
 
 /// Reserves blocks ahead of a segment that has some size, as much again as it has, in the

@@ -84,10 +84,11 @@ impl<D: Disk> PartitionLog<D> {
             indexes.offset.close();
             indexes.time.close();
         }
-        let Some(file) = segment.opened(FileKind::Log) else {
+        if !segment.has_reserved_blocks() {
             return Ok(());
-        };
-        self.disk.set_len(file, segment.bytes()).map_err(|source| {
+        }
+        let file = self.open_blocking(segment, FileKind::Log)?;
+        self.disk.set_len(&file, segment.bytes()).map_err(|source| {
             EngineError::io(
                 "trim",
                 &self.path_of(segment.base_offset(), FileKind::Log),
@@ -110,7 +111,7 @@ impl<D: Disk> PartitionLog<D> {
         if config.preallocate && self.disk.allocate(&file, 0..bytes).is_ok() {
             segment.raise_allocated(bytes);
         }
-        segment.keep_open(FileKind::Log, file);
+        segment.keep_open(FileKind::Log, &file);
         Ok(Arc::new(segment))
     }
 

@@ -1,6 +1,6 @@
 //! Tidies a partition directory before its segments are loaded: files waiting for removal, and
-//! replacements of segments (compaction, splitting) that a crash interrupted. Also reads directories
-//! Kafka left that way. (Kafka `LogLoader.load`.)
+//! replacements of segments (compaction, splitting) that a crash interrupted. Also reads
+//! directories Kafka left that way. (Kafka `LogLoader.load`.)
 
 use std::path::Path;
 

@@ -74,7 +74,8 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 format!("{bytes} bytes are too many"),
             ));
         }
-        if must_recover || !has(FileKind::OffsetIndex) || !has(FileKind::TimeIndex) {
+        let has_indices = has(FileKind::OffsetIndex) && has(FileKind::TimeIndex);
+        if !has_indices || must_recover && !self.is_empty(base_offset, bytes)? {
             return self.recover(base_offset, bytes);
         }
         let Some(txn) = self.load_txn_index(base_offset, has(FileKind::TxnIndex))? else {
@@ -105,6 +106,13 @@ impl<D: Disk> SegmentLoader<'_, D> {
             }),
             None => self.recover(base_offset, bytes),
         }
+    }
+
+    /// Whether a segment and its indices are empty: then there is nothing to recover.
+    fn is_empty(&self, base_offset: i64, bytes: u64) -> Result<bool, EngineError> {
+        Ok(bytes == 0
+            && self.bytes(base_offset, FileKind::OffsetIndex)? == 0
+            && self.bytes(base_offset, FileKind::TimeIndex)? == 0)
     }
 
     fn load_txn_index(

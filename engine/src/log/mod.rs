@@ -29,7 +29,7 @@ pub use leader_epoch::EpochEndOffset;
 pub use offsets::LogOffsets;
 pub(crate) use open::{LogOpener, OpenHints, OpenReport, create_log};
 pub(crate) use partition_log::LogIdentity;
-pub use partition_log::{LogListener, PartitionLog};
+pub use partition_log::{ActiveProducer, LogListener, PartitionLog};
 pub use producer_state::Origin;
 pub use read::{FileRegion, LogSlice};
 pub use timestamps::TimestampAndOffset;

@@ -28,6 +28,8 @@ pub(crate) struct Offsets {
     log_end: i64,
     flushed: i64,
     recovery_point: i64,
+    /// The last publication was of durable batches only, as with `flush.before.ack`.
+    is_all_durable: bool,
 }
 
 impl Offsets {
@@ -42,6 +44,7 @@ impl Offsets {
             log_end,
             flushed,
             recovery_point,
+            is_all_durable: flushed == log_end,
         };
         offsets.check();
         offsets
@@ -55,7 +58,8 @@ impl Offsets {
             && self.high_watermark <= self.log_end
             && 0 <= self.recovery_point
             && self.recovery_point <= self.flushed
-            && self.flushed <= self.log_end;
+            && self.flushed <= self.log_end
+            && (!self.is_all_durable || self.high_watermark <= self.flushed);
         assert!(is_ordered, "offsets are out of order (L1): {self:?}");
     }
 
@@ -87,6 +91,7 @@ impl Offsets {
             self.log_end
         );
         self.log_end = log_end;
+        self.is_all_durable = is_durable;
         if is_durable {
             self.flushed = log_end;
         }

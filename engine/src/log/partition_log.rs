@@ -33,6 +33,23 @@ pub trait LogListener: Send + Sync {
     fn on_failed(&self);
 }
 
+/// A producer as DescribeProducers shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// Sequence number of its last record, -1 when unknown.
+    pub last_sequence: i32,
+    /// Timestamp of its last batch in ms, -1 when unknown.
+    pub last_timestamp_ms: i64,
+    /// Epoch of the coordinator that wrote its last marker, -1 for none.
+    pub coordinator_epoch: i32,
+    /// First offset of its open transaction.
+    pub txn_start_offset: Option<i64>,
+}
+
 /// Where a log lives and which it is.
 #[derive(Debug, Clone)]
 pub(crate) struct LogIdentity {
@@ -298,8 +315,8 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Bytes between two offsets if both lie in the active segment, else `None`: then there is
-    /// enough to read for any fetch. An estimate that is never too low by more than the batch
-    /// `start` lies in.
+    /// enough to read for any fetch, as when `start` is many MiB behind. An estimate that may be
+    /// too high by `index.interval.bytes`.
     #[must_use]
     pub fn bytes_available(&self, start: i64, upper: i64) -> Option<u64> {
         let state = self.lock();
@@ -310,7 +327,10 @@ impl<D: Disk> PartitionLog<D> {
         if upper.min(state.offsets.log_end()) <= start {
             return Some(0);
         }
-        let from = state.recent.find(start)?.position;
+        let from = match state.recent.find(start) {
+            Some(batch) => batch.position,
+            None => active.remembered_floor(start)?,
+        };
         let to = state
             .recent
             .find(upper)
@@ -352,10 +372,31 @@ impl<D: Disk> PartitionLog<D> {
         self.lock().epochs.epoch_of(offset)
     }
 
-    /// Producers with state here.
+    /// The producers with state here, for DescribeProducers.
     #[must_use]
-    pub fn active_producers_count(&self) -> usize {
-        self.lock().producers.len()
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        let state = self.lock();
+        let producers = state
+            .producers
+            .iter()
+            .map(|(producer_id, entry)| ActiveProducer {
+                producer_id,
+                producer_epoch: entry.epoch,
+                last_sequence: entry.last_sequence(),
+                last_timestamp_ms: entry.last_timestamp,
+                coordinator_epoch: entry.coordinator_epoch,
+                txn_start_offset: entry.txn_first_offset,
+            });
+        producers.collect()
+    }
+
+    /// Closes files that nobody used since the last call, so that idle logs and old segments cost
+    /// no descriptors.
+    pub(crate) fn close_idle_files(&self) {
+        let segments = self.lock().segments.clone();
+        for segment in segments {
+            segment.close_idle_files();
+        }
     }
 
     /// Notes that a new leader's epoch begins at the end of the log, durably. Blocks; not for a

@@ -38,7 +38,8 @@ pub(crate) struct ProducerState {
     producers: HashMap<i64, ProducerEntry>,
     /// First offsets of open transactions, with their producers.
     open: BTreeMap<i64, i64>,
-    /// First offsets of ended transactions whose marker, the value, is not below the high watermark.
+    /// First offsets of ended transactions whose marker, the value, is not below the high
+    /// watermark.
     unreplicated: BTreeMap<i64, i64>,
 }
 

@@ -88,9 +88,9 @@ pub(crate) fn walk_epochs<D: Disk>(
     Ok(epochs)
 }
 
-/// Producer state at the end of the log, and whether snapshots are left in the directory: the newest
-/// usable snapshot plus the batches after it. Fills the transaction indices of recovered segments on
-/// the way, so then it starts below the first of them.
+/// Producer state at the end of the log, and whether snapshots are left in the directory: the
+/// newest usable snapshot plus the batches after it. Fills the transaction indices of recovered
+/// segments on the way, so then it starts below the first of them.
 ///
 /// After a clean shutdown without any snapshot there are no producers: closing writes one else.
 ///

@@ -34,8 +34,8 @@ impl RecentBatches {
         self.batches.clear();
     }
 
-    /// The first batch whose last offset is not below `offset`; `None` when it is unknown or `offset`
-    /// is past the end.
+    /// The first batch whose last offset is not below `offset`; `None` when it is unknown or
+    /// `offset` is past the end.
     pub(crate) fn find(&self, offset: i64) -> Option<RecentBatch> {
         let index = self
             .batches

@@ -108,9 +108,7 @@ fn check_produced(
 ) -> Result<Prepared, AppendError> {
     check_size(batch.bytes.len(), config)?;
     let header = &batch.header;
-    if ctx.origin == Origin::Client {
-        check_client_header(header)?;
-    }
+    check_header(header, ctx.origin)?;
     let source = header
         .attributes
         .codec()
@@ -151,18 +149,21 @@ fn check_size(bytes: usize, config: &LogConfig) -> Result<(), AppendError> {
     Err(AppendError::MessageTooLarge { bytes, max_bytes })
 }
 
-fn check_client_header(header: &BatchHeader) -> Result<(), AppendError> {
-    if header.base_offset != 0 {
-        return Err(invalid(format!(
-            "base offset is {}, expected 0",
-            header.base_offset
-        )));
-    }
+fn check_header(header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
     let claimed = i64::from(header.last_offset_delta) + 1;
     if claimed <= 0 || header.records_count <= 0 || claimed != i64::from(header.records_count) {
         return Err(invalid(format!(
             "last offset delta {} does not fit {} records",
             header.last_offset_delta, header.records_count
+        )));
+    }
+    if origin != Origin::Client {
+        return Ok(());
+    }
+    if header.base_offset != 0 {
+        return Err(invalid(format!(
+            "base offset is {}, expected 0",
+            header.base_offset
         )));
     }
     if header.attributes.is_control() {

@@ -81,6 +81,9 @@ impl<D: Disk> LogManager<D> {
         let interval_ms = options.flush_offset_checkpoint_interval_ms;
         if is_due(&mut schedule.recovery_points_ms, now_ms, interval_ms) {
             due.push(OffsetCheckpoint::RecoveryPoint);
+            for log in self.logs() {
+                log.close_idle_files();
+            }
         }
         let interval_ms = options.flush_start_offset_checkpoint_interval_ms;
         if is_due(&mut schedule.log_starts_ms, now_ms, interval_ms) {

@@ -185,7 +185,7 @@ fn read_dir<D: Disk>(
                 tracing::info!(dir = %partition_dir.display(), "the directory is not served");
             }
             DirKind::Foreign => {
-                tracing::warn!(dir = %partition_dir.display(), "the directory is no partition");
+                tracing::debug!(dir = %partition_dir.display(), "the directory is no partition");
             }
         }
     }

@@ -8,6 +8,8 @@ pub(crate) const DELETED_SUFFIX: &str = ".deleted";
 const DELETE_DIR_SUFFIX: &str = "-delete";
 const FUTURE_DIR_SUFFIX: &str = "-future";
 const STRAY_DIR_SUFFIX: &str = "-stray";
+/// Kafka's metadata log, which is no partition of a topic.
+const CLUSTER_METADATA_DIR: &str = "__cluster_metadata-0";
 const NAME_BYTES_MAX: usize = 255;
 const TOPIC_BYTES_MAX: usize = 249;
 const OFFSET_DIGITS: usize = 20;
@@ -96,7 +98,8 @@ pub(crate) enum DirKind {
     },
     /// A deleted partition whose files are still to be removed.
     Deleted,
-    /// A replica on its way to another log dir, or one that does not belong here; not served.
+    /// A replica on its way to another log dir, one that does not belong here, or Kafka's metadata
+    /// log; not served.
     NotServed,
     /// No directory of a log.
     Foreign,
@@ -108,7 +111,9 @@ impl DirKind {
         if name.ends_with(DELETE_DIR_SUFFIX) {
             return Self::Deleted;
         }
-        if name.ends_with(FUTURE_DIR_SUFFIX) || name.ends_with(STRAY_DIR_SUFFIX) {
+        let is_replica_in_transit =
+            name.ends_with(FUTURE_DIR_SUFFIX) || name.ends_with(STRAY_DIR_SUFFIX);
+        if is_replica_in_transit || name == CLUSTER_METADATA_DIR {
             return Self::NotServed;
         }
         let parsed = name

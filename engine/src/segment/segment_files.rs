@@ -5,8 +5,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
 
 use super::file_name::{FileKind, segment_file_name};
 use crate::index::{Lookup, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
@@ -37,9 +39,11 @@ pub(crate) struct Segment<D: Disk> {
     bytes: AtomicU64,
     /// Bytes of the file that have blocks reserved.
     allocated: AtomicU64,
-    log: OnceLock<Arc<D::File>>,
-    offset_index: OnceLock<Arc<D::File>>,
-    time_index: OnceLock<Arc<D::File>>,
+    log: ArcSwapOption<D::File>,
+    offset_index: ArcSwapOption<D::File>,
+    time_index: ArcSwapOption<D::File>,
+    /// A file was used since [`Segment::close_idle_files`] last looked.
+    is_used: AtomicBool,
     indexes: Mutex<SegmentIndexes>,
 }
 
@@ -50,9 +54,10 @@ impl<D: Disk> Segment<D> {
             base_offset,
             bytes: AtomicU64::new(bytes),
             allocated: AtomicU64::new(bytes),
-            log: OnceLock::new(),
-            offset_index: OnceLock::new(),
-            time_index: OnceLock::new(),
+            log: ArcSwapOption::empty(),
+            offset_index: ArcSwapOption::empty(),
+            time_index: ArcSwapOption::empty(),
+            is_used: AtomicBool::new(false),
             indexes: Mutex::new(indexes),
         }
     }
@@ -88,11 +93,16 @@ impl<D: Disk> Segment<D> {
         (before < to).then_some(before)
     }
 
+    /// Whether blocks are reserved past the end.
+    pub(crate) fn has_reserved_blocks(&self) -> bool {
+        self.bytes() < self.allocated.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn indexes(&self) -> MutexGuard<'_, SegmentIndexes> {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot(&self, kind: FileKind) -> &OnceLock<Arc<D::File>> {
+    fn slot(&self, kind: FileKind) -> &ArcSwapOption<D::File> {
         match kind {
             FileKind::Log => &self.log,
             FileKind::OffsetIndex => &self.offset_index,
@@ -104,13 +114,24 @@ impl<D: Disk> Segment<D> {
     }
 
     /// The open file of this kind, if it is open.
-    pub(crate) fn opened(&self, kind: FileKind) -> Option<&Arc<D::File>> {
-        self.slot(kind).get()
+    pub(crate) fn opened(&self, kind: FileKind) -> Option<Arc<D::File>> {
+        self.slot(kind).load_full()
     }
 
     /// Keeps a file that was just created or opened.
-    pub(crate) fn keep_open(&self, kind: FileKind, file: Arc<D::File>) -> Arc<D::File> {
-        Arc::clone(self.slot(kind).get_or_init(|| file))
+    pub(crate) fn keep_open(&self, kind: FileKind, file: &Arc<D::File>) {
+        self.is_used.store(true, Ordering::Relaxed);
+        self.slot(kind).store(Some(Arc::clone(file)));
+    }
+
+    /// Closes the files if nobody used one since the last call; whoever still holds one keeps it.
+    /// They are opened again at the next use.
+    pub(crate) fn close_idle_files(&self) {
+        if !self.is_used.swap(false, Ordering::Relaxed) {
+            for slot in [&self.log, &self.offset_index, &self.time_index] {
+                slot.store(None);
+            }
+        }
     }
 
     /// The file of this kind in the partition's directory, opened if need be.
@@ -122,12 +143,16 @@ impl<D: Disk> Segment<D> {
         kind: FileKind,
     ) -> io::Result<Arc<D::File>> {
         if let Some(file) = self.opened(kind) {
-            return Ok(Arc::clone(file));
+            if !self.is_used.load(Ordering::Relaxed) {
+                self.is_used.store(true, Ordering::Relaxed);
+            }
+            return Ok(file);
         }
         let path = dir.join(segment_file_name(self.base_offset, kind));
         let opener = disk.clone();
         let file = access.run(disk, move || opener.open(&path)).await??;
-        Ok(self.keep_open(kind, file))
+        self.keep_open(kind, &file);
+        Ok(file)
     }
 
     /// Where to begin the search for the batch with `offset`: the position of a batch at or below.
@@ -155,6 +180,16 @@ impl<D: Disk> Segment<D> {
         let position = entry.map_or(0, |entry| u64::from(entry.position));
         // An index that points past the published end is not of this segment's present content.
         Ok(if position < self.bytes() { position } else { 0 })
+    }
+
+    /// The position of a batch at or below `offset`, as far as memory knows.
+    pub(crate) fn remembered_floor(&self, offset: i64) -> Option<u64> {
+        let key = u32::try_from(offset - self.base_offset).ok()?;
+        match self.indexes().offset.find(key) {
+            Lookup::Found(entry) => Some(u64::from(entry.position)),
+            Lookup::Absent => Some(0),
+            Lookup::InFile(_) => None,
+        }
     }
 
     /// The largest timestamp; `None` when no record has one.

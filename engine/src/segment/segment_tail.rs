@@ -139,7 +139,7 @@ impl SegmentTail {
 
     /// Whether the batch has to go into a new segment.
     pub(crate) fn must_roll(&self, batch: &BatchFacts, now_ms: i64, config: &LogConfig) -> bool {
-        let is_too_large = u64::from(config.segment_bytes) < self.bytes + batch.bytes;
+        let is_too_large = u64::from(config.segment_bytes_max()) < self.bytes + batch.bytes;
         let has_overflow = self.relative(batch.last_offset).is_none();
         if has_overflow || (0 < self.bytes && is_too_large) {
             return true;

@@ -42,6 +42,7 @@ fn directory_names_are_kafkas() {
     assert_eq!(DirKind::parse("a-01"), DirKind::Foreign);
     assert_eq!(DirKind::parse("a"), DirKind::Foreign);
     assert_eq!(DirKind::parse("-1"), DirKind::Foreign);
+    assert_eq!(DirKind::parse("__cluster_metadata-0"), DirKind::NotServed);
     assert_eq!(DirKind::parse("t-0.abc-stray"), DirKind::NotServed);
     let long = "x".repeat(249);
     let deleted = deleted_dir_name(&long, 12, Uuid::from_u128(1));

@@ -222,8 +222,14 @@ fn idle_producers_expire_unless_a_transaction_is_open() {
     append(&log, &produced(1, 0, 0, 1, 10), client()).unwrap();
     append(&log, &transactional(2, 0, 0, 1), client()).unwrap();
     log.expire_producers(1000 + 99, 100);
-    assert_eq!(log.active_producers_count(), 2);
+    assert_eq!(log.active_producers().len(), 2);
     log.expire_producers(1000 + 100, 100);
-    assert_eq!(log.active_producers_count(), 1);
+    assert_eq!(log.active_producers().len(), 1);
+    let left = log.active_producers();
+    assert_eq!((left[0].producer_id, left[0].last_sequence), (2, 0));
+    assert_eq!(
+        (left[0].txn_start_offset, left[0].last_timestamp_ms),
+        (Some(1), 1000)
+    );
     append(&log, &produced(1, 0, 77, 1, 10), client()).expect("it is unknown again");
 }

@@ -34,7 +34,7 @@ fn clean_reopen_goes_on_where_it_stopped() {
         (read_all(&log, 0), log.segments_count(), log.size_bytes()),
         before
     );
-    assert_eq!(log.active_producers_count(), 1);
+    assert_eq!(log.active_producers().len(), 1);
     let repeated = append(&log, &produced(7, 0, 58, 2, 100), client()).unwrap();
     assert!(repeated.is_duplicate);
     assert_eq!(repeated.base_offset, 58);

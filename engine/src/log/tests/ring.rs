@@ -1,6 +1,8 @@
 //! The log over the real disk and ring: appends of many tasks and threads, few writes, reopening.
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -75,12 +77,25 @@ fn listen(log: &Log) -> Arc<Publications> {
     publications
 }
 
+/// The drains a runtime has to finish before it ends: a runtime that goes away with one in its
+/// hands leaves others' batches unwritten.
+type Drains = Rc<RefCell<Vec<tokio::task::JoinHandle<()>>>>;
+
+async fn finish(drains: &Drains) {
+    loop {
+        let Some(drain) = drains.borrow_mut().pop() else {
+            return;
+        };
+        drain.await.unwrap();
+    }
+}
+
 /// Appends like a connection does: the drain runs as a task, the append waits to be published.
-async fn produce(log: &Log, publications: &Publications, records: bytes::Bytes) {
+async fn produce(log: &Log, publications: &Publications, drains: &Drains, records: bytes::Bytes) {
     let mut log_end = publications.log_end.subscribe();
     let appended = log.append(records, client()).unwrap();
     if let Some(drain) = appended.drain {
-        tokio_uring::spawn(drain.run());
+        drains.borrow_mut().push(tokio_uring::spawn(drain.run()));
     }
     log_end
         .wait_for(|end| appended.last_offset < *end)
@@ -99,16 +114,18 @@ fn concurrent_appends_share_writes_and_keep_their_order() {
     };
     let log = new_log(dir.path(), config);
     let publications = listen(&log);
+    let drains = Drains::default();
     tokio_uring::start(async {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
                 let (log, publications) = (Arc::clone(&log), Arc::clone(&publications));
+                let drains = Rc::clone(&drains);
                 tokio_uring::spawn(async move {
                     for n in 0..EACH {
                         let producer = i64::try_from(task).unwrap();
                         let sequence = i32::try_from(n * 2).unwrap();
                         let records = produced(producer, 0, sequence, 2, 50);
-                        produce(&log, &publications, records).await;
+                        produce(&log, &publications, &drains, records).await;
                     }
                 })
             })
@@ -116,6 +133,7 @@ fn concurrent_appends_share_writes_and_keep_their_order() {
         for task in tasks {
             task.await.unwrap();
         }
+        finish(&drains).await;
     });
     let total = i64::try_from(TASKS * EACH * 2).unwrap();
     let offsets = log.offsets();
@@ -166,13 +184,15 @@ fn threads_append_to_one_log() {
             let (log, publications) = (&log, &publications);
             scope.spawn(move || {
                 tokio_uring::start(async move {
+                    let drains = Drains::default();
                     for n in 0..100 {
                         let records = produced(thread, 0, n, 1, 100);
-                        produce(log, publications, records).await;
+                        produce(log, publications, &drains, records).await;
                         let end = log.offsets().log_end;
                         let slice = log.read(end - 1, 4096, end, true).await.unwrap();
                         assert!(0 < slice.bytes);
                     }
+                    finish(&drains).await;
                 });
             });
         }
@@ -234,4 +254,34 @@ fn blocks_reserved_ahead_are_given_back() {
         "{} blocks",
         after.blocks()
     );
+}
+
+#[test]
+fn idle_files_are_closed_and_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 2000,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    (0..60).for_each(|_| {
+        append(&log, &batch(1, 100), client()).unwrap();
+    });
+    let ours = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets =
+            descriptors.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        targets.filter(|path| path.starts_with(dir.path())).count()
+    };
+    let stored = read_all(&log, 0);
+    assert!(3 < ours());
+    log.close_idle_files();
+    log.close_idle_files();
+    assert_eq!(ours(), 0);
+    assert_eq!(read_all(&log, 0), stored);
+    append(&log, &batch(1, 100), client()).unwrap();
+    assert_eq!(log.offsets().log_end, 61);
+    log.close_idle_files();
+    assert!(0 < ours(), "what was used since the last look stays open");
+    log.close(0).unwrap();
 }
