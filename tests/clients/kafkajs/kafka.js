@@ -27,14 +27,30 @@ async function withAdmin(run, use) {
   }
 }
 
-/** Creates a topic and waits until its leaders are known. */
+const NOT_YET_KNOWN = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']
+
+/** Whether the metadata shows a leader for each of `count` partitions. */
+async function hasLeaders(admin, topic, count) {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const { partitions } = topics[0]
+    return partitions.length === count && partitions.every(({ leader }) => 0 <= leader)
+  } catch (error) {
+    if (NOT_YET_KNOWN.includes(error.type)) return false
+    throw error
+  }
+}
+
+/** Creates a topic and waits until its leaders are known: KafkaJS's own waitForLeaders gives up
+ * when the metadata does not have the topic at once. */
 async function createTopic(run, topic, numPartitions = 1, configs = {}) {
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
   const topics = [{ topic, numPartitions, replicationFactor: 1, configEntries }]
-  const created = await withAdmin(run, admin =>
-    admin.createTopics({ topics, waitForLeaders: true, timeout: 20_000 })
-  )
-  claim(created, `${topic} was not created`)
+  await withAdmin(run, async admin => {
+    const created = await admin.createTopics({ topics, waitForLeaders: false, timeout: 20_000 })
+    claim(created, `${topic} was not created`)
+    await eventually(() => hasLeaders(admin, topic, numPartitions), `leaders of ${topic}`)
+  })
 }
 
 /** Sends `messages` in one request and returns the base offset per partition. The producer is
@@ -149,4 +165,13 @@ async function claimRefused(code, action) {
   throw new Error(`expected error code ${code}, but it succeeded with ${JSON.stringify(result)}`)
 }
 
-module.exports = { Member, claimRefused, createTopic, kafkaFor, produce, readAll, withAdmin }
+module.exports = {
+  Member,
+  claimRefused,
+  createTopic,
+  hasLeaders,
+  kafkaFor,
+  produce,
+  readAll,
+  withAdmin,
+}

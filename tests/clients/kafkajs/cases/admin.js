@@ -2,7 +2,7 @@
 'use strict'
 
 const { ConfigResourceTypes } = require('kafkajs')
-const { claimRefused, createTopic, produce, readAll, withAdmin } = require('../kafka')
+const { claimRefused, createTopic, hasLeaders, produce, readAll, withAdmin } = require('../kafka')
 const { claim, claimEqual, eventually } = require('../runner')
 const { numbered } = require('./records')
 
@@ -63,12 +63,7 @@ const admin = {
     await createTopic(run, topic)
     await withAdmin(run, async client => {
       await client.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
-      const hasFourLeaders = async () => {
-        const { topics } = await client.fetchTopicMetadata({ topics: [topic] })
-        const { partitions } = topics[0]
-        return partitions.length === 4 && partitions.every(({ leader }) => 0 <= leader)
-      }
-      await eventually(hasFourLeaders, 'four partitions with leaders')
+      await eventually(() => hasLeaders(client, topic, 4), 'four partitions with leaders')
       for (const count of [4, 3, 0]) {
         const request = { topicPartitions: [{ topic, count }] }
         await claimRefused(INVALID_PARTITIONS, () => client.createPartitions(request))
