@@ -56,7 +56,8 @@ impl BrokerOptions {
     }
 }
 
-/// A running broker. Killed when dropped.
+/// A running broker. Killed when dropped. Its log is shown when the test panics, and always with
+/// the environment variable `RINGBROOK_TEST_LOG`.
 #[derive(Debug)]
 pub struct TestBroker {
     options: BrokerOptions,
@@ -162,7 +163,10 @@ impl TestBroker {
             }
             None => Command::new(binary()?),
         };
-        command.arg("--data-dir").arg(data_dir);
+        // The argument would win over log dirs of the test's own.
+        if options.overrides.iter().all(|(key, _)| key != "log.dirs") {
+            command.arg("--data-dir").arg(data_dir);
+        }
         if let Some(config) = &options.config {
             command.arg("--config").arg(config);
         }
@@ -302,7 +306,7 @@ impl Drop for TestBroker {
         // Both fail when the test has ended the broker itself.
         drop(self.child.kill());
         drop(self.child.wait());
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("RINGBROOK_TEST_LOG").is_some() {
             eprintln!("--- log of the broker\n{}", self.log());
         }
     }

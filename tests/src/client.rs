@@ -71,6 +71,7 @@ pub fn produce_request(
         .with_index(partition)
         .with_records(Some(records));
     ProduceRequest::default()
+        .with_transactional_id(None)
         .with_acks(acks)
         .with_timeout_ms(30_000)
         .with_topic_data(vec![topic.with_partition_data(vec![partition])])
@@ -341,10 +342,21 @@ impl Client {
     /// The broker refuses.
     pub fn init_producer_id(&mut self) -> anyhow::Result<(i64, i16)> {
         let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1)
             .with_transaction_timeout_ms(60_000);
-        let response = self.call(&request, 5)?;
+        // Apache Kafka says so while it fetches a block of ids.
+        let loading = Some(ResponseError::CoordinatorLoadInProgress);
+        let mut response = self.call(&request, 5)?;
+        wait_until(SERVED_WITHIN, || {
+            if error(response.error_code) == loading
+                && let Ok(again) = self.call(&request, 5)
+            {
+                response = again;
+            }
+            error(response.error_code) != loading
+        });
         ensure!(
             response.error_code == 0,
             "no producer id: {:?}",

@@ -3,7 +3,15 @@
 //! Tests on the shared broker state Kafka's behaviour and pass against Apache Kafka too:
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
+mod crash;
+mod crash_load;
 mod deletion;
 mod fetch;
 mod fetch_sessions;
+mod group;
+mod idempotence;
+mod librdkafka;
 mod produce;
+mod property;
+mod retention;
+mod start_stop;
