@@ -265,11 +265,11 @@ fn log_manager_options(config: &BrokerConfig) -> LogManagerOptions {
         recovery_threads_per_data_dir: log.recovery_threads_per_data_dir,
         producer_id_expiration_ms: ms(log.producer_id_expiration),
         producer_id_expiration_check_interval_ms: ms(log.producer_id_expiration_check_interval),
+        initial_task_delay_ms: ms(log.initial_task_delay),
         retention_check_interval_ms: ms(log.retention_check_interval),
         flush_offset_checkpoint_interval_ms: ms(log.recovery_point_checkpoint_interval),
         flush_start_offset_checkpoint_interval_ms: ms(log.log_start_offset_checkpoint_interval),
         high_watermark_checkpoint_interval_ms: ms(log.high_watermark_checkpoint_interval),
-        ..LogManagerOptions::default()
     }
 }
 

@@ -19,6 +19,8 @@ pub struct LogsConfig {
     pub metadata_dir: PathBuf,
     /// Threads per directory that open logs at the start and close them at the stop; at least 1.
     pub recovery_threads_per_data_dir: usize,
+    /// Delay before the first background task on logs.
+    pub initial_task_delay: Duration,
     /// Time between two searches for segments to delete.
     pub retention_check_interval: Duration,
     /// Time between two searches for logs to flush by time.
@@ -50,6 +52,7 @@ impl LogsConfig {
             dirs,
             metadata_dir,
             recovery_threads_per_data_dir: layers.size("num.recovery.threads.per.data.dir"),
+            initial_task_delay: layers.millis("log.initial.task.delay.ms"),
             retention_check_interval: layers.millis("log.retention.check.interval.ms"),
             flush_scheduler_interval: layers.millis("log.flush.scheduler.interval.ms"),
             recovery_point_checkpoint_interval: layers
