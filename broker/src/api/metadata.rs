@@ -51,7 +51,9 @@ pub(crate) async fn handle(ctx: RequestContext, request: MetadataRequest) -> Met
             if !seen.insert((wanted.name.clone(), wanted.topic_id)) {
                 continue;
             }
-            topics.push(match &wanted.name {
+            // With an id the name does not count: the Java client sends an empty one.
+            let name = wanted.name.as_ref().filter(|_| wanted.topic_id.is_nil());
+            topics.push(match name {
                 Some(name) => by_name(&ctx, &request, name, may_create).await,
                 None => match broker.image().topic_by_id(wanted.topic_id) {
                     Some(topic) => found(topic, &request),
