@@ -51,8 +51,10 @@ pub(crate) fn dispatch(
 
 /// Decodes the body of a request.
 pub(super) fn request<Q: Request>(ctx: &RequestContext, body: Bytes) -> Result<Q, ProtocolError> {
-    decode(body, ctx.api_version).inspect_err(|_| {
+    decode(body, ctx.api_version).inspect_err(|error| {
         ctx.broker().metrics.requests_invalid.increment();
+        let (version, client_id) = (ctx.api_version, ctx.client_id());
+        tracing::info!(api_key = Q::KEY, version, client_id, %error, "request not decodable");
     })
 }
 
