@@ -36,6 +36,7 @@ pub(crate) enum ReadError {
 }
 
 /// A complete request: its first 8 bytes parsed, and all of it behind the length field.
+#[derive(Debug)]
 pub(crate) struct Frame {
     /// API key, version, correlation id.
     pub(crate) prefix: HeaderPrefix,
@@ -150,3 +151,6 @@ impl FrameReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ use crate::server::Broker;
 /// How long accepting pauses after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Rates that leave less than this between two connections are no limit worth a timer.
+const ACCEPT_INTERVAL_MIN: Duration = Duration::from_micros(100);
+
 /// Binds a listening socket; port 0 takes any free port.
 ///
 /// # Errors
@@ -105,6 +108,10 @@ pub(crate) async fn accept(
             }
         };
         broker.metrics.connections_accepted.increment();
+        let pause = accept_interval(broker.config().network.max_connection_creation_rate);
+        if ACCEPT_INTERVAL_MIN < pause {
+            tokio::time::sleep(pause).await;
+        }
         match prepare(socket, &broker) {
             Ok(socket) => core.serve(socket, peer, listener_index),
             Err(error) => {
@@ -113,6 +120,14 @@ pub(crate) async fn accept(
             }
         }
     }
+}
+
+/// Time between two connections at a rate of `connections_per_s_max`; a rate of 0 is taken as 1.
+fn accept_interval(connections_per_s_max: usize) -> Duration {
+    let rate = u32::try_from(connections_per_s_max)
+        .unwrap_or(u32::MAX)
+        .max(1);
+    Duration::from_secs(1) / rate
 }
 
 fn prepare(socket: tokio::net::TcpStream, broker: &Broker) -> io::Result<std::net::TcpStream> {
@@ -133,6 +148,12 @@ fn prepare(socket: tokio::net::TcpStream, broker: &Broker) -> io::Result<std::ne
 mod tests {
     use super::*;
     use crate::config::{BrokerConfig, ConfigSources};
+
+    #[test]
+    fn the_creation_rate_sets_the_time_between_connections() {
+        assert_eq!(accept_interval(4), Duration::from_millis(250));
+        assert!(accept_interval(usize::MAX) < ACCEPT_INTERVAL_MIN);
+    }
 
     #[test]
     fn connections_are_limited_in_all_and_per_address() {

@@ -96,9 +96,10 @@ pub(super) struct PartitionRead {
 }
 
 impl PartitionRead {
-    fn failed(error: ResponseError) -> Self {
+    /// Nothing known and nothing read.
+    pub(super) fn empty() -> Self {
         Self {
-            error_code: error.code(),
+            error_code: NONE,
             high_watermark: UNKNOWN,
             last_stable_offset: UNKNOWN,
             log_start_offset: UNKNOWN,
@@ -106,6 +107,13 @@ impl PartitionRead {
             aborted: None,
             regions: Vec::new(),
             bytes: 0,
+        }
+    }
+
+    fn failed(error: ResponseError) -> Self {
+        Self {
+            error_code: error.code(),
+            ..Self::empty()
         }
     }
 }
@@ -144,8 +152,7 @@ async fn read(
     }
     let upper = limits.upper(partition);
     let log = partition.log();
-    let mut read = PartitionRead::failed(ResponseError::OffsetOutOfRange);
-    read.error_code = NONE;
+    let mut read = PartitionRead::empty();
     match diverging(partition, interest) {
         Ok(diverging) => read.diverging = diverging,
         Err(error) => return PartitionRead::failed(error),

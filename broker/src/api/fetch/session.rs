@@ -292,3 +292,6 @@ fn requested(request: &FetchRequest) -> impl Iterator<Item = Interest> + '_ {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;
