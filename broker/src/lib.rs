@@ -2,11 +2,11 @@
 //!
 //! Dependencies point one way: `net -> api -> {replica, group, controller} -> engine`.
 
-pub mod api;
+mod api;
 pub mod config;
 pub mod controller;
 pub mod group;
-pub mod metrics;
-pub mod net;
-pub mod replica;
+mod metrics;
+mod net;
+mod replica;
 pub mod server;

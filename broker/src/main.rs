@@ -100,9 +100,7 @@ fn run(args: Args) -> anyhow::Result<()> {
             _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
         }
     });
-    server.stop()?;
-    tracing::info!("stopped cleanly");
-    Ok(())
+    Ok(server.stop()?)
 }
 
 /// The one line on standard output: programs that start a broker read its addresses from it.

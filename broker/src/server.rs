@@ -19,6 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_engine::{Clock, LogDirs, LogManager, LogManagerOptions, OpenSummary, SystemClock};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 
 use crate::config::{BrokerConfig, Listener};
@@ -36,6 +37,10 @@ pub use startup_error::StartupError;
 pub(crate) use topic_creation::TopicCreationError;
 pub(crate) use topic_log_config::TopicLogConfig;
 
+/// How long the cores may take to send the answers that are under way.
+const QUIESCE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long background work may take to end.
+const CONTROL_DEADLINE: Duration = Duration::from_secs(5);
 /// Kafka's id of the security protocol.
 const PLAINTEXT: i16 = 0;
 /// A running broker.
@@ -64,6 +69,7 @@ impl Server {
         let node_id = config.node_id;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         core_thread::probe().map_err(StartupError::IoUring)?;
+        raise_open_files_limit();
         let disk = UringDisk;
         let bound = bind_all(&config)?;
         let dirs = LogDirs::open(&disk, &config.log.dirs, config.node_id, None)?;
@@ -162,13 +168,21 @@ impl Server {
     /// A log could not be closed: the next start recovers it.
     pub fn stop(self) -> Result<(), StartupError> {
         self.stop.send_replace(true);
+        let quiesced: Vec<_> = self.cores.iter().map(CoreThread::quiesce).collect();
+        for core in quiesced {
+            if core.recv_timeout(QUIESCE_DEADLINE).is_err() {
+                tracing::warn!("a core did not end its connections in time");
+            }
+        }
+        self.control.shutdown_timeout(CONTROL_DEADLINE);
+        self.broker.controller.shutdown();
+        // While the rings still run: closing waits for the writes that are under way.
+        let closed = self.broker.logs.shutdown();
         for core in self.cores {
             core.stop();
         }
-        self.control.shutdown_timeout(Duration::from_secs(5));
-        self.broker.controller.shutdown();
-        self.broker.logs.shutdown()?;
-        Ok(())
+        tracing::info!(counts = %self.broker.metrics, "stopped");
+        Ok(closed?)
     }
 }
 
@@ -190,6 +204,19 @@ fn recovered(opened: &OpenSummary) -> String {
         "{logs} partitions opened in {} ms, {how}",
         elapsed.as_millis()
     )
+}
+
+/// Lets the process open as many files as the system permits: one per connection and segment in
+/// use. Running out of them would take log dirs offline.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "limit on open files not raised");
+    }
 }
 
 fn control_runtime() -> Result<tokio::runtime::Runtime, StartupError> {

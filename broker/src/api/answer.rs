@@ -38,8 +38,8 @@ pub(crate) enum Answer {
 impl Response {
     /// Encodes `message` in the version of the request.
     ///
-    /// A message that the version cannot express is a defect of the handler: it closes the connection
-    /// with an error in the log instead of sending bytes the client would misread.
+    /// A message that the version cannot express is a defect of the handler: it closes the
+    /// connection with an error in the log instead of sending bytes the client would misread.
     pub(crate) fn message<M: ResponseBody>(ctx: &RequestContext, message: &M) -> Self {
         Self::with_regions(ctx, message, VecDeque::new())
     }

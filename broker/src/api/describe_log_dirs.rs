@@ -1,7 +1,7 @@
 //! DescribeLogDirs (35): the sizes of partitions and the space of log dirs.
 //!
-//! Versions 1-4. Sizes come from the logs' memory, free space from the file system, which may block:
-//! it is asked on a blocking thread. Kafka: `ReplicaManager.describeLogDirs`.
+//! Versions 1-4. Sizes come from the logs' memory, free space from the file system, which may
+//! block: it is asked on a blocking thread. Kafka: `ReplicaManager.describeLogDirs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -27,7 +27,8 @@ const AUTO_CREATION_FLAG_VERSION: i16 = 4;
 /// Authorized operations were not asked for.
 const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
 /// Without an authorizer everything is allowed: the bits of the ACL operations of a topic
-/// (read 3, write 4, create 5, delete 6, alter 7, describe 8, describe configs 10, alter configs 11).
+/// (read 3, write 4, create 5, delete 6, alter 7, describe 8, describe configs 10,
+/// alter configs 11).
 pub(super) const ALL_TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// Likewise for the cluster (create 5, alter 7, describe 8, cluster action 9, describe configs 10,
 /// alter configs 11, idempotent write 12).

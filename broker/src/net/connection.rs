@@ -1,7 +1,8 @@
 //! One client connection: frames in, answers out, in the order of the requests.
 //!
-//! One task per connection, on one core. Requests whose handlers allow it (Produce) are handled while
-//! earlier answers are still awaited, so a pipeline of produces shares disk writes; every other
+//! One task per connection, on one core. Requests whose handlers allow it (Produce) are handled
+//! while earlier answers are still awaited, so a pipeline of produces shares disk writes; every
+//! other
 //! request waits until all answers before it have been written, as all of Kafka's do.
 
 use std::cell::Cell;

@@ -37,7 +37,9 @@ enum Message {
     /// An accepted connection, and the index of the listener that accepted it.
     Socket(std::net::TcpStream, SocketAddr, usize),
     Task(CoreTask),
-    /// Answer what is under way, then end.
+    /// Answer what is under way, then close the connections and say so.
+    Quiesce(std::sync::mpsc::SyncSender<()>),
+    /// End. Writes under way are dropped, so the logs have to be closed before.
     Stop,
 }
 
@@ -120,7 +122,16 @@ impl CoreThread {
         Ok(Self { sender, thread })
     }
 
-    /// Stops the core: answers under way are given a moment, then its connections are closed.
+    /// Ends the core's connections; answers under way are given a moment. Its ring goes on serving
+    /// writes. Returns a receiver of the word that it is done.
+    pub(crate) fn quiesce(&self) -> std::sync::mpsc::Receiver<()> {
+        let (done, quiesced) = std::sync::mpsc::sync_channel(1);
+        // A core that is gone drops `done`, which ends the wait as well.
+        drop(self.sender.0.send(Message::Quiesce(done)));
+        quiesced
+    }
+
+    /// Ends the core. The logs must have been closed: a write under way is lost.
     pub(crate) fn stop(self) {
         // A core that is gone already has nothing left to stop.
         drop(self.sender.0.send(Message::Stop));
@@ -207,17 +218,22 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
             Message::Task(task) => {
                 tokio_uring::spawn(task());
             }
+            Message::Quiesce(done) => {
+                if tokio::time::timeout(DRAIN_DEADLINE, drained(&connections))
+                    .await
+                    .is_err()
+                {
+                    tracing::warn!("answers still under way when the broker stopped were not sent");
+                }
+                close_all(&connections);
+                // The one who waits for it may have given up.
+                let (Ok(()) | Err(_)) = done.send(());
+            }
             Message::Stop => break,
         }
     }
     if let Some(sweeper) = sweeper {
         sweeper.abort();
-    }
-    if tokio::time::timeout(DRAIN_DEADLINE, drained(&connections))
-        .await
-        .is_err()
-    {
-        tracing::warn!("answers still under way when the broker stopped were not sent");
     }
 }
 
@@ -272,6 +288,17 @@ async fn sweep_idle(connections: Connections, broker: Arc<Broker>, interval: Dur
             }
             false
         });
+    }
+}
+
+/// Closes every connection, in the middle of whatever it does.
+fn close_all(connections: &Connections) {
+    for (stream, _) in connections.borrow().iter() {
+        if let Some(stream) = stream.upgrade()
+            && let Err(error) = rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both)
+        {
+            tracing::debug!(%error, "connection already closed");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod replica_manager;
 mod waiters;
 
 pub(crate) use partition::EpochCheck;
-pub use partition::{Log, Partition};
-pub use replica_manager::ReplicaManager;
+pub(crate) use partition::Partition;
+pub(crate) use replica_manager::ReplicaManager;
 pub(crate) use replica_manager::{NotServed, Served};
 pub(crate) use waiters::{FetchWait, Reached};

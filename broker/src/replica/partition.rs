@@ -16,13 +16,13 @@ use tokio::sync::oneshot;
 use super::waiters::{FetchWaiters, OffsetWaiters, Reached};
 
 /// A partition's log on the io_uring backend.
-pub type Log = PartitionLog<UringDisk>;
+pub(super) type Log = PartitionLog<UringDisk>;
 
 /// The epoch of a request that does not name one.
 const NO_LEADER_EPOCH: i32 = -1;
 
 /// A replica on this broker.
-pub struct Partition {
+pub(crate) struct Partition {
     topic: Arc<str>,
     index: i32,
     log: Arc<Log>,

@@ -1,7 +1,7 @@
 //! The partitions that this broker serves, kept in step with the cluster's metadata.
 //!
-//! Readers take an immutable snapshot ([`Served`]); [`ReplicaManager::apply`] is the only writer. It
-//! blocks on the file system and runs on a background thread, never on a core.
+//! Readers take an immutable snapshot ([`Served`]); [`ReplicaManager::apply`] is the only writer.
+//! It blocks on the file system and runs on a background thread, never on a core.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,7 +92,7 @@ impl TopicReplicas {
 }
 
 /// See the module's documentation.
-pub struct ReplicaManager {
+pub(crate) struct ReplicaManager {
     logs: Arc<LogManager<UringDisk>>,
     topic_log_config: TopicLogConfig,
     served: ArcSwap<Served>,

@@ -27,7 +27,8 @@ pub(crate) struct OffsetWaiters {
 impl OffsetWaiters {
     /// Waits until [`OffsetWaiters::advance`] is called with at least `offset`.
     ///
-    /// `current` is asked after the waiter is registered, so that an advance in between is not lost.
+    /// `current` is asked after the waiter is registered, so that an advance in between is not
+    /// lost.
     pub(crate) fn register(
         &self,
         offset: i64,

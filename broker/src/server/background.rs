@@ -51,7 +51,7 @@ async fn apply_metadata(broker: Arc<Broker>, applied: watch::Sender<u64>) {
             let applying = Arc::clone(&broker);
             let task = tokio::task::spawn_blocking(move || applying.apply_metadata(&image));
             if let Err(error) = task.await {
-                tracing::error!(%error, "applying metadata panicked; some topics may not be served");
+                tracing::error!(%error, "applying metadata panicked; topics may not be served");
             }
             groups.begin(&broker);
             applied.send_replace(version);

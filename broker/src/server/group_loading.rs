@@ -1,4 +1,5 @@
-//! Loading groups: each partition of `__consumer_offsets` once, when this broker begins to serve it.
+//! Loading groups: each partition of `__consumer_offsets` once, when this broker begins to serve
+//! it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -118,8 +118,8 @@ impl PartitionRead {
     }
 }
 
-/// Reads the partitions in order. Until one has yielded data a whole first batch is returned even if
-/// it is larger than the limits, so that a consumer always makes progress; then limits are hard.
+/// Reads the partitions in order. Until one has yielded data a whole first batch is returned even
+/// if it is larger than the limits, so that a consumer always makes progress; then limits are hard.
 pub(super) async fn read_all(
     served: &Served,
     interests: &[Interest],
