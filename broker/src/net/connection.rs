@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::frame_reader::{Frame, FrameReader, ReadError};
-use super::request_memory::RequestMemory;
 use super::send::Sender;
 use crate::api::{Answer, ConnectionContext, Response, dispatch, is_pipelined};
 
@@ -55,7 +54,6 @@ pub(crate) struct Connection {
     stream: Rc<TcpStream>,
     ctx: Rc<ConnectionContext>,
     activity: Rc<Activity>,
-    memory: RequestMemory,
     reader: FrameReader,
     sender: Sender,
     in_flight: VecDeque<InFlight>,
@@ -74,14 +72,12 @@ impl Connection {
         ctx: Rc<ConnectionContext>,
         activity: Rc<Activity>,
     ) -> Self {
-        let reader = FrameReader::new(ctx.broker.frame_limits);
-        let memory = ctx.broker.request_memory.clone();
+        let reader = FrameReader::new(ctx.broker.frame_limits, ctx.broker.request_memory.clone());
         let in_flight = VecDeque::new();
         Self {
             stream,
             ctx,
             activity,
-            memory,
             reader,
             sender: Sender::default(),
             in_flight,
@@ -145,7 +141,7 @@ impl Connection {
         if !is_pipelined {
             self.write_all().await?;
         }
-        let memory = self.acquire_memory(frame.bytes.len()).await?;
+        let memory = frame.memory;
         let answer = dispatch(&self.ctx, frame.prefix, frame.bytes).map_err(ReadError::from)?;
         match answer {
             Answer::Ready(response) if self.in_flight.is_empty() => self.write(response).await,
@@ -160,22 +156,6 @@ impl Connection {
                 } else {
                     self.write_all().await
                 }
-            }
-        }
-    }
-
-    /// Waits until the request's bytes fit into the broker's request memory.
-    ///
-    /// The answers before it are written meanwhile: they may hold the memory that is waited for.
-    async fn acquire_memory(
-        &mut self,
-        frame_bytes: usize,
-    ) -> Result<Option<OwnedSemaphorePermit>, ConnectionError> {
-        match self.memory.try_acquire(frame_bytes) {
-            Ok(permit) => Ok(permit),
-            Err(_) => {
-                self.write_all().await?;
-                Ok(self.memory.acquire(frame_bytes).await)
             }
         }
     }

@@ -4,15 +4,25 @@
 //! produce request stay where `recv` put them. An idle connection holds no buffer at all.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use ringbrook_protocol::{FrameLimits, HeaderPrefix, ProtocolError, parse_length};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::request_memory::{Exhausted, RequestMemory};
 
 /// Bytes asked for when nothing is known about the next frame.
 const READ_BYTES_MIN: usize = 4 * 1024;
-/// A connection that never sent a larger frame gets at most this much memory before bytes arrive.
+/// A frame gets at most this much memory before the request memory is asked for all of it, unless
+/// the connection has sent frames as large before.
 const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
+/// Frames above this size are always received in two steps: what came before there was memory for
+/// the whole is copied.
+const PROVEN_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How long a connection may keep request memory for a frame without sending more of it.
+const STALL_MAX: Duration = Duration::from_secs(10);
 const LENGTH_BYTES: usize = 4;
 const PREFIX_BYTES: usize = 8;
 
@@ -25,6 +35,9 @@ pub(crate) enum ReadError {
     /// The bytes are no frame that a request can have.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The peer holds memory that others wait for.
+    #[error("nothing came for {} s in the middle of a frame", STALL_MAX.as_secs())]
+    Stalled,
     /// The peer closed in the middle of a frame.
     #[error("connection closed after {received} bytes of a frame of {expected}")]
     Truncated {
@@ -42,12 +55,17 @@ pub(crate) struct Frame {
     pub(crate) prefix: HeaderPrefix,
     /// The frame without the length field; begins with the request header.
     pub(crate) bytes: Bytes,
+    /// The frame's share of the request memory; held until the request is answered.
+    pub(crate) memory: Option<OwnedSemaphorePermit>,
 }
 
 /// The reading half of a connection.
 pub(crate) struct FrameReader {
     buf: BytesMut,
     limits: FrameLimits,
+    request_memory: RequestMemory,
+    /// The share of the frame that is under way.
+    memory: Option<OwnedSemaphorePermit>,
     /// Length field and body of the frame that is under way; 0 before its length is known.
     frame_bytes: usize,
     prefix: Option<HeaderPrefix>,
@@ -58,10 +76,12 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    pub(crate) fn new(limits: FrameLimits) -> Self {
+    pub(crate) fn new(limits: FrameLimits, request_memory: RequestMemory) -> Self {
         Self {
             buf: BytesMut::new(),
             limits,
+            request_memory,
+            memory: None,
             frame_bytes: 0,
             prefix: None,
             previous_frame_bytes: 0,
@@ -88,6 +108,12 @@ impl FrameReader {
             self.limits.check(prefix, self.frame_bytes - LENGTH_BYTES)?;
             self.prefix = Some(prefix);
         }
+        if self.is_memory_due() {
+            match self.request_memory.try_acquire(self.frame_bytes) {
+                Ok(memory) => self.memory = memory,
+                Err(Exhausted) => return Ok(None),
+            }
+        }
         if self.buf.len() < self.frame_bytes {
             return Ok(None);
         }
@@ -97,9 +123,17 @@ impl FrameReader {
         let mut bytes = self.buf.split_to(self.frame_bytes).freeze();
         bytes.advance(LENGTH_BYTES);
         self.previous_frame_bytes = self.frame_bytes;
-        self.proven_bytes = self.proven_bytes.max(self.frame_bytes);
+        self.proven_bytes = self
+            .proven_bytes
+            .max(self.frame_bytes)
+            .min(PROVEN_BYTES_MAX);
         self.frame_bytes = 0;
-        Ok(Some(Frame { prefix, bytes }))
+        let memory = self.memory.take();
+        Ok(Some(Frame {
+            prefix,
+            bytes,
+            memory,
+        }))
     }
 
     /// Waits for the next frame; `None` when the peer closed between two frames.
@@ -113,10 +147,19 @@ impl FrameReader {
             if let Some(frame) = self.buffered()? {
                 return Ok(Some(frame));
             }
+            if self.is_memory_due() {
+                self.memory = self.request_memory.acquire(self.frame_bytes).await;
+                continue;
+            }
             if self.buf.is_empty() {
                 self.buf = BytesMut::new();
             }
-            stream.readable().await?;
+            if self.memory.is_some() {
+                let readable = tokio::time::timeout(STALL_MAX, stream.readable()).await;
+                readable.map_err(|_| ReadError::Stalled)??;
+            } else {
+                stream.readable().await?;
+            }
             self.reserve();
             match stream.try_read_buf(&mut self.buf) {
                 Ok(0) if self.buf.is_empty() => return Ok(None),
@@ -133,17 +176,30 @@ impl FrameReader {
         }
     }
 
+    /// Whether the frame needs its share of the request memory before more of it is read.
+    fn is_memory_due(&self) -> bool {
+        let due_bytes = self.frame_bytes.min(UNPROVEN_BYTES_MAX);
+        self.prefix.is_some()
+            && self.memory.is_none()
+            && RequestMemory::is_counted(self.frame_bytes)
+            && due_bytes <= self.buf.len()
+    }
+
     /// Makes room for what is missing of the current frame, or for one like the last.
     ///
-    /// A frame larger than any before it gets memory only as its bytes arrive (doubling), so that
-    /// announcing 100 MiB and sending nothing costs the broker nothing.
+    /// Announcing 100 MiB and sending nothing costs the broker nothing: all of a large frame's
+    /// memory is had only when its first part has arrived and the request memory has room for it.
     fn reserve(&mut self) {
         let wanted = if self.frame_bytes == 0 {
             self.previous_frame_bytes
         } else {
             self.frame_bytes
         };
-        let allowed = self.proven_bytes.max(2 * self.buf.len());
+        let allowed = if self.memory.is_some() {
+            self.frame_bytes
+        } else {
+            self.proven_bytes
+        };
         let target = wanted.min(allowed).max(READ_BYTES_MIN);
         if self.buf.capacity() < target || self.buf.capacity() == self.buf.len() {
             self.buf

@@ -32,12 +32,17 @@ impl RequestMemory {
         }
     }
 
+    /// Whether a request of this size needs a share.
+    pub(crate) fn is_counted(request_bytes: usize) -> bool {
+        UNCOUNTED_BYTES_MAX < request_bytes
+    }
+
     /// Takes memory for a request of `request_bytes` if there is some; `None` for a small request.
     pub(crate) fn try_acquire(
         &self,
         request_bytes: usize,
     ) -> Result<Option<OwnedSemaphorePermit>, Exhausted> {
-        if request_bytes <= UNCOUNTED_BYTES_MAX {
+        if !Self::is_counted(request_bytes) {
             return Ok(None);
         }
         let units = Arc::clone(&self.units);

@@ -52,7 +52,8 @@ fn read(bytes: &[u8], pieces: &[usize]) -> (Vec<Frame>, Result<(), ReadError>) {
             drop(client);
         };
         let receive = async {
-            let mut reader = FrameReader::new(FrameLimits::new(1024 * 1024));
+            let mut reader =
+                FrameReader::new(FrameLimits::new(1024 * 1024), RequestMemory::new(1 << 30));
             let mut frames = Vec::new();
             let end = loop {
                 match reader.next(&server).await {
@@ -129,7 +130,10 @@ fn a_frame_larger_than_its_api_allows_is_refused_before_it_is_read() {
 fn an_announced_frame_gets_memory_only_as_it_arrives() {
     run(async {
         let (mut client, server) = pair().await;
-        let mut reader = FrameReader::new(FrameLimits::new(100 * 1024 * 1024));
+        let mut reader = FrameReader::new(
+            FrameLimits::new(100 * 1024 * 1024),
+            RequestMemory::new(1 << 30),
+        );
         let announced = frame(PRODUCE, 1, 0);
         let mut head = announced;
         head[..LENGTH_BYTES].copy_from_slice(&(64i32 * 1024 * 1024).to_be_bytes());
@@ -141,6 +145,55 @@ fn an_announced_frame_gets_memory_only_as_it_arrives() {
             reader.buf.capacity() <= 2 * UNPROVEN_BYTES_MAX,
             "{}",
             reader.buf.capacity()
+        );
+    });
+}
+
+#[test]
+fn a_large_frame_waits_for_request_memory_before_it_is_read_on() {
+    run(async {
+        let (mut client, server) = pair().await;
+        let memory = RequestMemory::new(1024 * 1024);
+        let taken = memory.try_acquire(1024 * 1024).ok().flatten();
+        let mut reader = FrameReader::new(FrameLimits::new(1024 * 1024), memory);
+        let sent = frame(PRODUCE, 1, 900_000);
+        let receive = async {
+            let waited = tokio::time::timeout(Duration::from_millis(100), reader.next(&server));
+            assert!(waited.await.is_err(), "there is no memory for the frame");
+            assert!(
+                reader.buf.capacity() <= 2 * UNPROVEN_BYTES_MAX,
+                "{}",
+                reader.buf.capacity()
+            );
+            drop(taken);
+            reader.next(&server).await
+        };
+        let (sent_all, received) = tokio::join!(client.write_all(&sent), receive);
+        sent_all.expect("sent");
+        let received = received.expect("a frame").expect("no end");
+        assert_eq!(&received.bytes[..], &sent[LENGTH_BYTES..]);
+        assert!(received.memory.is_some());
+    });
+}
+
+#[test]
+fn a_connection_that_keeps_memory_and_sends_nothing_is_ended() {
+    run(async {
+        tokio::time::pause();
+        let (mut client, server) = pair().await;
+        let memory = RequestMemory::new(1024 * 1024);
+        let mut reader = FrameReader::new(FrameLimits::new(1024 * 1024), memory.clone());
+        let sent = frame(PRODUCE, 1, 900_000);
+        client
+            .write_all(&sent[..UNPROVEN_BYTES_MAX])
+            .await
+            .expect("sent");
+        let ended = reader.next(&server).await;
+        assert!(matches!(ended, Err(ReadError::Stalled)), "{ended:?}");
+        drop(reader);
+        assert!(
+            memory.try_acquire(1024 * 1024).is_ok(),
+            "the memory is given back"
         );
     });
 }
