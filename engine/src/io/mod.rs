@@ -19,6 +19,8 @@ pub(crate) use access::{Access, block_on_ready};
 pub use buffer::{Piece, WriteBuffers};
 pub use disk::{DirEntry, Disk, DiskSpace, FileStat};
 pub use failure::{DirHealth, OfflineObserver};
+#[cfg(test)]
+pub(crate) use ring::run_on_ring;
 pub use sim::{Fault, SimDisk, SimFile};
 pub use uring::UringDisk;
 

@@ -128,3 +128,9 @@ where
 {
     UnsubmittedOneshot::new(data, done, sqe).submit().await
 }
+
+/// Runs a test on a ring's runtime. Tasks are spawned with `tokio::task::spawn_local`.
+#[cfg(test)]
+pub(crate) fn run_on_ring<F: Future>(test: F) -> F::Output {
+    tokio_uring::start(test)
+}

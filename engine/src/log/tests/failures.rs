@@ -99,7 +99,7 @@ fn short_writes_are_continued() {
     let disk = SimDisk::new(3);
     let log = create(&disk, LogConfig::default());
     disk.set_write_bytes_max(7);
-    tokio_uring::start(async {
+    crate::io::run_on_ring(async {
         for _ in 0..5 {
             let appended = log.append(batch(2, 100), client()).unwrap();
             appended.drain.unwrap().run().await;
@@ -199,7 +199,7 @@ fn drain_dropped_while_it_writes_takes_the_dir_offline() {
     let config = LogConfig::default();
     let log = crate::log::create_log(&disk, identity, &health, config, id, 0).unwrap();
     log.assign_epoch_start(0).unwrap();
-    tokio_uring::start(async {
+    crate::io::run_on_ring(async {
         let drain = log.append(batch(1, 10), client()).unwrap().drain.unwrap();
         let mut run = Box::pin(drain.run());
         let mut ctx = std::task::Context::from_waker(std::task::Waker::noop());

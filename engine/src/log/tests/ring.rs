@@ -95,7 +95,9 @@ async fn produce(log: &Log, publications: &Publications, drains: &Drains, record
     let mut log_end = publications.log_end.subscribe();
     let appended = log.append(records, client()).unwrap();
     if let Some(drain) = appended.drain {
-        drains.borrow_mut().push(tokio_uring::spawn(drain.run()));
+        drains
+            .borrow_mut()
+            .push(tokio::task::spawn_local(drain.run()));
     }
     log_end
         .wait_for(|end| appended.last_offset < *end)
@@ -115,12 +117,12 @@ fn concurrent_appends_share_writes_and_keep_their_order() {
     let log = new_log(dir.path(), config);
     let publications = listen(&log);
     let drains = Drains::default();
-    tokio_uring::start(async {
+    crate::io::run_on_ring(async {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
                 let (log, publications) = (Arc::clone(&log), Arc::clone(&publications));
                 let drains = Rc::clone(&drains);
-                tokio_uring::spawn(async move {
+                tokio::task::spawn_local(async move {
                     for n in 0..EACH {
                         let producer = i64::try_from(task).unwrap();
                         let sequence = i32::try_from(n * 2).unwrap();
@@ -183,7 +185,7 @@ fn threads_append_to_one_log() {
         for thread in 0..3 {
             let (log, publications) = (&log, &publications);
             scope.spawn(move || {
-                tokio_uring::start(async move {
+                crate::io::run_on_ring(async move {
                     let drains = Drains::default();
                     for n in 0..100 {
                         let records = produced(thread, 0, n, 1, 100);
@@ -218,7 +220,7 @@ fn ring_reads_find_cold_batches() {
     log.close(0).unwrap();
     drop(log);
     let log = reopened(dir.path(), config, true);
-    tokio_uring::start(async {
+    crate::io::run_on_ring(async {
         for start in [0, 1, 555, 1234, 1998, 1999] {
             let slice = log.read(start, 10_000, 2000, true).await.unwrap();
             log.ensure_cached(&slice.regions[0]).await.unwrap();
