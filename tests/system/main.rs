@@ -17,3 +17,4 @@ mod produce;
 mod property;
 mod retention;
 mod start_stop;
+mod transactional;

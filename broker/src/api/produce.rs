@@ -20,6 +20,7 @@ use ringbrook_protocol::messages::produce_response::{
 };
 use ringbrook_protocol::messages::{ProduceRequest, ProduceResponse};
 use ringbrook_protocol::{ResponseError, StrBytes};
+use ringbrook_record::BatchHeader;
 use tokio::sync::oneshot;
 
 use super::error::{KafkaError, NONE, reached_error};
@@ -65,6 +66,11 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
     let Some(acks) = Acks::parse(request.acks) else {
         return invalid_acks(&ctx, &request);
     };
+    // No transaction can be open: this broker has no transaction coordinator.
+    let transaction_error = match &request.transactional_id {
+        Some(id) if !id.is_empty() => ResponseError::InvalidTxnState,
+        _ => ResponseError::TransactionalIdAuthorizationFailed,
+    };
     let served = ctx.broker().replicas.served();
     let mut pending = Vec::new();
     let mut response = ProduceResponse::default();
@@ -87,7 +93,7 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
                 served.partition(&name, data.index)
             };
             let (answer, wait) = match partition {
-                Ok(partition) => append(&ctx, partition, data, acks),
+                Ok(partition) => append(&ctx, partition, data, acks, transaction_error),
                 Err(error) => (failed(data.index, error.kafka_error(), None), None),
             };
             answered.partition_responses.push(answer);
@@ -158,6 +164,7 @@ fn append(
     partition: &Partition,
     data: PartitionProduceData,
     acks: Acks,
+    transaction_error: ResponseError,
 ) -> (PartitionProduceResponse, Option<oneshot::Receiver<Reached>>) {
     if is_internal(partition.topic()) && ctx.client_id() != ADMIN_CLIENT_ID {
         return (
@@ -166,6 +173,9 @@ fn append(
         );
     }
     let records = data.records.unwrap_or_default();
+    if is_transactional(&records) {
+        return (failed(data.index, transaction_error, None), None);
+    }
     match partition.append(records, Origin::Client, ctx.now_ms()) {
         Ok(appended) => {
             let answer = PartitionProduceResponse::default()
@@ -183,6 +193,11 @@ fn append(
         }
         Err(error) => (refused(data.index, &error), None),
     }
+}
+
+/// Whether the batch claims to be part of a transaction. What is no batch is not; the log says so.
+fn is_transactional(records: &[u8]) -> bool {
+    BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())
 }
 
 fn failed(index: i32, error: ResponseError, message: Option<String>) -> PartitionProduceResponse {

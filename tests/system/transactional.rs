@@ -1,0 +1,42 @@
+//! Transactional batches: refused, because no transaction can be open on this broker.
+
+use ringbrook_protocol::ResponseError;
+use ringbrook_protocol::messages::ProduceRequest;
+use ringbrook_protocol::messages::TransactionalId;
+use ringbrook_record::{BatchBuilder, Codec};
+use ringbrook_tests::{SharedBroker, by_name, error, produce_request, single_produced, unique};
+
+fn request(topic: &str) -> anyhow::Result<ProduceRequest> {
+    let mut batch = BatchBuilder::new().producer(7, 0, 0).transactional();
+    batch.append(1_700_000_000_000, None, Some(b"value"), [])?;
+    let records = batch.finish(Codec::None, None)?.freeze();
+    Ok(produce_request(by_name(topic), 0, -1, records))
+}
+
+#[test]
+fn transactional_batches_need_a_transactional_id_and_an_open_transaction() -> anyhow::Result<()> {
+    let broker = SharedBroker::current()?;
+    let mut client = broker.client()?;
+    let topic = unique("transactional");
+    client.create_topic(&topic, 1, &[])?;
+    let without_id = request(&topic)?;
+    let with_id = without_id
+        .clone()
+        .with_transactional_id(Some(TransactionalId(topic.clone().into())));
+    for (request, expected) in [
+        (
+            without_id,
+            ResponseError::TransactionalIdAuthorizationFailed,
+        ),
+        (with_id, ResponseError::InvalidTxnState),
+    ] {
+        let produced = single_produced(client.call(&request, 9)?)?;
+        assert_eq!(error(produced.error_code), Some(expected));
+        assert_eq!(produced.base_offset, -1);
+    }
+    assert!(
+        client.texts(&topic, 0, 0)?.is_empty(),
+        "nothing was appended"
+    );
+    Ok(())
+}
