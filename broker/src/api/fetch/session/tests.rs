@@ -37,14 +37,6 @@ fn idle(high_watermark: i64) -> PartitionRead {
     }
 }
 
-fn asked(session: &SessionContext, request: &FetchRequest) -> Vec<i32> {
-    session
-        .interests(request)
-        .iter()
-        .map(|interest| interest.index)
-        .collect()
-}
-
 /// A session over partitions 0 and 1 whose first answer told a high watermark of 5.
 fn begun(sessions: &FetchSessions) -> i32 {
     let mut first = request(0, 0, &[0, 1]);
@@ -57,26 +49,33 @@ fn begun(sessions: &FetchSessions) -> i32 {
     session.response_id()
 }
 
+/// The session's fetch with `epoch` that names no partitions, and what it asks for.
+fn incremental(sessions: &FetchSessions, id: i32, epoch: i32) -> (SessionContext, Vec<Interest>) {
+    let mut request = request(id, epoch, &[]);
+    let session = sessions
+        .begin(&mut request, false, NOW_MS)
+        .expect("the next epoch");
+    let interests = session.interests(&request);
+    (session, interests)
+}
+
+fn indexes(interests: &[Interest]) -> Vec<i32> {
+    interests.iter().map(|interest| interest.index).collect()
+}
+
 #[test]
 fn an_incremental_fetch_asks_for_the_partitions_of_the_session() {
     let sessions = FetchSessions::new(10);
     let id = begun(&sessions);
-    let mut second = request(id, 1, &[]);
-    let session = sessions
-        .begin(&mut second, false, NOW_MS)
-        .expect("the next epoch");
-    assert_eq!(asked(&session, &second), [0, 1]);
+    let (_, interests) = incremental(&sessions, id, 1);
+    assert_eq!(indexes(&interests), [0, 1]);
 }
 
 #[test]
 fn an_incremental_answer_has_only_what_changed() {
     let sessions = FetchSessions::new(10);
     let id = begun(&sessions);
-    let mut second = request(id, 1, &[]);
-    let session = sessions
-        .begin(&mut second, false, NOW_MS)
-        .expect("the next epoch");
-    let interests = session.interests(&second);
+    let (session, interests) = incremental(&sessions, id, 1);
     assert_eq!(session.end(&interests, &[idle(5), idle(6)]), [false, true]);
 }
 
@@ -84,11 +83,7 @@ fn an_incremental_answer_has_only_what_changed() {
 fn a_partition_with_data_is_asked_last_next_time() {
     let sessions = FetchSessions::new(10);
     let id = begun(&sessions);
-    let mut second = request(id, 1, &[]);
-    let session = sessions
-        .begin(&mut second, false, NOW_MS)
-        .expect("the next epoch");
-    let interests = session.interests(&second);
+    let (session, interests) = incremental(&sessions, id, 1);
     let with_data = PartitionRead {
         bytes: 10,
         ..idle(5)
@@ -97,11 +92,8 @@ fn a_partition_with_data_is_asked_last_next_time() {
         session.end(&interests, &[with_data, idle(5)]),
         [true, false]
     );
-    let mut third = request(id, 2, &[]);
-    let session = sessions
-        .begin(&mut third, false, NOW_MS)
-        .expect("the next epoch");
-    assert_eq!(asked(&session, &third), [1, 0]);
+    let (_, interests) = incremental(&sessions, id, 2);
+    assert_eq!(indexes(&interests), [1, 0]);
 }
 
 #[test]
@@ -117,7 +109,7 @@ fn partitions_are_added_and_forgotten() {
     let session = sessions
         .begin(&mut second, false, NOW_MS)
         .expect("the next epoch");
-    assert_eq!(asked(&session, &second), [1, 7]);
+    assert_eq!(indexes(&session.interests(&second)), [1, 7]);
 }
 
 #[test]
