@@ -28,7 +28,77 @@ pub(crate) async fn handle(
     ctx: RequestContext,
     request: DeleteTopicsRequest,
 ) -> DeleteTopicsResponse {
-    let wanted: Vec<Wanted> = if TOPIC_STATES_VERSION <= ctx.api_version {
+    let wanted = topics_wanted(ctx.api_version, request);
+    if !ctx.broker().config().topics.delete_enable {
+        let error = if ctx.api_version < 3 {
+            ResponseError::InvalidRequest
+        } else {
+            ResponseError::TopicDeletionDisabled
+        };
+        let failure = Failure::new(error, "Topic deletion is disabled.");
+        return respond(wanted.iter().map(|wanted| failed(wanted, &failure)));
+    }
+    let (wanted, unclear): (Vec<_>, Vec<_>) = wanted
+        .into_iter()
+        .partition(|wanted| wanted.problem().is_none());
+    let unclear = unclear.iter().filter_map(|unclear| {
+        let failure = Failure::new(ResponseError::InvalidRequest, unclear.problem()?);
+        Some(failed(unclear, &failure))
+    });
+    let unclear: Vec<_> = unclear.collect();
+    let selectors = wanted.iter().map(|wanted| match &wanted.name {
+        Some(name) => TopicSelector::Name(name.to_string()),
+        None => TopicSelector::Id(wanted.id),
+    });
+    let outcome = ctx
+        .broker()
+        .controller
+        .delete_topics(selectors.collect())
+        .await;
+    ctx.broker().metadata_applied().await;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let failure = Failure::new(error.kafka_error(), error.to_string());
+            let refused = wanted.iter().map(|wanted| failed(wanted, &failure));
+            return respond(unclear.into_iter().chain(refused));
+        }
+    };
+    let deleted: Vec<_> = outcome
+        .iter()
+        .flatten()
+        .map(|topic| Arc::clone(&topic.name))
+        .collect();
+    ctx.broker().groups.on_topics_deleted(&deleted).await;
+    let results = wanted
+        .iter()
+        .zip(outcome)
+        .map(|(wanted, outcome)| match outcome {
+            Ok(topic) => {
+                tracing::info!(topic = &*topic.name, "topic deleted");
+                let name = ringbrook_protocol::StrBytes::from_string(topic.name.to_string());
+                DeletableTopicResult::default()
+                    .with_name(Some(TopicName(name)))
+                    .with_topic_id(topic.id)
+            }
+            Err(error) => failed(wanted, &Failure::from(&error)),
+        });
+    respond(unclear.into_iter().chain(results))
+}
+
+impl Wanted {
+    /// Why it is not clear which topic is meant.
+    fn problem(&self) -> Option<&'static str> {
+        match (&self.name, self.id.is_nil()) {
+            (Some(_), false) => Some("You may not specify both topic name and topic id."),
+            (None, true) => Some("Neither topic name nor id were specified."),
+            _ => None,
+        }
+    }
+}
+
+fn topics_wanted(api_version: i16, request: DeleteTopicsRequest) -> Vec<Wanted> {
+    if TOPIC_STATES_VERSION <= api_version {
         let topics = request.topics.into_iter();
         topics
             .map(|topic| Wanted {
@@ -44,54 +114,7 @@ pub(crate) async fn handle(
                 id: Uuid::nil(),
             })
             .collect()
-    };
-    if !ctx.broker().config().topics.delete_enable {
-        let error = if ctx.api_version < 3 {
-            ResponseError::InvalidRequest
-        } else {
-            ResponseError::TopicDeletionDisabled
-        };
-        let failure = Failure::new(error, "Topic deletion is disabled.");
-        return respond(wanted.iter().map(|wanted| failed(wanted, &failure)));
     }
-    let selectors = wanted.iter().map(|wanted| match &wanted.name {
-        Some(name) => TopicSelector::Name(name.to_string()),
-        None => TopicSelector::Id(wanted.id),
-    });
-    let outcome = ctx
-        .broker()
-        .controller
-        .delete_topics(selectors.collect())
-        .await;
-    ctx.broker().metadata_applied().await;
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            let failure = Failure::new(error.kafka_error(), error.to_string());
-            return respond(wanted.iter().map(|wanted| failed(wanted, &failure)));
-        }
-    };
-    let deleted: Vec<_> = outcome
-        .iter()
-        .flatten()
-        .map(|topic| Arc::clone(&topic.name))
-        .collect();
-    ctx.broker().groups.on_topics_deleted(&deleted).await;
-    respond(
-        wanted
-            .iter()
-            .zip(outcome)
-            .map(|(wanted, outcome)| match outcome {
-                Ok(topic) => {
-                    tracing::info!(topic = &*topic.name, "topic deleted");
-                    let name = ringbrook_protocol::StrBytes::from_string(topic.name.to_string());
-                    DeletableTopicResult::default()
-                        .with_name(Some(TopicName(name)))
-                        .with_topic_id(topic.id)
-                }
-                Err(error) => failed(wanted, &Failure::from(&error)),
-            }),
-    )
 }
 
 fn respond(results: impl Iterator<Item = DeletableTopicResult>) -> DeleteTopicsResponse {
