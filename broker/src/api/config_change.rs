@@ -26,6 +26,9 @@ pub(super) async fn change(
         resource: resource.to_metadata(),
         change,
     };
+    if let ResourceName::Broker(id) = resource {
+        is_this_broker(&ctx.broker().config(), *id)?;
+    }
     let image = ctx.broker().controller.image();
     let after = altered_configs(&image, &alteration).map_err(|error| Failure::from(&error))?;
     let before = image.config(&alteration.resource);
@@ -67,8 +70,7 @@ fn check_result(
     let config = broker.config();
     let checked = match resource {
         ResourceName::Topic(_) => config::topic::validate_all(&config, dynamic, after),
-        ResourceName::Broker(id) => {
-            is_this_broker(&config, *id)?;
+        ResourceName::Broker(_) => {
             let dynamic = DynamicConfigs {
                 broker: after,
                 cluster: dynamic.cluster,

@@ -16,6 +16,7 @@ use super::config_resource::{ResourceName, is_this_broker, resource};
 use super::error::Failure;
 use crate::config::{self, ConfigEntry};
 use crate::controller::image::Configs;
+use crate::controller::topic_name;
 
 /// Describes every resource that the request names.
 pub(crate) async fn handle(
@@ -58,6 +59,7 @@ fn entries(
     let config = broker.config();
     match resource(wanted.resource_type, &wanted.resource_name)? {
         ResourceName::Topic(name) => {
+            topic_name::validate(&name).map_err(|error| Failure::from(&error))?;
             if image.topic(&name).is_none() {
                 return Err(ResponseError::UnknownTopicOrPartition.into());
             }
