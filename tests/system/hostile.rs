@@ -1,8 +1,6 @@
 //! Bad input on the wire: an error answer or a closed connection, memory bounded, and healthy
 //! clients none the worse.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use bytes::{BufMut, Bytes, BytesMut};
 use ringbrook_protocol::messages::fetch_request::FetchTopic;
