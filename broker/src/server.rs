@@ -253,7 +253,7 @@ fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, StartupError> {
 
 fn start_controller(
     config: &BrokerConfig,
-    dirs: &LogDirs<UringDisk>,
+    log_dirs: &LogDirs<UringDisk>,
     bound: &[BoundListener],
 ) -> Result<Controller, StartupError> {
     let endpoints = bound.iter().filter_map(|listener| {
@@ -268,9 +268,22 @@ fn start_controller(
             security_protocol: PLAINTEXT,
         })
     });
-    let dir = metadata_directory(&config.log.dirs)?;
-    let mut options =
-        ControllerOptions::new(dir, config.node_id, dirs.cluster_id(), endpoints.collect());
+    let mut dirs = vec![config.log.metadata_dir.clone()];
+    dirs.extend(
+        config
+            .log
+            .dirs
+            .iter()
+            .filter(|dir| **dir != config.log.metadata_dir)
+            .cloned(),
+    );
+    let dir = metadata_directory(&dirs)?;
+    let mut options = ControllerOptions::new(
+        dir,
+        config.node_id,
+        log_dirs.cluster_id(),
+        endpoints.collect(),
+    );
     options.rack.clone_from(&config.rack);
     Ok(Controller::start(options)?)
 }

@@ -40,7 +40,7 @@ pub enum UpdateMode {
 pub enum Ignored {
     /// It names a Java class or sets something of the Java platform.
     Jvm,
-    /// It sizes a thread pool.
+    /// It sizes a thread pool or the queue in front of one.
     Threads,
     /// It sets how often finished waits are purged.
     Polling,

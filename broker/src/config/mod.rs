@@ -31,7 +31,7 @@ pub use error::ConfigError;
 pub use layers::{ConfigSource, DynamicConfigs, Properties};
 pub use listener::Listener;
 pub use network::NetworkConfig;
-pub use settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig, TransactionsConfig};
+pub use settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig};
 pub use topic_config::TopicConfig;
 pub use validator::Validator;
 pub use value::{ConfigType, Value};

@@ -39,8 +39,6 @@ pub struct NetworkConfig {
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
     /// Most new connections per second.
     pub max_connection_creation_rate: usize,
-    /// Requests in flight beyond which sockets are not read.
-    pub queued_max_requests: usize,
     /// Bytes of requests in flight beyond which sockets are not read; no limit when `None`.
     pub queued_max_request_bytes: Option<usize>,
     /// Most bytes answered to one fetch request.
@@ -82,7 +80,6 @@ impl NetworkConfig {
             max_connections_per_ip: layers.size("max.connections.per.ip"),
             max_connections_per_ip_overrides: connection_overrides(layers)?,
             max_connection_creation_rate: layers.size("max.connection.creation.rate"),
-            queued_max_requests: layers.size("queued.max.requests"),
             queued_max_request_bytes: match layers.size("queued.max.request.bytes") {
                 0 => None,
                 bytes => Some(bytes),

@@ -23,8 +23,6 @@ pub struct LogsConfig {
     pub initial_task_delay: Duration,
     /// Time between two searches for segments to delete.
     pub retention_check_interval: Duration,
-    /// Time between two searches for logs to flush by time.
-    pub flush_scheduler_interval: Duration,
     /// Time between two writes of `recovery-point-offset-checkpoint`.
     pub recovery_point_checkpoint_interval: Duration,
     /// Time between two writes of `log-start-offset-checkpoint`.
@@ -54,7 +52,6 @@ impl LogsConfig {
             recovery_threads_per_data_dir: layers.size("num.recovery.threads.per.data.dir"),
             initial_task_delay: layers.millis("log.initial.task.delay.ms"),
             retention_check_interval: layers.millis("log.retention.check.interval.ms"),
-            flush_scheduler_interval: layers.millis("log.flush.scheduler.interval.ms"),
             recovery_point_checkpoint_interval: layers
                 .millis("log.flush.offset.checkpoint.interval.ms"),
             log_start_offset_checkpoint_interval: layers
@@ -177,46 +174,5 @@ impl OffsetsConfig {
             topic_segment_bytes: layers.size("offsets.topic.segment.bytes"),
             topic_compression,
         })
-    }
-}
-
-/// Transactions and their topic, `__transaction_state`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TransactionsConfig {
-    /// Longest timeout a producer may ask for.
-    pub max_timeout: Duration,
-    /// How long an idle transactional id is kept.
-    pub transactional_id_expiration: Duration,
-    /// Time between two searches for timed-out transactions.
-    pub abort_check_interval: Duration,
-    /// Time between two searches for expired transactional ids.
-    pub expiration_check_interval: Duration,
-    /// Bytes read at a time when transaction state is loaded.
-    pub load_buffer_bytes: usize,
-    /// Partitions of the topic; at least 1.
-    pub topic_partitions: i32,
-    /// Replicas of each partition asked for.
-    pub topic_replication_factor: i16,
-    /// `min.insync.replicas` of the topic.
-    pub topic_min_insync_replicas: i32,
-    /// Segment size of the topic.
-    pub topic_segment_bytes: usize,
-}
-
-impl TransactionsConfig {
-    pub(super) fn read(layers: &Layers<'_>) -> Self {
-        Self {
-            max_timeout: layers.millis("transaction.max.timeout.ms"),
-            transactional_id_expiration: layers.millis("transactional.id.expiration.ms"),
-            abort_check_interval: layers
-                .millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
-            expiration_check_interval: layers
-                .millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
-            load_buffer_bytes: layers.size("transaction.state.log.load.buffer.size"),
-            topic_partitions: layers.int("transaction.state.log.num.partitions"),
-            topic_replication_factor: layers.short("transaction.state.log.replication.factor"),
-            topic_min_insync_replicas: layers.int("transaction.state.log.min.isr"),
-            topic_segment_bytes: layers.size("transaction.state.log.segment.bytes"),
-        }
     }
 }

@@ -71,12 +71,7 @@ impl Broker {
             cores,
             applied,
         } = parts;
-        let offsets = &now.offsets;
-        let offsets_log = PartitionOffsetsLog::new(
-            Weak::clone(broker),
-            offsets.topic_partitions,
-            offsets.topic_compression,
-        );
+        let offsets_log = PartitionOffsetsLog::new(Weak::clone(broker), &now.offsets);
         let groups = GroupCoordinator::new(
             group_config(&now),
             Arc::new(offsets_log),

@@ -1,5 +1,6 @@
 //! The group coordinator's storage: the partitions of `__consumer_offsets`, served like any other.
 
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
@@ -8,12 +9,11 @@ use ringbrook_engine::{AppendError, Origin};
 use ringbrook_record::{BatchBuilder, Batches, Codec, RecordBuffer};
 
 use super::Broker;
+use crate::config::OffsetsConfig;
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::group::{GroupError, LoadedRecord, OffsetsLog, OffsetsRecord};
 use crate::replica::{Partition, Reached};
 
-/// Bytes read from the log at a time while groups are loaded.
-const LOAD_BYTES: usize = 1024 * 1024;
 /// What one batch of offsets may take decompressed.
 const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -24,14 +24,17 @@ pub(super) struct PartitionOffsetsLog {
     partitions_default: i32,
     /// `offsets.topic.compression.codec`.
     codec: Codec,
+    /// `offsets.load.buffer.size`: bytes read at a time while groups are loaded.
+    load_bytes: usize,
 }
 
 impl PartitionOffsetsLog {
-    pub(super) fn new(broker: Weak<Broker>, partitions_default: i32, codec: Codec) -> Self {
+    pub(super) fn new(broker: Weak<Broker>, config: &OffsetsConfig) -> Self {
         Self {
             broker,
-            partitions_default,
-            codec,
+            partitions_default: config.topic_partitions,
+            codec: config.topic_compression,
+            load_bytes: config.load_buffer_bytes,
         }
     }
 
@@ -115,7 +118,8 @@ impl OffsetsLog for PartitionOffsetsLog {
             let end = partition.log().offsets().log_end;
             let mut next = partition.log().offsets().log_start;
             while next < end {
-                let bytes = read_blocking(Arc::clone(&partition), next, end).await?;
+                let load_bytes = self.load_bytes;
+                let bytes = read_blocking(Arc::clone(&partition), next..end, load_bytes).await?;
                 match visit_batches(&bytes, next, visit)? {
                     advanced if next < advanced => next = advanced,
                     _ => {
@@ -132,12 +136,12 @@ impl OffsetsLog for PartitionOffsetsLog {
 
 async fn read_blocking(
     partition: Arc<Partition>,
-    start: i64,
-    end: i64,
+    offsets: Range<i64>,
+    max_bytes: usize,
 ) -> Result<Vec<u8>, GroupError> {
     let read = move || {
         let log = partition.log();
-        let slice = log.read_blocking(start, LOAD_BYTES, end, true)?;
+        let slice = log.read_blocking(offsets.start, max_bytes, offsets.end, true)?;
         log.load_blocking(&slice)
     };
     match tokio::task::spawn_blocking(read).await {
