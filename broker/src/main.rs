@@ -62,7 +62,8 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ringbrook: {error:#}");
+            // Every error names its cause itself: with the chain it would be said twice.
+            eprintln!("ringbrook: {error}");
             ExitCode::FAILURE
         }
     }
