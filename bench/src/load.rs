@@ -73,7 +73,8 @@ impl Requests for BrokerProduce {
     }
 }
 
-/// Fetch requests to a broker for a partition that does not change meanwhile: all answers are alike.
+/// Fetch requests to a broker for a partition that does not change meanwhile: all answers are
+/// alike.
 pub(crate) struct BrokerFetch {
     turn: Turn,
     /// First offset of the records in the answer to each frame.
