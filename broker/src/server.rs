@@ -105,6 +105,7 @@ impl Server {
         let broker =
             Arc::new_cyclic(|broker| Broker::new(effective, parts, listener_names, broker));
         broker.apply_metadata(&image);
+        broker.replicas.set_strays_aside();
         applied_sender.send_replace(image.version());
         let mut cores = Vec::with_capacity(queues.len());
         for (index, queue) in queues.into_iter().enumerate() {

@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::io::{DirHealth, Disk};
 use crate::log::{LogIdentity, PartitionLog, create_log};
 use crate::log_dirs::LogDirs;
-use crate::segment::{deleted_dir_name, partition_dir_name};
+use crate::segment::{deleted_dir_name, partition_dir_name, stray_dir_name};
 
 pub use background::BackgroundReport;
 pub use startup::OpenSummary;
@@ -98,6 +98,12 @@ struct PendingRemoval {
     due_ms: i64,
     path: PathBuf,
     is_dir: bool,
+}
+
+/// A log that is no longer served, and where its directory lies now.
+struct TakenAway<D: Disk> {
+    log: Arc<PartitionLog<D>>,
+    path: PathBuf,
 }
 
 type Logs<D> = HashMap<String, BTreeMap<i32, Arc<PartitionLog<D>>>>;
@@ -222,25 +228,10 @@ impl<D: Disk> LogManager<D> {
     /// # Errors
     /// When the directory cannot be renamed, which takes its log dir offline.
     pub fn delete_log(&self, topic: &str, partition: i32) -> Result<(), EngineError> {
-        let _membership = lock(&self.membership);
-        let removed = {
-            let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
-            let Some(partitions) = logs.get_mut(topic) else {
-                return Ok(());
-            };
-            let removed = partitions.remove(&partition);
-            if partitions.is_empty() {
-                logs.remove(topic);
-            }
-            removed
-        };
-        let Some(log) = removed else {
+        let name = deleted_dir_name(topic, partition, Uuid::new_v4());
+        let Some(TakenAway { log, path }) = self.take_away(topic, partition, &name)? else {
             return Ok(());
         };
-        let name = deleted_dir_name(topic, partition, Uuid::new_v4());
-        let path = log.delete(&name).inspect_err(|error| {
-            log.health.fail("delete a log in", log.log_dir(), error);
-        })?;
         let due_ms = self
             .clock
             .now_ms()
@@ -252,6 +243,48 @@ impl<D: Disk> LogManager<D> {
         });
         tracing::info!(topic, partition, "the log is deleted");
         Ok(())
+    }
+
+    /// Sets a log aside that no partition of this broker owns: its directory is renamed to a stray
+    /// one (Kafka's `-stray`) and kept, so that an operator decides.
+    ///
+    /// # Errors
+    /// When the directory cannot be renamed, which takes its log dir offline.
+    pub fn set_aside_log(&self, topic: &str, partition: i32) -> Result<(), EngineError> {
+        let name = stray_dir_name(topic, partition, Uuid::new_v4());
+        if let Some(TakenAway { path, .. }) = self.take_away(topic, partition, &name)? {
+            let dir = path.display();
+            tracing::warn!(topic, partition, %dir, "the log belongs to no partition, set aside");
+        }
+        Ok(())
+    }
+
+    /// Closes a log to all and renames its directory; returns it with its new path.
+    fn take_away(
+        &self,
+        topic: &str,
+        partition: i32,
+        name: &str,
+    ) -> Result<Option<TakenAway<D>>, EngineError> {
+        let _membership = lock(&self.membership);
+        let removed = {
+            let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(partitions) = logs.get_mut(topic) else {
+                return Ok(None);
+            };
+            let removed = partitions.remove(&partition);
+            if partitions.is_empty() {
+                logs.remove(topic);
+            }
+            removed
+        };
+        let Some(log) = removed else {
+            return Ok(None);
+        };
+        let path = log.delete(name).inspect_err(|error| {
+            log.health.fail("rename a log in", log.log_dir(), error);
+        })?;
+        Ok(Some(TakenAway { log, path }))
     }
 
     /// Every log dir with its partitions, for DescribeLogDirs.

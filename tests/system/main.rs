@@ -16,6 +16,7 @@ mod librdkafka;
 mod produce;
 mod produce_errors;
 mod property;
+mod recreation;
 mod retention;
 mod start_stop;
 mod topic_errors;

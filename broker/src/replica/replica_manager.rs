@@ -51,6 +51,30 @@ impl Served {
         }
     }
 
+    fn add(&mut self, replicas: Arc<TopicReplicas>) {
+        let (name, id) = (Arc::clone(&replicas.image.name), replicas.image.id);
+        self.by_name.insert(name, Arc::clone(&replicas));
+        self.by_id.insert(id, replicas);
+    }
+
+    /// The topics that are served and not in `image`.
+    fn removed_in(&self, image: &MetadataImage) -> Vec<Arc<TopicReplicas>> {
+        let topics = self.by_id.iter();
+        let removed = topics.filter(|(id, _)| image.topic_by_id(**id).is_none());
+        removed.map(|(_, replicas)| Arc::clone(replicas)).collect()
+    }
+
+    /// The same without `removed`.
+    fn without(&self, removed: &[Arc<TopicReplicas>]) -> Self {
+        let mut rest = Self::nothing(Arc::clone(&self.image));
+        for replicas in self.by_id.values() {
+            if !removed.iter().any(|removed| Arc::ptr_eq(removed, replicas)) {
+                rest.add(Arc::clone(replicas));
+            }
+        }
+        rest
+    }
+
     /// The partition `index` of the topic called `topic`.
     pub(crate) fn partition(&self, topic: &str, index: i32) -> Result<&Arc<Partition>, NotServed> {
         let topic = self
@@ -132,7 +156,16 @@ impl ReplicaManager {
     /// A partition whose log cannot be created is logged and answered as a storage failure.
     pub(crate) fn apply(&self, image: &Arc<MetadataImage>) {
         let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.served.load_full();
+        let mut before = self.served.load_full();
+        let removed = before.removed_in(image);
+        if !removed.is_empty() {
+            // Before anything new is opened: a new topic may have the name of a deleted one.
+            before = Arc::new(before.without(&removed));
+            self.served.store(Arc::clone(&before));
+            for replicas in removed {
+                self.delete_topic(&replicas);
+            }
+        }
         let mut after = Served::nothing(Arc::clone(image));
         for topic in image.topics() {
             let known = before.by_id.get(&topic.id);
@@ -140,21 +173,24 @@ impl ReplicaManager {
                 Some(known) if Arc::ptr_eq(&known.image, topic) => Arc::clone(known),
                 _ => Arc::new(self.open_topic(image, topic, known)),
             };
-            after
-                .by_name
-                .insert(Arc::clone(&topic.name), Arc::clone(&replicas));
-            after.by_id.insert(topic.id, replicas);
+            after.add(replicas);
         }
-        let removed: Vec<_> = before
-            .by_id
-            .iter()
-            .filter(|(id, _)| !after.by_id.contains_key(*id))
-            .map(|(_, replicas)| Arc::clone(replicas))
-            .collect();
         self.served.store(Arc::new(after));
         self.apply_configs(&before.image, image);
-        for replicas in removed {
-            self.delete_topic(&replicas);
+    }
+
+    /// Sets aside the logs that were found on disk and belong to no topic of the metadata. Called
+    /// once, after the first image is applied.
+    pub(crate) fn set_strays_aside(&self) {
+        let served = self.served.load();
+        for log in self.logs.logs() {
+            let (topic, partition) = (log.topic(), log.partition());
+            if served.partition(topic, partition).is_err()
+                && served.image.partition(topic, partition).is_none()
+                && let Err(error) = self.logs.set_aside_log(topic, partition)
+            {
+                not_served(topic, partition, error);
+            }
         }
     }
 
@@ -195,8 +231,15 @@ impl ReplicaManager {
         index: i32,
         config: &LogConfig,
     ) -> Result<Arc<Log>, EngineError> {
-        match self.logs.log(&topic.name, index) {
-            Some(log) => Ok(log),
+        let found = self.logs.log(&topic.name, index);
+        let found_id = found.as_ref().and_then(|log| log.topic_id());
+        match found {
+            Some(log) if found_id.is_none_or(|id| id == topic.id) => Ok(log),
+            Some(_) => {
+                // Of an earlier topic of that name, whose deletion a crash kept from the disk.
+                self.logs.set_aside_log(&topic.name, index)?;
+                self.logs.create_log(&topic.name, index, topic.id, *config)
+            }
             None => self.logs.create_log(&topic.name, index, topic.id, *config),
         }
     }

@@ -385,3 +385,34 @@ fn idle_partitions_are_cheap() {
     append(&manager.log("t", 7).unwrap());
     assert_eq!(manager.log("t", 7).unwrap().offsets().log_end, 1);
 }
+
+#[test]
+fn a_log_set_aside_is_kept_and_makes_room_for_another() {
+    let disk = SimDisk::new(7);
+    let opened = open(&disk, &["/a"]);
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let config = LogConfig::default();
+    let log = opened.manager.create_log("t", 0, first, config).unwrap();
+    append(&log);
+    opened.manager.set_aside_log("t", 0).unwrap();
+    assert!(opened.manager.log("t", 0).is_none());
+    let names: Vec<String> = disk
+        .list(Path::new("/a"))
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    let stray: Vec<_> = names
+        .iter()
+        .filter(|name| name.ends_with("-stray"))
+        .collect();
+    assert_eq!(stray.len(), 1, "{names:?}");
+    let log = opened.manager.create_log("t", 0, second, config).unwrap();
+    assert_eq!(log.offsets().log_end, 0);
+    opened.clock.advance(Duration::from_secs(3600));
+    opened.manager.run_background();
+    assert!(
+        disk.list(&Path::new("/a").join(stray[0])).is_ok(),
+        "the stray log is kept"
+    );
+}

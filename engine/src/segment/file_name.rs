@@ -81,7 +81,16 @@ pub(crate) fn partition_dir_name(topic: &str, partition: i32) -> Option<String> 
 
 /// The name a partition's directory gets when it is deleted: unique, and short enough.
 pub(crate) fn deleted_dir_name(topic: &str, partition: i32, unique: Uuid) -> String {
-    let rest = format!("-{partition}.{}{DELETE_DIR_SUFFIX}", unique.simple());
+    renamed_dir_name(topic, partition, unique, DELETE_DIR_SUFFIX)
+}
+
+/// The name a partition's directory gets when it belongs to no partition of this broker.
+pub(crate) fn stray_dir_name(topic: &str, partition: i32, unique: Uuid) -> String {
+    renamed_dir_name(topic, partition, unique, STRAY_DIR_SUFFIX)
+}
+
+fn renamed_dir_name(topic: &str, partition: i32, unique: Uuid, suffix: &str) -> String {
+    let rest = format!("-{partition}.{}{suffix}", unique.simple());
     let topic_bytes = topic.len().min(NAME_BYTES_MAX - rest.len());
     format!("{}{rest}", &topic[..topic_bytes])
 }

@@ -10,6 +10,7 @@ mod segment_tail;
 pub(crate) use batch_search::{BatchPlace, HeaderReader};
 pub(crate) use file_name::{
     DELETED_SUFFIX, DirKind, FileKind, deleted_dir_name, partition_dir_name, segment_file_name,
+    stray_dir_name,
 };
 pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
