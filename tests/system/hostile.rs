@@ -1,6 +1,8 @@
 //! Bad input on the wire: an error answer or a closed connection, memory bounded, and healthy
 //! clients none the worse.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use bytes::{BufMut, Bytes, BytesMut};
 use ringbrook_protocol::messages::fetch_request::FetchTopic;
@@ -8,7 +10,7 @@ use ringbrook_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataReq
 use ringbrook_protocol::{Decodable, ResponseError};
 use ringbrook_tests::{
     BrokerOptions, Client, TestBroker, Wire, batch, batch_of_bytes, error, fetch_request,
-    resident_bytes, single_fetched, topic_name,
+    resident_bytes, single_fetched, topic_name, wait_until,
 };
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -264,6 +266,43 @@ fn announced_bytes_cost_no_memory_until_they_come() -> anyhow::Result<()> {
     victim.assert_memory_grew_less_than(64 * MEBIBYTE)?;
     drop(waiting);
     victim.assert_healthy()
+}
+
+/// More is sent than `queued.max.request.bytes` allows to be held; what is above it stays in the
+/// sockets until there is room.
+#[test]
+fn bytes_of_unfinished_requests_are_bounded() -> anyhow::Result<()> {
+    const BOUND: u64 = 32 * MEBIBYTE;
+    let options = BrokerOptions::fast()
+        .set("socket.request.max.bytes", &BOUND.to_string())
+        .set("queued.max.request.bytes", &BOUND.to_string());
+    let mut victim = Victim::begin(options)?;
+    let length = 8 * 1024 * 1024_usize;
+    let announced = u32::try_from(length)?.to_be_bytes();
+    let address = victim.broker.address();
+    let mut senders = Vec::new();
+    for _ in 0..32 {
+        // All but the last byte of 8 MiB each, 256 MiB in all. Sending blocks when the broker does
+        // not read; it ends when the connection does.
+        let begun = [&announced[..], &header(0, 9), &vec![0; length - 200]].concat();
+        senders.push(std::thread::spawn(move || {
+            let mut wire = Wire::connect(address)?;
+            wire.send_raw(&begun).map(|()| wire)
+        }));
+    }
+    let bound = victim.resident_before + BOUND + 48 * MEBIBYTE;
+    let pid = victim.broker.pid();
+    let is_exceeded = wait_until(Duration::from_secs(3), || {
+        resident_bytes(pid).is_ok_and(|resident| bound < resident)
+    });
+    assert!(!is_exceeded, "{} bytes resident", resident_bytes(pid)?);
+    // Ends the connections that still wait, and with them the threads.
+    victim.broker.kill()?;
+    for sender in senders {
+        // An error is the ordinary end of a sender that was not read.
+        drop(sender.join());
+    }
+    Ok(())
 }
 
 /// A client that asks for much and reads nothing holds up nobody but itself.

@@ -23,3 +23,4 @@ mod retention;
 mod start_stop;
 mod topic_errors;
 mod transactional;
+mod versions;

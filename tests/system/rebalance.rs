@@ -75,14 +75,48 @@ fn a_second_member_makes_the_group_rebalance() -> anyhow::Result<()> {
         (error(synced.error_code), &synced.assignment[..]),
         (None, &b"two"[..])
     );
+    Ok(())
+}
 
-    // One leaves, the other is told.
+#[test]
+fn the_members_that_stay_are_told_when_one_leaves() -> anyhow::Result<()> {
+    let broker = SharedBroker::current()?;
+    let (mut leader, mut second) = (broker.client()?, broker.client()?);
+    let first = stable_member(&mut leader, &unique("left"))?;
+    let id = second
+        .call(&join_request(&first.group, ""), 9)?
+        .member_id
+        .to_string();
+    let joining = second.wire().send(&join_request(&first.group, &id), 9)?;
+    leader.call(&join_request(&first.group, &first.id), 9)?;
+    let generation = second
+        .wire()
+        .receive::<JoinGroupRequest>(joining, 9)?
+        .generation_id;
+    let first = Member {
+        generation,
+        ..first
+    };
+    let follower = Member {
+        id,
+        ..first.clone()
+    };
+    let assignments: [(&str, &'static [u8]); 2] = [(&first.id, b"one"), (&follower.id, b"two")];
+    assert_eq!(
+        error(leader.call(&first.sync(&assignments), 5)?.error_code),
+        None
+    );
+    assert_eq!(
+        error(second.call(&follower.heartbeat(), 4)?.error_code),
+        None
+    );
     let leave = LeaveGroupRequest::default()
         .with_group_id(group_id(&first.group))
         .with_members(vec![
             MemberIdentity::default().with_member_id(text(&first.id)),
         ]);
     assert_eq!(error(leader.call(&leave, 5)?.error_code), None);
+    let rebalancing = Some(ResponseError::RebalanceInProgress);
     assert_eq!(
         error(second.call(&follower.heartbeat(), 4)?.error_code),
         rebalancing
