@@ -196,7 +196,9 @@ fn recovered(opened: &OpenSummary) -> String {
         truncated_bytes,
         elapsed,
     } = opened;
-    let how = if *is_clean {
+    let how = if *logs == 0 {
+        return "nothing to recover".to_owned();
+    } else if *is_clean {
         "after a clean shutdown".to_owned()
     } else {
         format!("recovered {recovered_segments} segments, cut {truncated_bytes} bytes")
