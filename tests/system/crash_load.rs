@@ -17,9 +17,9 @@ const TOPIC: &str = "load";
 const PARTITIONS: i32 = 2;
 const PRODUCERS: i32 = 4;
 const IN_FLIGHT_MAX: usize = 5;
-const KILLS: usize = 5;
+const KILLS: usize = 8;
 /// Acknowledgements between two kills.
-const ACKNOWLEDGED_PER_ROUND: i64 = 300;
+const ACKNOWLEDGED_PER_ROUND: i64 = 1000;
 const VERSION: i16 = 9;
 
 /// Where the broker is at the moment; each start has another port.

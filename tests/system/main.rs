@@ -4,6 +4,7 @@
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
 mod crash;
+mod crash_churn;
 mod crash_load;
 mod deletion;
 mod fetch;
