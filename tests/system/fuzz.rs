@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::test_runner::TestCaseError;
 use ringbrook_protocol::messages::fetch_request::FetchTopic;
 use ringbrook_protocol::messages::{
     ApiVersionsRequest, FindCoordinatorRequest, ListGroupsRequest, MetadataRequest,
@@ -14,8 +14,10 @@ use ringbrook_protocol::{API_VERSIONS, StrBytes};
 use ringbrook_record::Codec;
 use ringbrook_tests::{
     BrokerOptions, TestBroker, Wire, WireError, batch, by_name, compressed, fetch_request,
-    produce_request, resident_bytes, topic_name, unique,
+    produce_request, resident_bytes, topic_name,
 };
+
+use crate::seeded::runner;
 
 const CASES: u32 = 1500;
 const TOPIC: &str = "fuzzed";
@@ -120,29 +122,6 @@ fn send(broker: &TestBroker, frame: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-fn runner() -> TestRunner {
-    let seed = std::env::var("RINGBROOK_FUZZ_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| {
-        let random = unique("");
-        u64::from_str_radix(random.trim_start_matches('-'), 16).unwrap_or(0)
-    });
-    let cases = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
-    let cases = cases.unwrap_or(CASES);
-    eprintln!("RINGBROOK_FUZZ_SEED={seed} repeats this run of {cases} inputs");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
-}
-
 #[test]
 fn random_input_harms_nobody() -> anyhow::Result<()> {
     let broker = TestBroker::start_with(BrokerOptions::fast())?;
@@ -151,7 +130,7 @@ fn random_input_harms_nobody() -> anyhow::Result<()> {
     healthy.create_topic("healthy", 1, &[])?;
     let valid = valid_frames(&mut Wire::connect(broker.address())?)?;
     let before = resident_bytes(broker.pid())?;
-    let outcome = runner().run(&input(), |input| {
+    let outcome = runner(CASES).run(&input(), |input| {
         let frame = encoded(&input, &valid);
         send(&broker, &frame).map_err(|error| TestCaseError::fail(error.to_string()))
     });

@@ -21,6 +21,7 @@ mod property;
 mod rebalance;
 mod recreation;
 mod retention;
+mod seeded;
 mod start_stop;
 mod topic_errors;
 mod transactional;

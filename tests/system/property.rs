@@ -1,12 +1,10 @@
 //! L4: whatever several producers send is read back by any sequence of fetches, with dense offsets
 //! and equal bytes but for base offset and leader epoch.
 
-use std::cell::RefCell;
-
 use anyhow::{Context, ensure};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use ringbrook_protocol::messages::fetch_request::FetchTopic;
 use ringbrook_protocol::messages::{FetchRequest, ProduceRequest};
 use ringbrook_record::{Codec, HEADER_BYTES};
@@ -14,6 +12,8 @@ use ringbrook_tests::{
     Client, SharedBroker, builder, by_name, error, fetch_request, produce_request, single_fetched,
     single_produced, stored_as, topic_name, unique,
 };
+
+use crate::seeded::runner;
 
 const PARTITIONS: usize = 2;
 const PRODUCERS: usize = 4;
@@ -281,24 +281,10 @@ fn next_offset(bytes: &[u8], offset: i64) -> i64 {
 #[test]
 fn any_produces_are_read_back_by_any_fetches() -> anyhow::Result<()> {
     let broker = SharedBroker::current()?;
-    // A failing case is printed shrunk, with the environment variable that repeats it; nothing is
-    // written to the source directory. PROPTEST_CASES changes the number.
-    let cases = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|it| it.parse().ok());
-    let config = Config {
-        cases: cases.unwrap_or(CASES),
-        failure_persistence: None,
-        ..Config::default()
-    };
     let operations = proptest::collection::vec(operation(), 1..25);
-    let failure = RefCell::new(None);
-    let outcome = TestRunner::new(config).run(&operations, |operations| {
+    let outcome = runner(CASES).run(&operations, |operations| {
         let ran = Case::begin(&broker).and_then(|mut case| case.run(&operations));
-        ran.map_err(|error| {
-            failure.replace(Some(format!("{error:#}")));
-            TestCaseError::fail(format!("{error:#}"))
-        })
+        ran.map_err(|error| TestCaseError::fail(format!("{error:#}")))
     });
     outcome.map_err(|error| anyhow::anyhow!("{error}"))
 }
