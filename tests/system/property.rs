@@ -95,11 +95,22 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn begin(broker: &'a SharedBroker) -> anyhow::Result<Self> {
+    /// Small segments and dense indices, so that fetches cross both; durable or not.
+    fn begin(broker: &'a SharedBroker, is_durable: bool) -> anyhow::Result<Self> {
         let topic = unique("property");
+        let mut configs = vec![
+            ("segment.bytes", "1048576"),
+            ("index.interval.bytes", "300"),
+        ];
+        if broker.process().is_some() {
+            configs.push((
+                "flush.before.ack",
+                if is_durable { "true" } else { "false" },
+            ));
+        }
         broker
             .client()?
-            .create_topic(&topic, i32::try_from(PARTITIONS)?, &[])?;
+            .create_topic(&topic, i32::try_from(PARTITIONS)?, &configs)?;
         let leader_epoch = broker.client()?.list_offset(&topic, 0, -1)?.leader_epoch;
         let producers = (0..PRODUCERS).map(|_| {
             let mut client = broker.client()?;
@@ -281,9 +292,9 @@ fn next_offset(bytes: &[u8], offset: i64) -> i64 {
 #[test]
 fn any_produces_are_read_back_by_any_fetches() -> anyhow::Result<()> {
     let broker = SharedBroker::current()?;
-    let operations = proptest::collection::vec(operation(), 1..25);
-    let outcome = runner(CASES).run(&operations, |operations| {
-        let ran = Case::begin(&broker).and_then(|mut case| case.run(&operations));
+    let operations = (any::<bool>(), proptest::collection::vec(operation(), 1..25));
+    let outcome = runner(CASES).run(&operations, |(is_durable, operations)| {
+        let ran = Case::begin(&broker, is_durable).and_then(|mut case| case.run(&operations));
         ran.map_err(|error| TestCaseError::fail(format!("{error:#}")))
     });
     outcome.map_err(|error| anyhow::anyhow!("{error}"))
