@@ -74,6 +74,7 @@ pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample>
                 .map(|turn| NullProduce::new(turn, null != Work::Echo))
                 .collect();
             let limit = produce_limit(setup, batches)?;
+            touch_memory(limit.requests * batch_bytes(batches)? as u64 / 4 * 5)?;
             let (sample, _) =
                 measure(&server, connections, scenario, batch_bytes(batches)?, limit)?;
             Ok(sample)
@@ -121,6 +122,7 @@ pub(crate) fn broker(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sampl
             let frames = produce_frames(setup, topic, &batch)?;
             let connections = turns(scenario, &frames).map(BrokerProduce::new).collect();
             let limit = produce_limit(setup, batches)?;
+            touch_memory(limit.requests * batch_bytes(batches)? as u64 / 4 * 5)?;
             let (sample, requests) = measure(&server, connections, scenario, batch.len(), limit)?;
             let records = i64::from(BatchHeader::parse(&batch)?.records_count);
             let expected = i64::try_from(requests)? * records;
@@ -163,6 +165,21 @@ fn turns(scenario: &Scenario, frames: &[Bytes]) -> impl Iterator<Item = Turn> {
         let first = connection * frames.len() / scenario.connections;
         Turn::new(frames.to_vec(), first)
     })
+}
+
+/// Takes memory from the hypervisor and gives it back to the kernel, which uses it for the page
+/// cache next. Virtual machines may return free memory to their host; then whoever writes first to
+/// a page waits for the host, which costs more than the write itself and strikes at random.
+fn touch_memory(bytes: u64) -> anyhow::Result<()> {
+    const PAGE_BYTES: usize = 4096;
+    let mut memory = vec![0u8; usize::try_from(bytes)?];
+    for page in memory.chunks_mut(PAGE_BYTES) {
+        if let Some(byte) = page.first_mut() {
+            *byte = 1;
+        }
+    }
+    std::hint::black_box(&memory);
+    Ok(())
 }
 
 /// Warms up, then loads: what the server spent, and all requests including the warm-up's.
