@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use ringbrook_protocol::{FrameLimits, HeaderPrefix, ProtocolError, parse_length};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -155,12 +156,13 @@ impl FrameReader {
                 self.buf = BytesMut::new();
             }
             if self.memory.is_some() {
-                let readable = tokio::time::timeout(STALL_MAX, stream.readable()).await;
+                let readable = tokio::time::timeout(STALL_MAX, readable(stream)).await;
                 readable.map_err(|_| ReadError::Stalled)??;
             } else {
-                stream.readable().await?;
+                readable(stream).await?;
             }
             self.reserve();
+            let room = self.buf.capacity() - self.buf.len();
             match stream.try_read_buf(&mut self.buf) {
                 Ok(0) if self.buf.is_empty() => return Ok(None),
                 Ok(0) => {
@@ -169,6 +171,7 @@ impl FrameReader {
                         expected: self.frame_bytes,
                     });
                 }
+                Ok(read) if read < room => forget_readiness(stream),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -206,6 +209,21 @@ impl FrameReader {
                 .reserve(target.saturating_sub(self.buf.len()).max(READ_BYTES_MIN));
         }
     }
+}
+
+/// Waits until there is something to read. A connection has one reader, so the cheaper wait for
+/// one waker does.
+async fn readable(stream: &TcpStream) -> io::Result<()> {
+    std::future::poll_fn(|ctx| stream.poll_read_ready(ctx)).await
+}
+
+/// After a read that did not fill the buffer the socket is empty: the next wait has to be for the
+/// next bytes, or it would end at once and cost a read of nothing per request.
+fn forget_readiness(stream: &TcpStream) {
+    let nothing: io::Result<()> = stream.try_io(Interest::READABLE, || {
+        Err(io::Error::from(io::ErrorKind::WouldBlock))
+    });
+    debug_assert!(nothing.is_err(), "nothing was read");
 }
 
 #[cfg(test)]

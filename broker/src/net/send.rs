@@ -1,5 +1,6 @@
 //! Writes responses: bytes from memory with `send`, file regions with `sendfile`.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -8,6 +9,7 @@ use ringbrook_engine::FileRegion;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_protocol::Part;
 use rustix::net::SendFlags;
+use rustix::net::sockopt::set_tcp_cork;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -26,9 +28,22 @@ impl Sender {
     /// Takes a response; small ones wait for [`Sender::flush`], so that the answers to a pipeline
     /// of requests share a system call.
     ///
+    /// A response with records goes out corked: what precedes, lies between and follows its regions
+    /// would otherwise each be a packet of their own, and wake the client each time.
+    ///
     /// # Errors
     /// The socket failed.
     pub(crate) async fn push(&mut self, stream: &TcpStream, reply: Reply) -> io::Result<()> {
+        if !reply.encoded.has_splices() {
+            return self.push_parts(stream, reply).await;
+        }
+        set_tcp_cork(stream, true)?;
+        self.push_parts(stream, reply).await?;
+        self.flush(stream).await?;
+        Ok(set_tcp_cork(stream, false)?)
+    }
+
+    async fn push_parts(&mut self, stream: &TcpStream, reply: Reply) -> io::Result<()> {
         let mut regions = reply.regions;
         for part in reply.encoded.into_parts() {
             match part {
@@ -64,15 +79,27 @@ impl Sender {
     }
 }
 
+/// Runs `operation`, again whenever the socket's buffer was full and no longer is. A connection has
+/// one writer, so the cheaper wait for one waker does.
+async fn when_writable(
+    stream: &TcpStream,
+    mut operation: impl FnMut() -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match stream.try_io(Interest::WRITABLE, || Ok(operation()?)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll_fn(|ctx| stream.poll_write_ready(ctx)).await?;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Sends all of `bytes`, waiting while the socket's buffer is full.
 async fn send_all(stream: &TcpStream, mut bytes: &[u8], flags: SendFlags) -> io::Result<()> {
     let flags = flags | SendFlags::NOSIGNAL;
     while !bytes.is_empty() {
-        let sent = stream
-            .async_io(Interest::WRITABLE, || {
-                Ok(rustix::net::send(stream, bytes, flags)?)
-            })
-            .await?;
+        let sent = when_writable(stream, || rustix::net::send(stream, bytes, flags)).await?;
         bytes = bytes.get(sent..).unwrap_or_default();
     }
     Ok(())
@@ -101,13 +128,10 @@ async fn send_region(stream: &TcpStream, region: FileRegion<UringDisk>) -> io::R
     let mut position = region.position;
     let mut remaining = region.len;
     while remaining != 0 {
-        let sent = stream
-            .async_io(Interest::WRITABLE, || {
-                let sent =
-                    rustix::fs::sendfile(stream.as_fd(), file, Some(&mut position), remaining)?;
-                Ok(sent)
-            })
-            .await?;
+        let sent = when_writable(stream, || {
+            rustix::fs::sendfile(stream.as_fd(), file, Some(&mut position), remaining)
+        })
+        .await?;
         if sent == 0 {
             // The header has promised these bytes; only closing the connection is left.
             return Err(io::Error::new(
