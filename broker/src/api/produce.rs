@@ -11,6 +11,7 @@
 //! Versions 3-13 are served; 0-2 are advertised only (KAFKA-18659). From version 13 on topics are
 //! named by id. Kafka: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringbrook_engine::{AppendError, Origin};
@@ -22,6 +23,7 @@ use ringbrook_protocol::messages::{ProduceRequest, ProduceResponse};
 use ringbrook_protocol::{ResponseError, StrBytes};
 use ringbrook_record::BatchHeader;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::error::{KafkaError, NONE, reached_error};
 use super::{Answer, RequestContext, Response};
@@ -58,7 +60,57 @@ impl Acks {
 struct Pending {
     topic_index: usize,
     partition_index: usize,
-    reached: oneshot::Receiver<Reached>,
+    wait: Wait,
+}
+
+/// What the answer for an appended batch has to wait for, in turn.
+struct Wait {
+    /// Until the batch is published; `None` when it is.
+    published: Option<oneshot::Receiver<Reached>>,
+    /// Then until all records below the offset are committed, with `acks=all`.
+    committed: Option<(Arc<Partition>, i64)>,
+}
+
+impl Wait {
+    /// `None` when there is nothing to wait for.
+    fn new(partition: &Arc<Partition>, end: i64, acks: Acks) -> Option<Self> {
+        if acks == Acks::Never {
+            return None;
+        }
+        let published = partition.published(end);
+        let needs_commit = acks == Acks::All
+            && (published.is_some() || partition.log().offsets().high_watermark < end);
+        let committed = needs_commit.then(|| (Arc::clone(partition), end));
+        (published.is_some() || committed.is_some()).then_some(Self {
+            published,
+            committed,
+        })
+    }
+
+    /// Waits for this broker's disk for as long as it takes, then for other brokers until
+    /// `deadline`. A partition without followers sets no timer: with few clients each would cost
+    /// two system calls, because its deadline comes before all others.
+    async fn end(self, deadline: Instant) -> Option<ResponseError> {
+        if let Some(published) = self.published
+            && let Some(error) = outcome(published.await)
+        {
+            return Some(error);
+        }
+        let (partition, end) = self.committed?;
+        let committed = partition.committed(end)?;
+        match tokio::time::timeout_at(deadline, committed).await {
+            Ok(reached) => outcome(reached),
+            Err(_) => Some(ResponseError::RequestTimedOut),
+        }
+    }
+}
+
+fn outcome(reached: Result<Reached, oneshot::error::RecvError>) -> Option<ResponseError> {
+    match reached {
+        Ok(reached) => reached_error(reached),
+        // The partition is gone together with those who waited for it.
+        Err(_) => Some(ResponseError::NotLeaderOrFollower),
+    }
 }
 
 /// Appends the request's batches; the answer waits for what `acks` names.
@@ -97,11 +149,11 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
                 Err(error) => (failed(data.index, error.kafka_error(), None), None),
             };
             answered.partition_responses.push(answer);
-            if let Some(reached) = wait {
+            if let Some(wait) = wait {
                 pending.push(Pending {
                     topic_index,
                     partition_index,
-                    reached,
+                    wait,
                 });
             }
         }
@@ -117,12 +169,7 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     Answer::Later(Box::pin(async move {
-        await_all(
-            &mut response,
-            pending,
-            (acks == Acks::All).then_some(timeout),
-        )
-        .await;
+        await_all(&mut response, pending, timeout).await;
         Response::message(&ctx, &response)
     }))
 }
@@ -161,11 +208,11 @@ fn invalid_acks(ctx: &RequestContext, request: &ProduceRequest) -> Answer {
 /// Appends one partition's batch: its answer if all goes well, and what has to be awaited first.
 fn append(
     ctx: &RequestContext,
-    partition: &Partition,
+    partition: &Arc<Partition>,
     data: PartitionProduceData,
     acks: Acks,
     transaction_error: ResponseError,
-) -> (PartitionProduceResponse, Option<oneshot::Receiver<Reached>>) {
+) -> (PartitionProduceResponse, Option<Wait>) {
     if is_internal(partition.topic()) && ctx.client_id() != ADMIN_CLIENT_ID {
         return (
             failed(data.index, ResponseError::InvalidTopicException, None),
@@ -184,12 +231,7 @@ fn append(
                 .with_log_append_time_ms(appended.log_append_time_ms)
                 .with_log_start_offset(appended.log_start_offset);
             let end = appended.last_offset + 1;
-            let wait = match acks {
-                Acks::Never => None,
-                Acks::Leader => partition.published(end),
-                Acks::All => partition.committed(end),
-            };
-            (answer, wait)
+            (answer, Wait::new(partition, end, acks))
         }
         Err(error) => (refused(data.index, &error), None),
     }
@@ -229,30 +271,16 @@ fn refused(index: i32, error: &AppendError) -> PartitionProduceResponse {
     answer.with_record_errors(record_errors)
 }
 
-/// Waits for every pending partition; puts errors into the response. No `timeout`: for ever, as the
-/// end of the wait depends on this broker's disk alone.
-async fn await_all(
-    response: &mut ProduceResponse,
-    pending: Vec<Pending>,
-    timeout: Option<Duration>,
-) {
-    let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+/// Waits for every pending partition; puts errors into the response.
+async fn await_all(response: &mut ProduceResponse, pending: Vec<Pending>, timeout: Duration) {
+    let deadline = Instant::now() + timeout;
     for Pending {
         topic_index,
         partition_index,
-        reached,
+        wait,
     } in pending
     {
-        let outcome = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, reached).await,
-            None => Ok(reached.await),
-        };
-        let error = match outcome {
-            Ok(Ok(reached)) => reached_error(reached),
-            // The partition is gone together with those who waited for it.
-            Ok(Err(_)) => Some(ResponseError::NotLeaderOrFollower),
-            Err(_) => Some(ResponseError::RequestTimedOut),
-        };
+        let error = wait.end(deadline).await;
         let Some(error) = error else { continue };
         let partition = response
             .responses
