@@ -4,13 +4,16 @@
 //! Answers to requests that arrived together go out together, as the broker's do. Nothing else of
 //! Kafka is here: no decoding, no partitions, no offsets.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context, ensure};
+use bytes::BufMut;
 use clap::ValueEnum;
+use rustix::fs::FallocateFlags;
 use rustix::io::ReadWriteFlags;
 use rustix::net::SendFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -20,11 +23,11 @@ use tokio::net::{TcpListener, TcpStream};
 /// answer of [`Work::Send`] begins with as many bytes.
 pub(crate) const REPLY_BYTES: usize = 50;
 
-/// Bytes asked for in one read, at least.
-const READ_BYTES: usize = 64 * 1024;
-
-/// Where an append goes that is to go to the file's end (`pwritev2` with offset -1).
-const AT_FILE_POSITION: u64 = u64::MAX;
+/// Bytes asked for beyond the request that is under way: all of a small next one, or little of a
+/// large one, because they have to be moved.
+const READ_AHEAD_BYTES: usize = 4 * 1024;
+/// Blocks reserved ahead of the file's end, as the broker does: appending costs less then.
+const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a null server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,9 +61,13 @@ impl Work {
 pub(crate) fn run(work: Work, path: &Path) -> anyhow::Result<()> {
     let file = match work {
         Work::Send => File::open(path),
-        _ => File::options().create(true).append(true).open(path),
+        _ => File::create_new(path),
     };
-    let file = Rc::new(file.with_context(|| path.display().to_string())?);
+    let log = Rc::new(Log {
+        file: file.with_context(|| path.display().to_string())?,
+        bytes: Cell::new(0),
+        reserved_bytes: Cell::new(0),
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -71,12 +78,12 @@ pub(crate) fn run(work: Work, path: &Path) -> anyhow::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let file = Rc::clone(&file);
+            let log = Rc::clone(&log);
             tokio::task::spawn_local(async move {
                 let mut connection = Connection {
                     stream,
                     work,
-                    file,
+                    log,
                     replies: Vec::new(),
                 };
                 if let Err(error) = connection.serve().await {
@@ -90,14 +97,14 @@ pub(crate) fn run(work: Work, path: &Path) -> anyhow::Result<()> {
 struct Connection {
     stream: TcpStream,
     work: Work,
-    file: Rc<File>,
+    log: Rc<Log>,
     /// Answers that have not been sent yet.
     replies: Vec<u8>,
 }
 
 impl Connection {
     async fn serve(&mut self) -> anyhow::Result<()> {
-        let mut buf: Vec<u8> = Vec::with_capacity(2 * READ_BYTES);
+        let mut buf: Vec<u8> = Vec::new();
         loop {
             let mut rest = &*buf;
             while let Some((frame, behind)) = split_frame(rest) {
@@ -108,8 +115,10 @@ impl Connection {
             buf.drain(..buf.len() - kept);
             self.stream.write_all(&self.replies).await?;
             self.replies.clear();
-            buf.reserve(READ_BYTES);
-            if self.stream.read_buf(&mut buf).await? == 0 {
+            let wanted = missing_bytes(&buf) + READ_AHEAD_BYTES;
+            buf.reserve(wanted);
+            let mut room = (&mut buf).limit(wanted);
+            if self.stream.read_buf(&mut room).await? == 0 {
                 ensure!(buf.is_empty(), "closed within a request");
                 return Ok(());
             }
@@ -121,7 +130,7 @@ impl Connection {
             Work::Echo => reply(&mut self.replies, 0, 0),
             Work::Ingest | Work::IngestDurable => {
                 let crc = crc32c::crc32c(frame);
-                append(&self.file, frame, self.work == Work::IngestDurable)?;
+                append(&self.log, frame, self.work == Work::IngestDurable)?;
                 reply(&mut self.replies, 0, crc)
             }
             Work::Send => {
@@ -141,7 +150,7 @@ impl Connection {
             .await?;
         ensure!(sent == head.len(), "a socket buffer takes a header");
         while remaining != 0 {
-            let file = &self.file;
+            let file = &self.log.file;
             let sent = self
                 .when_writable(|stream| {
                     rustix::fs::sendfile(stream, file, Some(&mut position), remaining)
@@ -164,6 +173,13 @@ impl Connection {
     }
 }
 
+/// Bytes that the frame under way lacks, as far as is known.
+fn missing_bytes(received: &[u8]) -> usize {
+    let length = received.first_chunk().copied().map(u32::from_be_bytes);
+    let frame_bytes = length.map_or(4, |length| 4 + length as usize);
+    frame_bytes.saturating_sub(received.len())
+}
+
 /// The first whole frame without its length field, and what follows it.
 fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
@@ -179,7 +195,26 @@ fn reply(replies: &mut Vec<u8>, following_bytes: usize, crc: u32) -> anyhow::Res
     Ok(())
 }
 
-fn append(file: &File, bytes: &[u8], is_durable: bool) -> io::Result<()> {
+/// The file that null servers append to, shared by the connections.
+struct Log {
+    file: File,
+    bytes: Cell<u64>,
+    reserved_bytes: Cell<u64>,
+}
+
+fn append(log: &Log, bytes: &[u8], is_durable: bool) -> io::Result<()> {
+    let (position, reserved) = (log.bytes.get(), log.reserved_bytes.get());
+    let end = position + bytes.len() as u64;
+    if reserved < end {
+        rustix::fs::fallocate(
+            &log.file,
+            FallocateFlags::KEEP_SIZE,
+            reserved,
+            RESERVED_BYTES,
+        )?;
+        log.reserved_bytes.set(reserved + RESERVED_BYTES);
+    }
+    log.bytes.set(end);
     let flags = if is_durable {
         ReadWriteFlags::DSYNC
     } else {
@@ -188,7 +223,7 @@ fn append(file: &File, bytes: &[u8], is_durable: bool) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let slices = [io::IoSlice::new(rest)];
-        let written = rustix::io::pwritev2(file, &slices, AT_FILE_POSITION, flags)?;
+        let written = rustix::io::pwritev2(&log.file, &slices, end - rest.len() as u64, flags)?;
         rest = rest.get(written..).unwrap_or_default();
     }
     Ok(())
