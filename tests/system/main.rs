@@ -15,6 +15,7 @@ mod group;
 mod group_errors;
 mod hostile;
 mod idempotence;
+mod idle;
 mod librdkafka;
 mod produce;
 mod produce_errors;

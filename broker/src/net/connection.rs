@@ -98,6 +98,8 @@ impl Connection {
             }
             self.write_ready().await?;
             self.sender.flush(&self.stream).await?;
+            // Before the wait: a connection without awaited answers has to count as idle.
+            self.activity.in_flight.set(self.in_flight.len());
             match self.next_event().await? {
                 Event::Frame(frame) => self.handle(frame).await?,
                 Event::Answered(response) => {
@@ -106,7 +108,6 @@ impl Connection {
                 }
                 Event::PeerClosed => return Ok(()),
             }
-            self.activity.in_flight.set(self.in_flight.len());
         }
     }
 
