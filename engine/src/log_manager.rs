@@ -27,7 +27,9 @@ pub use startup::OpenSummary;
 /// Settings of the manager, Kafka's defaults.
 #[derive(Debug, Clone)]
 pub struct LogManagerOptions {
-    /// `num.recovery.threads.per.data.dir`: threads that open and close logs, per directory.
+    /// `num.recovery.threads.per.data.dir`: threads that open and close logs, per directory. With 0
+    /// the calling thread does it all, one directory after the other, so that a run on the
+    /// simulated disk can be repeated exactly.
     pub recovery_threads_per_data_dir: usize,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
@@ -106,7 +108,8 @@ struct TakenAway<D: Disk> {
     path: PathBuf,
 }
 
-type Logs<D> = HashMap<String, BTreeMap<i32, Arc<PartitionLog<D>>>>;
+/// In order, so that a run on the simulated disk can be repeated exactly.
+type Logs<D> = BTreeMap<String, BTreeMap<i32, Arc<PartitionLog<D>>>>;
 
 /// All logs. See the module's documentation.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl<D: Disk> LogManager<D> {
         logs.get(topic)?.get(&partition).cloned()
     }
 
-    /// All logs, in no particular order.
+    /// All logs, by topic and partition.
     #[must_use]
     pub fn logs(&self) -> Vec<Arc<PartitionLog<D>>> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,6 @@
 //! Start and end of the log manager: opens every partition directory of every log dir with some
 //! threads each, and closes them again.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -68,7 +67,7 @@ impl<D: Disk> LogManager<D> {
         config_of: &(dyn Fn(&str) -> LogConfig + Sync),
     ) -> Result<(Arc<Self>, OpenSummary), EngineError> {
         let started = clock.monotonic();
-        let mut logs: Logs<D> = HashMap::new();
+        let mut logs = Logs::<D>::new();
         let mut removals = Vec::new();
         let mut summary = OpenSummary {
             is_clean: true,
@@ -198,12 +197,18 @@ fn read_dir<D: Disk>(
     })
 }
 
-/// Opens all directories at once.
+/// Opens all directories at once; with 0 threads one after the other on this one.
 fn open_dirs<D: Disk>(
     env: &OpenEnv<'_, D>,
     dirs: &LogDirs<D>,
     contents: &[DirContent],
 ) -> Vec<Result<Opened<D>, EngineError>> {
+    if env.options.recovery_threads_per_data_dir == 0 {
+        let pairs = dirs.dirs.iter().zip(contents);
+        return pairs
+            .map(|(dir, content)| open_dir(env, dir, content))
+            .collect();
+    }
     std::thread::scope(|scope| {
         let running: Vec<_> = dirs
             .dirs
@@ -280,12 +285,16 @@ fn open_dir<D: Disk>(
         .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// Calls `work` for every item on some threads; ends early at the first error, which it returns.
+/// Calls `work` for every item on some threads, with 0 on this one; ends early at the first error,
+/// which it returns.
 fn run_parallel<T: Sync>(
     items: &[T],
     threads: usize,
     work: impl Fn(&T) -> Result<(), EngineError> + Sync,
 ) -> Result<(), EngineError> {
+    if threads == 0 {
+        return items.iter().try_for_each(work);
+    }
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
     std::thread::scope(|scope| {
