@@ -21,7 +21,7 @@ pub use disk::{DirEntry, Disk, DiskSpace, FileStat};
 pub use failure::{DirHealth, OfflineObserver};
 #[cfg(test)]
 pub(crate) use ring::run_on_ring;
-pub use sim::{Fault, SimDisk, SimFile};
+pub use sim::{Fault, MetFault, SimDisk, SimFile};
 pub use uring::UringDisk;
 
 #[cfg(test)]

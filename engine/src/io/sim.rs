@@ -1,22 +1,30 @@
 //! [`Disk`] in memory, for tests: a power cut keeps what was synced and, by seed, any part of the
 //! rest; reads, writes and syncs fail at the operation a test names. Never used in production.
 //!
-//! The model is stricter than ext4: an un-synced write may be lost, kept or torn at any 512-byte
-//! sector, independently of the others of its file; names of a directory survive in the order they
-//! were made, up to any point after its last sync, whatever was synced inside the files.
+//! The model is stricter than ext4: an un-synced write may be lost, kept, torn into any of its
+//! 512-byte sectors, or leave its length without its bytes, independently of the others of its
+//! file; names of a directory survive in the order they were made, up to any point after its last
+//! sync, whatever was synced inside the files, and independently of other directories. A rename is
+//! one change: both names or neither. Reserved blocks ([`Disk::allocate`]) leave no trace.
+//!
+//! Operations happen in the order of the calls; background jobs run at once, or when the test says
+//! so, see [`SimDisk::defer_background`].
 
+mod control;
 mod inode;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::WriteBuffers;
 use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
 use crate::units::usize_from;
+use control::Jobs;
+pub use control::MetFault;
 use inode::{Dir, FileData, Inode, Seed};
 
 /// What happens at the chosen operation.
@@ -34,6 +42,8 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct SimFile {
     inode: u64,
+    /// Its name when it was opened.
+    path: PathBuf,
 }
 
 /// Holds a lock file until dropped.
@@ -55,7 +65,12 @@ struct World {
     inodes: BTreeMap<u64, Inode>,
     locked: Vec<u64>,
     mutations: u64,
+    /// The mutations that made something durable.
+    sync_points: Vec<u64>,
     faults: BTreeMap<u64, Fault>,
+    met: Vec<MetFault>,
+    /// Writes and syncs of files that had failed before.
+    retries: u64,
     is_off: bool,
     seed: Seed,
     write_bytes_max: usize,
@@ -63,27 +78,42 @@ struct World {
 
 const ROOT: u64 = 0;
 
+impl World {
+    fn new(inodes: BTreeMap<u64, Inode>, seed: Seed) -> Self {
+        Self {
+            inodes,
+            locked: Vec::new(),
+            mutations: 0,
+            sync_points: Vec::new(),
+            faults: BTreeMap::new(),
+            met: Vec::new(),
+            retries: 0,
+            is_off: false,
+            seed,
+            write_bytes_max: usize::MAX,
+        }
+    }
+}
+
 /// An in-memory disk; clones share it.
 #[derive(Debug, Clone)]
 pub struct SimDisk {
     world: Arc<Mutex<World>>,
+    jobs: Jobs,
 }
 
 impl SimDisk {
     /// An empty disk. The seed decides what survives a power cut.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let world = World {
-            inodes: BTreeMap::from([(ROOT, Inode::Dir(Dir::default()))]),
-            locked: Vec::new(),
-            mutations: 0,
-            faults: BTreeMap::new(),
-            is_off: false,
-            seed: Seed::new(seed),
-            write_bytes_max: usize::MAX,
-        };
+        let inodes = BTreeMap::from([(ROOT, Inode::Dir(Dir::default()))]);
+        Self::of(World::new(inodes, Seed::new(seed)))
+    }
+
+    fn of(world: World) -> Self {
         Self {
             world: Arc::new(Mutex::new(world)),
+            jobs: Jobs::default(),
         }
     }
 
@@ -114,18 +144,8 @@ impl SimDisk {
         for inode in inodes.values_mut() {
             inode.cut_power(&mut seed);
         }
-        let survivors = World {
-            inodes: reachable(&inodes),
-            locked: Vec::new(),
-            mutations: 0,
-            faults: BTreeMap::new(),
-            is_off: false,
-            seed,
-            write_bytes_max: usize::MAX,
-        };
-        Self {
-            world: Arc::new(Mutex::new(survivors)),
-        }
+        self.jobs.forget();
+        Self::of(World::new(reachable(&inodes), seed))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -168,10 +188,23 @@ impl World {
     }
 
     /// Counts a changing operation and gives the fault it is to meet.
-    fn begin_mutation(&mut self) -> io::Result<Option<Fault>> {
+    fn begin_mutation(
+        &mut self,
+        operation: &'static str,
+        path: &Path,
+    ) -> io::Result<Option<Fault>> {
         self.check_on()?;
-        let fault = self.faults.remove(&self.mutations);
+        let number = self.mutations;
+        let fault = self.faults.remove(&number);
         self.mutations += 1;
+        if let Some(fault) = fault {
+            let path = path.to_owned();
+            self.met.push(MetFault {
+                fault,
+                operation,
+                path,
+            });
+        }
         match fault {
             Some(Fault::PowerCut) => {
                 self.is_off = true;
@@ -182,10 +215,24 @@ impl World {
         }
     }
 
-    fn mutate(&mut self) -> io::Result<()> {
-        match self.begin_mutation()? {
+    fn mutate(&mut self, operation: &'static str, path: &Path) -> io::Result<()> {
+        match self.begin_mutation(operation, path)? {
             None => Ok(()),
             Some(_) => Err(io::Error::from_raw_os_error(libc::EIO)),
+        }
+    }
+
+    /// Notes that the mutation under way makes something durable.
+    fn note_sync(&mut self) {
+        self.sync_points.push(self.mutations.saturating_sub(1));
+    }
+
+    /// Counts a write or sync of a file that failed before.
+    fn note_retry(&mut self, inode: u64) {
+        if let Some(Inode::File(file)) = self.inodes.get(&inode)
+            && file.has_failed()
+        {
+            self.retries += 1;
         }
     }
 
@@ -247,12 +294,15 @@ impl Disk for SimDisk {
         let mut world = self.world();
         let inode = world.find(path)?;
         world.file(inode)?;
-        Ok(Arc::new(SimFile { inode }))
+        Ok(Arc::new(SimFile {
+            inode,
+            path: path.to_owned(),
+        }))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<SimFile>> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("create", path)?;
         let (parent, name) = world.parent(path)?;
         let inode = match world.dir(parent)?.entries().get(name).copied() {
             Some(inode) => {
@@ -267,7 +317,10 @@ impl Disk for SimDisk {
                 inode
             }
         };
-        Ok(Arc::new(SimFile { inode }))
+        Ok(Arc::new(SimFile {
+            inode,
+            path: path.to_owned(),
+        }))
     }
 
     fn file_bytes(&self, file: &SimFile) -> io::Result<u64> {
@@ -298,15 +351,18 @@ impl Disk for SimDisk {
 
     fn write_all_at(&self, file: &SimFile, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut world = self.world();
-        let fault = world.begin_mutation()?;
+        world.note_retry(file.inode);
+        let fault = world.begin_mutation("write", &file.path)?;
         let kept = if fault.is_some() {
             world.seed.below(bytes.len() + 1)
         } else {
             bytes.len()
         };
-        world
-            .file(file.inode)?
-            .write(usize_from(position), &bytes[..kept]);
+        let data = world.file(file.inode)?;
+        data.write(usize_from(position), &bytes[..kept]);
+        if fault.is_some() {
+            data.set_failed();
+        }
         match fault {
             None => Ok(()),
             Some(_) => Err(io::Error::from_raw_os_error(libc::EIO)),
@@ -315,13 +371,13 @@ impl Disk for SimDisk {
 
     fn set_len(&self, file: &SimFile, bytes: u64) -> io::Result<()> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("set the length of", &file.path)?;
         world.file(file.inode)?.set_len(usize_from(bytes));
         Ok(())
     }
 
-    fn allocate(&self, _file: &SimFile, _range: Range<u64>) -> io::Result<()> {
-        self.world().check_on()
+    fn allocate(&self, file: &SimFile, _range: Range<u64>) -> io::Result<()> {
+        self.world().mutate("allocate", &file.path)
     }
 
     fn start_writeback(&self, _file: &SimFile, _range: Range<u64>) -> io::Result<()> {
@@ -329,14 +385,20 @@ impl Disk for SimDisk {
     }
 
     fn sync(&self, file: &SimFile) -> io::Result<()> {
-        let mut world = self.world();
-        match world.begin_mutation()? {
+        let mut guard = self.world();
+        let world = &mut *guard;
+        world.note_retry(file.inode);
+        match world.begin_mutation("sync", &file.path)? {
             None => {
+                world.note_sync();
                 world.file(file.inode)?.sync();
                 Ok(())
             }
             Some(_) => {
-                world.file(file.inode)?.forget_pending();
+                let mut seed = world.seed.fork();
+                let data = world.file(file.inode)?;
+                data.fail_sync(&mut seed);
+                data.set_failed();
                 Err(io::Error::from_raw_os_error(libc::EIO))
             }
         }
@@ -344,7 +406,8 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("sync the directory", path)?;
+        world.note_sync();
         let id = world.find(path)?;
         world.dir(id)?.sync();
         Ok(())
@@ -352,7 +415,7 @@ impl Disk for SimDisk {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("create the directory", path)?;
         let mut at = ROOT;
         for name in names(path) {
             at = match world.dir(at)?.entries().get(name).copied() {
@@ -382,7 +445,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("rename", from)?;
         let (from_parent, from_name) = world.parent(from)?;
         let (to_parent, to_name) = world.parent(to)?;
         if from_parent != to_parent {
@@ -402,7 +465,7 @@ impl Disk for SimDisk {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.mutate()?;
+        world.mutate("remove", path)?;
         let (parent, name) = world.parent(path)?;
         let dir = world.dir(parent)?;
         if !dir.entries().contains_key(name) {
@@ -479,7 +542,7 @@ impl Disk for SimDisk {
     }
 
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {
-        job();
+        self.jobs.start(job);
     }
 }
 
@@ -494,7 +557,8 @@ impl SimDisk {
         durable: bool,
     ) -> io::Result<usize> {
         let mut world = self.world();
-        let fault = world.begin_mutation()?;
+        world.note_retry(file.inode);
+        let fault = world.begin_mutation("write", &file.path)?;
         let mut bytes = Vec::new();
         for slice in buffers.slices(range.start, range.end, skip) {
             bytes.extend_from_slice(slice);
@@ -502,15 +566,16 @@ impl SimDisk {
         bytes.truncate(world.write_bytes_max);
         if fault.is_some() {
             let kept = world.seed.below(bytes.len() + 1);
-            world
-                .file(file.inode)?
-                .write(usize_from(position), &bytes[..kept]);
+            let data = world.file(file.inode)?;
+            data.write(usize_from(position), &bytes[..kept]);
+            data.set_failed();
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
         let data = world.file(file.inode)?;
         data.write(usize_from(position), &bytes);
         if durable {
             data.sync_last_write();
+            world.note_sync();
         }
         Ok(bytes.len())
     }

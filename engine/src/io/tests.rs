@@ -18,6 +18,7 @@ fn plain(parts: &[&'static [u8]]) -> WriteBuffers {
 
 #[test]
 fn power_cut_keeps_what_was_synced_and_only_tears_the_rest() {
+    let (mut lengths, mut has_hole) = (std::collections::BTreeSet::new(), false);
     for seed in 0..200 {
         let disk = SimDisk::new(seed);
         disk.create_dir_all(Path::new("/d")).unwrap();
@@ -38,17 +39,64 @@ fn power_cut_keeps_what_was_synced_and_only_tears_the_rest() {
             .unwrap()
             .unwrap();
         assert_eq!(content[..2000], [1; 2000], "seed {seed}");
-        let torn = &content[2000..];
-        assert!(
-            torn.len() <= 2000 && torn.iter().all(|byte| *byte == 2),
-            "seed {seed}"
-        );
-        assert!(
-            torn.len().is_multiple_of(512) || torn.len() == 2000,
-            "seed {seed}: {}",
-            torn.len()
-        );
+        // Sectors are whole; the one that begins below the write keeps its synced bytes.
+        lengths.insert(content.len());
+        let mut is_lost = false;
+        for (number, sector) in (0..).zip(content.chunks(512)) {
+            let written = &sector[2000_usize.saturating_sub(number * 512).min(sector.len())..];
+            let is_zero = written.iter().all(|byte| *byte == 0);
+            assert!(
+                is_zero || written.iter().all(|byte| *byte == 2),
+                "seed {seed}: sector {number} is torn inside"
+            );
+            has_hole |= is_lost && !is_zero;
+            is_lost |= is_zero && !written.is_empty();
+        }
     }
+    assert!(
+        has_hole,
+        "a later sector may survive without an earlier one"
+    );
+    let expected = [2000, 2048, 2560, 3072, 3584, 4000];
+    assert!(lengths.iter().eq(&expected), "{lengths:?}");
+}
+
+#[test]
+fn later_synced_write_hides_an_earlier_one_and_keeps_the_length_it_was_made_at() {
+    for seed in 0..100 {
+        let disk = SimDisk::new(seed);
+        let file = disk.create(Path::new("/f")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        disk.write_all_at(&file, &[1; 3000], 0).unwrap();
+        disk.sync(&file).unwrap();
+        disk.write_all_at(&file, &[2; 3000], 0).unwrap();
+        disk.set_len(&file, 1000).unwrap();
+        let write = disk.write_vectored_at(&file, plain(&[b"synced"]), 0..1, 0, 500, true);
+        block_on_ready(write).0.unwrap();
+        let content = disk.restart().read_file(Path::new("/f"), 9000).unwrap();
+        let content = content.unwrap();
+        assert_eq!((content.len(), &content[500..506]), (1000, &b"synced"[..]));
+    }
+}
+
+#[test]
+fn background_jobs_wait_when_deferred_and_die_with_the_machine() {
+    let disk = SimDisk::new(1);
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let start = || {
+        let count = Arc::clone(&count);
+        disk.in_background(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+    };
+    start();
+    disk.defer_background(true);
+    (0..3).for_each(|_| start());
+    assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(disk.run_background_jobs(2), 2);
+    drop(disk.restart());
+    assert_eq!(disk.run_background_jobs(2), 0);
+    assert_eq!(Arc::strong_count(&count), 1, "the last one is forgotten");
 }
 
 #[test]
@@ -97,12 +145,36 @@ fn faults_hit_the_operation_they_name() {
         disk.read_at(&file, &mut buf, 0).is_err(),
         "the machine is off"
     );
-    let after = disk.restart();
-    let survived = after.read_file(Path::new("/f"), 10).unwrap();
-    assert!(
-        survived.unwrap_or_default().is_empty(),
-        "a failed sync loses what it had to write"
+    assert_eq!(disk.retries(), 1, "synced again after a sync failed");
+    let met: Vec<_> = disk
+        .met_faults()
+        .into_iter()
+        .map(|met| (met.fault, met.operation))
+        .collect();
+    assert_eq!(
+        met,
+        [
+            (Fault::Enospc, "write"),
+            (Fault::Eio, "sync"),
+            (Fault::PowerCut, "sync the directory")
+        ]
     );
+}
+
+#[test]
+fn failed_sync_may_lose_what_it_had_to_write_for_good() {
+    let lost = (0..50).filter(|&seed| {
+        let disk = SimDisk::new(seed);
+        let file = disk.create(Path::new("/f")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        disk.write_all_at(&file, b"abc", 0).unwrap();
+        disk.fail_at(3, Fault::Eio);
+        disk.sync(&file).unwrap_err();
+        disk.sync(&file).unwrap();
+        let survived = disk.restart().read_file(Path::new("/f"), 10).unwrap();
+        survived.unwrap() != b"abc"
+    });
+    assert!((10..50).contains(&lost.count()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Files and directories of the simulated disk: what a process sees, what is on the platter, and
 //! the changes between the two. [`super::SimDisk`] decides when which method is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 const SECTOR_BYTES: usize = 512;
 
@@ -70,13 +70,62 @@ impl Change {
             }
         }
     }
+
+    /// Applies what a power cut may leave of it: nothing, all, the length without the bytes, or
+    /// some sectors: the first ones or any.
+    fn apply_in_part(&self, content: &mut Vec<u8>, seed: &mut Seed) {
+        let Self::Write { position, bytes } = self else {
+            if seed.below(2) == 0 {
+                self.apply(content);
+            }
+            return;
+        };
+        let end = position + bytes.len();
+        let first_sector = position / SECTOR_BYTES;
+        let sectors = end.div_ceil(SECTOR_BYTES) - first_sector;
+        let fate = seed.below(6);
+        match fate {
+            0 | 1 => return,
+            2 | 3 => return self.apply(content),
+            _ => {}
+        }
+        let kept_first = seed.below(sectors + 1);
+        for sector in 0..sectors {
+            let is_kept = match fate {
+                4 => sector < kept_first,
+                _ => seed.below(2) == 0,
+            };
+            if is_kept {
+                let from = ((first_sector + sector) * SECTOR_BYTES).max(*position);
+                let to = ((first_sector + sector + 1) * SECTOR_BYTES).min(end);
+                if content.len() < to {
+                    content.resize(to, 0);
+                }
+                content[from..to].copy_from_slice(&bytes[from - position..to - position]);
+            }
+        }
+        // The length may have been written before the bytes were: they read as zeros then.
+        if content.len() < end && seed.below(3) == 0 {
+            content.resize(end, 0);
+        }
+    }
+}
+
+/// A change with whether it is known to be on the platter.
+#[derive(Debug, Clone)]
+struct Pending {
+    change: Change,
+    is_synced: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileData {
     seen: Vec<u8>,
     durable: Vec<u8>,
-    pending: Vec<Change>,
+    /// Changes since the last sync, oldest first. A later one overwrites an earlier one, whichever
+    /// of them is synced. Never begins with a synced one.
+    pending: VecDeque<Pending>,
+    has_failed: bool,
 }
 
 impl FileData {
@@ -84,9 +133,21 @@ impl FileData {
         &self.seen
     }
 
+    /// Whether a write or sync of this file failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    pub(super) fn set_failed(&mut self) {
+        self.has_failed = true;
+    }
+
     fn change(&mut self, change: Change) {
         change.apply(&mut self.seen);
-        self.pending.push(change);
+        self.pending.push_back(Pending {
+            change,
+            is_synced: false,
+        });
     }
 
     pub(super) fn write(&mut self, position: usize, bytes: &[u8]) {
@@ -101,38 +162,41 @@ impl FileData {
     }
 
     pub(super) fn sync(&mut self) {
-        for change in self.pending.drain(..) {
-            change.apply(&mut self.durable);
+        for pending in self.pending.drain(..) {
+            pending.change.apply(&mut self.durable);
         }
     }
 
-    /// Makes the newest change durable, and only that one.
+    /// Makes the newest change durable, and of the others only what it needs: the lengths that were
+    /// set before it.
     pub(super) fn sync_last_write(&mut self) {
-        if let Some(change) = self.pending.pop() {
-            change.apply(&mut self.durable);
+        if let Some(last) = self.pending.back_mut() {
+            last.is_synced = true;
+        }
+        for pending in &mut self.pending {
+            pending.is_synced |= matches!(pending.change, Change::SetLen(_));
+        }
+        while let Some(first) = self.pending.pop_front_if(|first| first.is_synced) {
+            first.change.apply(&mut self.durable);
         }
     }
 
-    /// A failed sync: the kernel forgets that the pages are dirty, so they will never be written.
-    pub(super) fn forget_pending(&mut self) {
-        self.pending.clear();
+    /// A failed sync: any part was written, and the kernel forgets that the rest of the pages is
+    /// dirty, so it will never be written.
+    pub(super) fn fail_sync(&mut self, seed: &mut Seed) {
+        for pending in self.pending.drain(..) {
+            if pending.is_synced {
+                pending.change.apply(&mut self.durable);
+            } else {
+                pending.change.apply_in_part(&mut self.durable, seed);
+            }
+        }
     }
 
     fn cut_power(&mut self, seed: &mut Seed) {
-        for mut change in std::mem::take(&mut self.pending) {
-            match seed.below(3) {
-                0 => {}
-                1 => change.apply(&mut self.durable),
-                _ => {
-                    if let Change::Write { bytes, .. } = &mut change {
-                        let sectors = bytes.len().div_ceil(SECTOR_BYTES);
-                        bytes.truncate(seed.below(sectors + 1) * SECTOR_BYTES);
-                    }
-                    change.apply(&mut self.durable);
-                }
-            }
-        }
+        self.fail_sync(seed);
         self.seen.clone_from(&self.durable);
+        self.has_failed = false;
     }
 }
 
