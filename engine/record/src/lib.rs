@@ -1,5 +1,5 @@
 //! Kafka record batches of format version 2 (magic 2): header view, record iterator, validation
-//! without allocation, builder and compression codecs.
+//! without allocation, builder, rewriting for compaction, compression codecs.
 //!
 //! Everything here works on byte slices in memory: no I/O, no clock, no knowledge of topics,
 //! offsets in a log or error codes of the protocol. The engine uses it on both sides of the disk,
@@ -24,6 +24,7 @@ pub mod error;
 pub mod header_patch;
 pub mod record;
 pub mod records;
+pub mod rewrite;
 pub mod skim;
 pub mod varint;
 
@@ -41,4 +42,5 @@ pub use error::{RecordError, RecordProblem};
 pub use header_patch::HeaderPatch;
 pub use record::{Header, Headers, Record};
 pub use records::{RecordBuffer, Records};
+pub use rewrite::{BatchRewriter, NewHorizon, Rewritten, empty_batch};
 pub use skim::{RecordShape, Skim};

@@ -66,7 +66,7 @@ impl<'a> Batch<'a> {
     {
         let codec = self.header.attributes.codec()?;
         let payload = self.payload();
-        // A batch emptied by compaction keeps its codec but has no stream.
+        // A batch emptied by compaction has no stream, whatever codec it names.
         if codec == Codec::None || payload.is_empty() {
             if limit_bytes < payload.len() {
                 return Err(RecordError::DecompressedTooLarge { limit_bytes });
@@ -104,6 +104,11 @@ impl<'a> Records<'a> {
             index: 0,
             is_done: false,
         })
+    }
+
+    /// The bytes not yet read: all records at first.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn advance(&mut self) -> Result<Option<Record<'a>>, RecordError> {

@@ -13,8 +13,9 @@
 use std::hash::{BuildHasher, RandomState};
 
 use ringbrook_record::{
-    Batch, BatchBuilder, BatchHeader, Batches, Codec, DecoderContext, EndTransactionMarker,
-    HEADER_BYTES, Header, RecordBuffer, RecordError, RecordShape, compress, decompress,
+    Batch, BatchBuilder, BatchHeader, BatchRewriter, Batches, Codec, DecoderContext,
+    EndTransactionMarker, HEADER_BYTES, Header, NewHorizon, RecordBuffer, RecordError, RecordShape,
+    Rewritten, compress, decompress,
 };
 
 /// About two seconds in a debug build.
@@ -53,6 +54,7 @@ fn mutated_bytes_never_panic_and_both_readers_agree() {
 #[derive(Default)]
 struct Readers {
     buffer: RecordBuffer,
+    rewriter: BatchRewriter,
     context: DecoderContext,
     batches_read: u64,
     batches_valid: u64,
@@ -109,9 +111,37 @@ impl Readers {
             (Ok(()), Ok(skimmed)) => {
                 assert_eq!(shapes, skimmed);
                 self.batches_valid += 1;
+                self.check_rewrite(batch, true);
             }
-            (Err(_), Err(_)) => {}
+            (Err(_), Err(_)) => self.check_rewrite(batch, false),
             (read, skimmed) => panic!("records: {read:?}, skim: {skimmed:?}"),
+        }
+    }
+}
+
+impl Readers {
+    /// Rewriting takes what the readers take, and what it writes is a batch again.
+    fn check_rewrite(&mut self, batch: &Batch<'_>, is_valid: bool) {
+        let horizon = NewHorizon {
+            time_ms: 1_700_000_000_000,
+            is_due: false,
+        };
+        let mut asked = 0;
+        let result = self
+            .rewriter
+            .rewrite(batch, horizon, LIMIT_BYTES, |record| {
+                asked += 1;
+                record.offset_delta % 2 == 0
+            });
+        assert_eq!(result.is_ok(), is_valid, "{result:?}");
+        if let Ok(Rewritten::Changed { header, bytes }) = result {
+            let rewritten = Batch::parse(bytes).unwrap();
+            assert_eq!(rewritten.header, header);
+            rewritten.verify_crc().unwrap();
+            let records = rewritten.records(&mut self.buffer, LIMIT_BYTES * 2);
+            let count = records.unwrap().map(Result::unwrap).count();
+            assert_eq!(i32::try_from(count), Ok(header.records_count));
+            assert!(count <= asked);
         }
     }
 }
