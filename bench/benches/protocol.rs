@@ -3,6 +3,7 @@
 //! Explains the broker's CPU time per request: `cargo bench -p ringbrook-bench --bench protocol`.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -109,5 +110,16 @@ fn fetch(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, produce, fetch);
+fn quick() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+}
+
+criterion_group! {
+    name = benches;
+    config = quick();
+    targets = produce, fetch
+}
 criterion_main!(benches);

@@ -1,12 +1,15 @@
-//! What a batch costs on its way into a log: CRC, header, pass over the records, header patch.
+//! What a batch costs on its way into a log: CRC, header, pass over the records, header patch or
+//! rebuilding, and the variable-length integers under it.
 //!
 //! Explains the broker's CPU time per GiB: `cargo bench -p ringbrook-bench --bench record`.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringbrook_record::{
-    Batch, BatchBuilder, BatchHeader, Codec, DecoderContext, Header, HeaderPatch, TimestampType,
+    Batch, BatchBuilder, BatchHeader, Codec, DecoderContext, Header, HeaderPatch, RecordBuffer,
+    TimestampType, varint,
 };
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -96,5 +99,92 @@ fn skim(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, crc, header, skim);
+/// All that validation does with a batch that is appended as it came.
+fn validate(c: &mut Criterion) {
+    let mut group = c.benchmark_group("validate/60 x 1024 B");
+    for codec in Codec::ALL {
+        let bytes = batch(60, 1024, codec);
+        let mut context = DecoderContext::new();
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function(codec.name(), |b| {
+            b.iter(|| {
+                let batch = Batch::parse(black_box(&bytes)).expect("a batch");
+                batch.verify_crc().expect("the CRC fits");
+                let shapes = batch.skim(&mut context, LIMIT_BYTES).expect("a stream");
+                shapes.map(|shape| shape.expect("a record").index).max()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// What patching a header in place saves.
+fn rebuild(c: &mut Criterion) {
+    let bytes = batch(60, 1024, Codec::None);
+    let batch = Batch::parse(&bytes).expect("a batch");
+    let mut group = c.benchmark_group("rebuild/60 x 1024 B");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("patch in place", |b| {
+        b.iter(|| {
+            HeaderPatch::new(black_box(&batch.header))
+                .base_offset(4711)
+                .encode(batch.payload())
+        });
+    });
+    for codec in [Codec::None, Codec::Lz4] {
+        group.bench_function(format!("rebuild as {}", codec.name()), |b| {
+            b.iter(|| {
+                let mut buffer = RecordBuffer::new();
+                let mut builder = BatchBuilder::like(&batch.header);
+                for record in batch.records(&mut buffer, LIMIT_BYTES).expect("records") {
+                    let record = record.expect("a record");
+                    let timestamp = batch.header.record_timestamp(record.timestamp_delta);
+                    builder
+                        .append(timestamp, record.key, record.value, record.headers)
+                        .expect("as many fit as before");
+                }
+                builder.finish(codec, None).expect("the codec compresses")
+            });
+        });
+    }
+    group.finish();
+}
+
+fn varints(c: &mut Criterion) {
+    const COUNT: i32 = 1000;
+    let mut group = c.benchmark_group("varint/decode 1000");
+    for (name, scale) in [
+        ("1 byte", 0),
+        ("2 bytes", 1_000),
+        ("5 bytes", 1_000_000_000),
+    ] {
+        let mut bytes = Vec::new();
+        (0..COUNT).for_each(|n| varint::put_varint(&mut bytes, scale + n % 60));
+        group.throughput(Throughput::Elements(COUNT.unsigned_abs().into()));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut rest = black_box(bytes.as_slice());
+                let mut sum = 0_i32;
+                while !rest.is_empty() {
+                    sum = sum.wrapping_add(varint::read_varint(&mut rest).expect("a varint"));
+                }
+                sum
+            });
+        });
+    }
+    group.finish();
+}
+
+fn quick() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+}
+
+criterion_group! {
+    name = benches;
+    config = quick();
+    targets = crc, header, skim, validate, rebuild, varints
+}
 criterion_main!(benches);

@@ -3,10 +3,12 @@
 //! A null server does what no broker can do without: receive, check, append, reply. Broker and null
 //! server run pinned to one core, one after the other in alternating rounds of the same run, and
 //! the client on another core. Machines differ and vary, so the ratio of the two counts.
+//! The storage engine alone is measured beside bare system calls (`engine`).
 //! BENCHMARKS.md holds the results; criterion benches of the parts are in `benches/`.
 
 mod admin;
 mod client;
+mod engine;
 mod frames;
 mod idle;
 mod load;
@@ -31,6 +33,8 @@ struct Args {
 enum Command {
     /// Run scenarios and print broker, null server and their ratio
     Run(RunArgs),
+    /// Drive the storage engine without a network, beside the limits of the same run
+    Engine(engine::EngineArgs),
     /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
     NullServer {
         /// What the server does with a request
@@ -85,6 +89,7 @@ struct RunArgs {
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Run(args) => scenario::run(&args),
+        Command::Engine(args) => engine::run(&args),
         Command::NullServer { work, file } => null_server::run(work, &file),
     }
 }

@@ -44,6 +44,18 @@ impl Series {
         )
     }
 
+    /// Sums round by round.
+    pub(crate) fn plus(&self, other: &Series) -> Series {
+        let pairs = self.0.iter().zip(&other.0);
+        Series(pairs.map(|(one, another)| one + another).collect())
+    }
+
+    /// Differences round by round.
+    pub(crate) fn minus(&self, other: &Series) -> Series {
+        let pairs = self.0.iter().zip(&other.0);
+        Series(pairs.map(|(whole, part)| whole - part).collect())
+    }
+
     /// `median (least-greatest)`, with as many digits as such a number deserves.
     pub(crate) fn text(&self) -> String {
         let digits = match self.median() {
@@ -59,7 +71,8 @@ impl Series {
         )
     }
 
-    fn json(&self) -> Value {
+    /// For the file of results.
+    pub(crate) fn json(&self) -> Value {
         json!({"median": self.median(), "min": self.min(), "max": self.max(), "rounds": self.0})
     }
 }

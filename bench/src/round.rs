@@ -213,7 +213,8 @@ fn measure<R: Requests + 'static>(
     Ok((sample, warmed_up.requests + done.requests))
 }
 
-fn now_ms() -> anyhow::Result<i64> {
+/// The time of day.
+pub(crate) fn now_ms() -> anyhow::Result<i64> {
     #[expect(
         clippy::disallowed_methods,
         reason = "brokers compare records' timestamps with the time of day"

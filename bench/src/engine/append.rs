@@ -1,0 +1,320 @@
+//! Appends through the ring, beside loops of `pwritev` that put as many batches into a write.
+//!
+//! Every producer appends its batch, waits until it is published and goes on with the next
+//! partition. The engine's cost includes that waiting: a task's wake-up, about 0.1 us.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use bytes::Bytes;
+use ringbrook_engine::{AppendContext, LogConfig};
+use ringbrook_record::BatchHeader;
+
+use super::cell::{Durability, Effort};
+use super::cost::{Cost, Latencies, Meter};
+use super::limits::{self, Sync, WriteLoop, touch_page_cache};
+use super::rig::{self, Drains, Target};
+use super::table::{Aim, Side, Table};
+use crate::frames;
+use crate::process::now;
+use crate::round::now_ms;
+
+/// The first rounds' files are small and unreserved, which is not what is asked about.
+const WARM_UP_PART: u64 = 4;
+/// Bytes of the writes that bring memory in beforehand.
+const TOUCH_MIN: u64 = 4 << 10;
+const TOUCH_MAX: u64 = 8 << 20;
+/// Batches from which on the cost of an append is compared with that of a write.
+const LARGE_BYTES: usize = 16 << 10;
+
+/// The parameters of a cell.
+pub(crate) struct Load {
+    pub(crate) durability: Durability,
+    pub(crate) batch_bytes: usize,
+    pub(crate) partitions: usize,
+    pub(crate) producers: usize,
+}
+
+/// Runs the rounds of a cell.
+///
+/// # Errors
+/// The engine or a system call failed, or batches are missing afterwards.
+pub(crate) fn measure(name: String, load: &Load, effort: &Effort) -> anyhow::Result<Table> {
+    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let mut bench = Bench::new(dir.path(), load, effort)?;
+    let warm_up = bench.engine(WARM_UP_PART)?;
+    bench.batches_per_write = warm_up.batches_per_write.unwrap_or(1.0);
+    match load.durability {
+        Durability::PageCache => page_cache(name, &mut bench),
+        Durability::Durable => durable(name, &mut bench),
+    }
+}
+
+fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
+    let mut plain = bench.write_loop("plain", false, Sync::Never)?;
+    let mut reserved = bench.write_loop("reserved", true, Sync::Never)?;
+    let mut sides = [
+        "engine",
+        "pwritev",
+        "pwritev, reserved",
+        "crc32c",
+        "record walk",
+    ]
+    .map(Side::new);
+    for _ in 0..bench.effort.rounds {
+        bench.settle()?;
+        let engine = bench.engine(1)?;
+        bench.settle()?;
+        let plain = bench.limit(&mut plain, 1)?;
+        bench.settle()?;
+        let reserved = bench.limit(&mut reserved, 1)?;
+        let crc = limits::crc(&bench.batches, bench.operations(1), bench.effort.duration)?;
+        let walk = limits::walk(&bench.batches, bench.operations(1), bench.effort.duration)?;
+        for (side, cost) in sides.iter_mut().zip([engine, plain, reserved, crc, walk]) {
+            side.rounds.push(cost);
+        }
+    }
+    bench.check()?;
+    let [engine, plain, reserved, crc, walk] = &sides;
+    let cpu = |side: &Side| side.series(Cost::cpu_us);
+    let (engine, plain, reserved) = (cpu(engine), cpu(plain), cpu(reserved));
+    let (crc, walk) = (cpu(crc), cpu(walk));
+    let validation = crc.plus(&walk);
+    let unvalidated = engine.minus(&validation);
+    let with_crc = plain.plus(&crc);
+    let ratios = [
+        ("engine / pwritev", &engine, &plain),
+        ("engine / (pwritev + crc32c)", &engine, &with_crc),
+        ("(engine - crc32c - walk) / pwritev", &unvalidated, &plain),
+        (
+            "(engine - crc32c - walk) / pwritev, reserved",
+            &unvalidated,
+            &reserved,
+        ),
+    ];
+    let has_aim = LARGE_BYTES <= bench.load.batch_bytes;
+    let mut table = Table::new(name, sides.into());
+    for (index, (name, dividend, divisor)) in ratios.into_iter().enumerate() {
+        let aim = (has_aim && index == 2).then_some(Aim::AtMost(1.3));
+        table.cost_ratio(name, dividend, divisor, aim);
+    }
+    Ok(table)
+}
+
+fn durable(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
+    let mut dsync = bench.write_loop("dsync", true, Sync::WithWrite)?;
+    let mut datasync = bench.write_loop("datasync", true, Sync::AfterWrite)?;
+    let threads = bench.load.partitions.min(bench.load.producers);
+    let mut sides = ["engine", "pwritev RWF_DSYNC", "pwritev, fdatasync"].map(Side::new);
+    for _ in 0..bench.effort.rounds {
+        bench.settle()?;
+        let engine = bench.engine(1)?;
+        let dsync = bench.limit(&mut dsync, threads)?;
+        let datasync = bench.limit(&mut datasync, threads)?;
+        for (side, cost) in sides.iter_mut().zip([engine, dsync, datasync]) {
+            side.rounds.push(cost);
+        }
+    }
+    bench.check()?;
+    let [engine, dsync, datasync] = &sides;
+    let rate = |side: &Side| side.series(Cost::operations_per_s);
+    let cpu = [engine, dsync].map(|side| side.series(Cost::cpu_us));
+    let p99 = engine.percentiles(0.99);
+    let ratios = [
+        (
+            "appends/s, engine / DSYNC loop",
+            rate(engine).over(&rate(dsync)),
+        ),
+        (
+            "appends/s, engine / fdatasync loop",
+            rate(engine).over(&rate(datasync)),
+        ),
+        (
+            "p99 of an append / p99 of a DSYNC write",
+            p99.over(&dsync.percentiles(0.99)),
+        ),
+        (
+            "p99 of an append / p50 of a DSYNC write",
+            p99.over(&dsync.percentiles(0.5)),
+        ),
+    ];
+    let has_aim = 1 < bench.load.producers;
+    let mut table = Table::new(name, sides.into());
+    for (index, (name, values)) in ratios.into_iter().enumerate() {
+        let aim = match index {
+            0 => Some(Aim::AtLeast(0.8)),
+            2 => Some(Aim::AtMost(2.0)),
+            _ => None,
+        };
+        table.ratio(name, values, aim.filter(|_| has_aim));
+    }
+    table.cost_ratio("CPU, engine / DSYNC loop", &cpu[0], &cpu[1], None);
+    Ok(table)
+}
+
+/// The logs of a cell and what is appended to them.
+struct Bench<'a> {
+    load: &'a Load,
+    effort: &'a Effort,
+    dir: &'a std::path::Path,
+    /// Keeps the logs' directories locked.
+    _manager: rig::Manager,
+    targets: Vec<Target>,
+    /// One per producer, each in memory of its own.
+    batches: Vec<Bytes>,
+    records_per_batch: i64,
+    /// Appends so far.
+    appended: u64,
+    /// Of the engine, which the limits copy.
+    batches_per_write: f64,
+}
+
+impl<'a> Bench<'a> {
+    fn new(dir: &'a std::path::Path, load: &'a Load, effort: &'a Effort) -> anyhow::Result<Self> {
+        let config = LogConfig {
+            flush_before_ack: load.durability == Durability::Durable,
+            ..LogConfig::default()
+        };
+        let logs = dir.join("logs");
+        let (manager, _) = rig::open(&logs, config, 1)?;
+        let logs = rig::create_logs(&manager, load.partitions, config)?;
+        let batch = frames::batch(load.batch_bytes, now_ms()?)?;
+        let batches = (0..load.producers).map(|_| Bytes::copy_from_slice(&batch));
+        Ok(Self {
+            load,
+            effort,
+            dir,
+            _manager: manager,
+            targets: logs.iter().map(Target::of).collect(),
+            batches: batches.collect(),
+            records_per_batch: BatchHeader::parse(&batch)?.records_count.into(),
+            appended: 0,
+            batches_per_write: 1.0,
+        })
+    }
+
+    /// Appends of a round, at most; a part of a round has a part of them.
+    fn operations(&self, part: u64) -> u64 {
+        let operations = self.effort.appended_bytes / self.load.batch_bytes as u64;
+        (operations.min(self.effort.operations) / part).max(1)
+    }
+
+    /// Has the kernel write what is left from the side before, and memory ready for the next.
+    fn settle(&self) -> anyhow::Result<()> {
+        let dir = std::fs::File::open(self.dir)?;
+        rustix::fs::syncfs(&dir)?;
+        let batch_bytes = self.load.batch_bytes as u64;
+        let write_bytes = (batch_bytes * self.group() as u64).clamp(TOUCH_MIN, TOUCH_MAX);
+        touch_page_cache(self.dir, self.operations(1) * batch_bytes, write_bytes)
+    }
+
+    fn write_loop(&self, name: &str, is_reserved: bool, sync: Sync) -> anyhow::Result<WriteLoop> {
+        let dir = self.dir.join(name);
+        let mut files = WriteLoop::create(&dir, self.load.partitions, is_reserved, sync)?;
+        self.limit_of(&mut files, 1, WARM_UP_PART)?;
+        Ok(files)
+    }
+
+    fn limit(&self, files: &mut WriteLoop, threads: usize) -> anyhow::Result<Cost> {
+        self.limit_of(files, threads, 1)
+    }
+
+    fn limit_of(&self, files: &mut WriteLoop, threads: usize, part: u64) -> anyhow::Result<Cost> {
+        let (group, operations) = (self.group(), self.operations(part));
+        files.run(
+            &self.batches,
+            group,
+            threads,
+            operations,
+            self.effort.duration,
+        )
+    }
+
+    /// Batches that the limits put into a write: as many as the engine does.
+    fn group(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the number of producers"
+        )]
+        let group = self.batches_per_write.round().max(1.0) as usize;
+        group
+    }
+
+    /// Lets the producers append for a part of a round.
+    fn engine(&mut self, part: u64) -> anyhow::Result<Cost> {
+        let turn = Rc::new(Turn {
+            targets: self.targets.clone(),
+            left: Cell::new(self.operations(part)),
+            next_target: Cell::new(0),
+            deadline: now() + self.effort.duration,
+            ctx: rig::client()?,
+            latencies: RefCell::default(),
+            drains: Drains::default(),
+        });
+        let publications = || -> u64 { turn.targets.iter().map(|it| it.published.count()).sum() };
+        let published_before = publications();
+        let (meter, done) = rig::on_ring(async {
+            let meter = Meter::start();
+            let producers: Vec<_> = self
+                .batches
+                .iter()
+                .map(|batch| tokio::task::spawn_local(produce(Rc::clone(&turn), batch.clone())))
+                .collect();
+            let mut done = 0;
+            for producer in producers {
+                done += producer.await??;
+            }
+            turn.drains.finish().await;
+            anyhow::Ok((meter, done))
+        })??;
+        let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
+        cost.batches_per_write = Some(done as f64 / (publications() - published_before) as f64);
+        cost.latencies = turn.latencies.take();
+        self.appended += done;
+        Ok(cost)
+    }
+
+    /// The logs hold what was appended.
+    fn check(&self) -> anyhow::Result<()> {
+        let found: i64 = self.targets.iter().map(|it| it.log.offsets().log_end).sum();
+        let expected = i64::try_from(self.appended)? * self.records_per_batch;
+        ensure!(
+            found == expected,
+            "{found} records in the logs, {expected} appended"
+        );
+        Ok(())
+    }
+}
+
+/// What the producers of a round share.
+struct Turn {
+    targets: Vec<Target>,
+    left: Cell<u64>,
+    next_target: Cell<usize>,
+    deadline: std::time::Instant,
+    ctx: AppendContext,
+    latencies: RefCell<Latencies>,
+    drains: Drains,
+}
+
+async fn produce(turn: Rc<Turn>, batch: Bytes) -> anyhow::Result<u64> {
+    let mut done = 0;
+    loop {
+        let begun = now();
+        let left = turn.left.get();
+        if left == 0 || turn.deadline <= begun {
+            return Ok(done);
+        }
+        turn.left.set(left - 1);
+        let index = turn.next_target.get();
+        turn.next_target.set((index + 1) % turn.targets.len());
+        let target = &turn.targets[index];
+        target.append(batch.clone(), turn.ctx, &turn.drains).await?;
+        let elapsed: Duration = begun.elapsed();
+        turn.latencies.borrow_mut().add(elapsed);
+        done += 1;
+    }
+}

@@ -1,0 +1,202 @@
+//! The cells: which workloads there are, and how much each one does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::table::Table;
+use super::{EngineArgs, append, limits, reads, recovery};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// How much a round does.
+pub(crate) struct Effort {
+    pub(crate) rounds: u32,
+    /// Longest time of a side in a round.
+    pub(crate) duration: Duration,
+    /// Bytes appended by a side in a round, at most.
+    pub(crate) appended_bytes: u64,
+    /// Operations of a side in a round, at most.
+    pub(crate) operations: u64,
+    /// Bytes of logs that are read or recovered.
+    pub(crate) log_bytes: u64,
+    /// Where the logs are kept.
+    pub(crate) dir: PathBuf,
+}
+
+impl Effort {
+    pub(crate) fn of(args: &EngineArgs) -> Self {
+        let (appended_bytes, operations, log_bytes) = if args.quick {
+            (8 << 20, 300, 8 << 20)
+        } else {
+            (args.mib << 20, 200_000, args.log_mib << 20)
+        };
+        Self {
+            rounds: args.rounds,
+            duration: Duration::from_millis(args.round_ms),
+            appended_bytes,
+            operations,
+            log_bytes,
+            dir: args.dir.clone(),
+        }
+    }
+}
+
+/// When an append is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Written to the page cache.
+    PageCache,
+    /// On disk.
+    Durable,
+}
+
+/// One workload with its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cell {
+    /// Producers append batches to partitions in turn, each waiting for its own.
+    Append {
+        durability: Durability,
+        batch_bytes: usize,
+        partitions: usize,
+        producers: usize,
+    },
+    /// Reads of the newest batches of a log.
+    TailRead { read_bytes: usize },
+    /// Reads anywhere in a cached log of several segments.
+    CachedRead { read_bytes: usize },
+    /// Reads of a whole log that is not cached, from its beginning to its end.
+    ColdRead { read_bytes: usize },
+    /// Opening logs that were not closed.
+    Recovery {
+        batch_bytes: usize,
+        partitions: usize,
+    },
+    /// What memory and CRC give.
+    Memory { bytes: usize },
+}
+
+const SIZES: [usize; 5] = [200, KIB, 16 * KIB, 64 * KIB, MIB];
+
+/// All cells, in the order they run.
+pub(crate) fn all() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for bytes in [KIB, 16 * KIB, 64 * KIB, MIB] {
+        cells.push(Cell::Memory { bytes });
+    }
+    for durability in [Durability::PageCache, Durability::Durable] {
+        for partitions in [1, 10, 100, 1000] {
+            for producers in [1, 64] {
+                for batch_bytes in SIZES {
+                    cells.push(Cell::Append {
+                        durability,
+                        batch_bytes,
+                        partitions,
+                        producers,
+                    });
+                }
+            }
+        }
+    }
+    let reads = [KIB, 64 * KIB, MIB];
+    cells.extend(reads.map(|read_bytes| Cell::TailRead { read_bytes }));
+    cells.extend(reads.map(|read_bytes| Cell::CachedRead { read_bytes }));
+    cells.push(Cell::ColdRead { read_bytes: MIB });
+    for (batch_bytes, partitions) in [(16 * KIB, 1), (MIB, 1), (16 * KIB, 100)] {
+        cells.push(Cell::Recovery {
+            batch_bytes,
+            partitions,
+        });
+    }
+    cells
+}
+
+/// `64k`, `1m`, `200`.
+fn size_name(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes % MIB == 0 => format!("{}m", bytes / MIB),
+        bytes if bytes % KIB == 0 => format!("{}k", bytes / KIB),
+        bytes => bytes.to_string(),
+    }
+}
+
+impl Cell {
+    /// The name, by whose parts cells are chosen.
+    pub(crate) fn name(&self) -> String {
+        match *self {
+            Cell::Append {
+                durability,
+                batch_bytes,
+                partitions,
+                producers,
+            } => {
+                let durability = match durability {
+                    Durability::PageCache => "page-cache",
+                    Durability::Durable => "durable",
+                };
+                let size = size_name(batch_bytes);
+                format!("append/{durability}/{size}/{partitions}p/{producers}c")
+            }
+            Cell::TailRead { read_bytes } => format!("tail-read/{}", size_name(read_bytes)),
+            Cell::CachedRead { read_bytes } => format!("cached-read/{}", size_name(read_bytes)),
+            Cell::ColdRead { read_bytes } => format!("cold-read/{}", size_name(read_bytes)),
+            Cell::Recovery {
+                batch_bytes,
+                partitions,
+            } => format!("recovery/{}/{partitions}p", size_name(batch_bytes)),
+            Cell::Memory { bytes } => format!("memory/{}", size_name(bytes)),
+        }
+    }
+
+    /// Runs the rounds.
+    ///
+    /// # Errors
+    /// The engine or a system call failed.
+    pub(crate) fn measure(&self, effort: &Effort) -> anyhow::Result<Table> {
+        let name = self.name();
+        match *self {
+            Cell::Append {
+                durability,
+                batch_bytes,
+                partitions,
+                producers,
+            } => {
+                let load = append::Load {
+                    durability,
+                    batch_bytes,
+                    partitions,
+                    producers,
+                };
+                append::measure(name, &load, effort)
+            }
+            Cell::TailRead { read_bytes } => {
+                reads::measure(name, reads::Place::Tail, read_bytes, effort)
+            }
+            Cell::CachedRead { read_bytes } => {
+                reads::measure(name, reads::Place::Anywhere, read_bytes, effort)
+            }
+            Cell::ColdRead { read_bytes } => reads::measure_cold(name, read_bytes, effort),
+            Cell::Recovery {
+                batch_bytes,
+                partitions,
+            } => recovery::measure(name, batch_bytes, partitions, effort),
+            Cell::Memory { bytes } => limits::measure_memory(name, bytes, effort),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_tell_the_parameters() {
+        let mut names: Vec<_> = all().iter().map(Cell::name).collect();
+        assert!(names.contains(&"append/durable/64k/1000p/64c".to_owned()));
+        assert!(names.contains(&"append/page-cache/200/1p/1c".to_owned()));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
