@@ -114,6 +114,18 @@ pub enum EngineError {
         /// The partition directory.
         path: PathBuf,
     },
+    /// The log was closed, deleted or moved before its files could be changed.
+    #[error("the log in {} was closed, deleted or moved", path.display())]
+    LogGone {
+        /// The partition directory.
+        path: PathBuf,
+    },
+    /// Segments that were to be replaced are no longer those of the log.
+    #[error("segments of {} changed before they could be replaced", path.display())]
+    SegmentsChanged {
+        /// The partition directory.
+        path: PathBuf,
+    },
     /// The offset is outside of what the operation accepts.
     #[error("offset {offset} is outside of {lowest} to {highest}")]
     OffsetOutOfRange {

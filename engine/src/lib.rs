@@ -9,7 +9,7 @@
 //!   recovery point <= flushed offset <= log end offset; with `flush.before.ack`, high watermark <=
 //!   flushed offset. (`log::offsets::Offsets::check`)
 //! - L2 segments' base offsets strictly increase; exactly the last is active.
-//!   (`log::partition_log::State::push_segment`)
+//!   (`log::partition_log::check_order`)
 //! - L3 every index can be deleted and rebuilt from the `.log`; entries strictly increase and point
 //!   at batch starts. (`index::sparse_index::SparseIndex::push`)
 //! - L4 until compaction rewrites a batch, stored bytes equal produced bytes except base offset and

@@ -28,3 +28,9 @@ pub(crate) fn epoch_ms(time: std::time::SystemTime) -> i64 {
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// The file time of a number of milliseconds since the epoch; negative ones count as 0.
+pub(crate) fn time_of(epoch_ms: i64) -> std::time::SystemTime {
+    let since = std::time::Duration::from_millis(u64::try_from(epoch_ms).unwrap_or(0));
+    std::time::UNIX_EPOCH + since
+}

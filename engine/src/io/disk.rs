@@ -102,6 +102,12 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
+    /// Sets when the file counts as last changed, in milliseconds since 1970. Retention asks it for
+    /// segments whose records have no timestamps. Not durable by itself.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn set_modified(&self, file: &Self::File, modified_ms: i64) -> io::Result<()>;
     /// Makes the names in a directory durable.
     ///
     /// # Errors

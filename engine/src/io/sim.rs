@@ -332,10 +332,10 @@ impl Disk for SimDisk {
     fn stat(&self, path: &Path) -> io::Result<FileStat> {
         let mut world = self.world();
         let inode = world.find(path)?;
-        let bytes = world.file(inode)?.content().len() as u64;
+        let file = world.file(inode)?;
         Ok(FileStat {
-            bytes,
-            modified_ms: 0,
+            bytes: file.content().len() as u64,
+            modified_ms: file.modified_ms,
         })
     }
 
@@ -402,6 +402,13 @@ impl Disk for SimDisk {
                 Err(io::Error::from_raw_os_error(libc::EIO))
             }
         }
+    }
+
+    fn set_modified(&self, file: &SimFile, modified_ms: i64) -> io::Result<()> {
+        let mut world = self.world();
+        world.mutate("date", &file.path)?;
+        world.file(file.inode)?.modified_ms = modified_ms;
+        Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

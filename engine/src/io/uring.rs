@@ -16,7 +16,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::buffer::WriteBuffers;
 use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
 use super::{page_cache, ring};
-use crate::units::epoch_ms;
+use crate::units::{epoch_ms, time_of};
 
 /// The machine's disk. Has no state; the ring belongs to the calling thread's runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,6 +92,10 @@ impl Disk for UringDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
+    }
+
+    fn set_modified(&self, file: &File, modified_ms: i64) -> io::Result<()> {
+        file.set_modified(time_of(modified_ms))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

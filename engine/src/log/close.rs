@@ -38,7 +38,7 @@ impl<D: Disk> PartitionLog<D> {
         result
     }
 
-    fn check_online(&self) -> Result<(), EngineError> {
+    pub(super) fn check_online(&self) -> Result<(), EngineError> {
         if !self.is_offline() {
             return Ok(());
         }

@@ -192,7 +192,7 @@ impl<D: Disk> PartitionLog<D> {
         self.sync_rolled_locked()
     }
 
-    fn sync_rolled_locked(&self) -> Result<(), EngineError> {
+    pub(super) fn sync_rolled_locked(&self) -> Result<(), EngineError> {
         let segments = self.lock().unsynced.clone();
         let Some(newest) = segments.last() else {
             return Ok(());

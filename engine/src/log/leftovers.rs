@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
-use crate::segment::{DELETED_SUFFIX, FileKind, HeaderReader, segment_file_name};
+use crate::segment::{
+    CLEANED_SUFFIX, DELETED_SUFFIX, FileKind, HeaderReader, SWAP_SUFFIX, segment_file_name,
+};
 
-const CLEANED_SUFFIX: &str = ".cleaned";
-const SWAP_SUFFIX: &str = ".swap";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Removes and renames as needed; afterwards only plain files are left.
@@ -74,14 +74,21 @@ fn finish_swaps<D: Disk>(disk: &D, dir: &Path) -> Result<(), EngineError> {
         .iter()
         .filter_map(|name| Some((name, parse_with_suffix(name, SWAP_SUFFIX)?)))
         .collect();
+    // All of them are of one replacement, so everything between the first and the last goes.
+    let mut range: Option<(i64, i64)> = None;
     for (name, (kind, base_offset)) in &swaps {
         if *kind == FileKind::Log {
-            let last_offset = last_offset(disk, &dir.join(name), *base_offset)?;
-            for old in names.iter().filter_map(|name| FileKind::parse(name)) {
-                if (*base_offset..=last_offset).contains(&old.1) {
-                    remove(disk, &dir.join(segment_file_name(old.1, old.0)))?;
-                }
-            }
+            let last = last_offset(disk, &dir.join(name), *base_offset)?;
+            let (low, high) = range.unwrap_or((*base_offset, last));
+            range = Some((low.min(*base_offset), high.max(last)));
+        }
+    }
+    for (kind, base_offset) in names.iter().filter_map(|name| FileKind::parse(name)) {
+        // Producer snapshots hold for any content of the segments around them.
+        let is_replaced = kind != FileKind::Snapshot
+            && range.is_some_and(|(low, high)| (low..=high).contains(&base_offset));
+        if is_replaced {
+            remove(disk, &dir.join(segment_file_name(base_offset, kind)))?;
         }
     }
     for (name, (kind, base_offset)) in swaps {

@@ -19,6 +19,11 @@ mod producer_state;
 mod read;
 mod rebuild;
 mod recent_batches;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "compaction and splitting call it")
+)]
+mod replace;
 mod retention;
 mod timestamps;
 mod validate;

@@ -98,13 +98,19 @@ impl<D: Disk> State<D> {
     /// When its base offset is not above the last one's (L2).
     pub(crate) fn push_segment(&mut self, segment: Arc<Segment<D>>) {
         if let Some(last) = self.segments.last() {
-            let (last, next) = (last.base_offset(), segment.base_offset());
-            assert!(
-                last < next,
-                "segment {next} cannot follow segment {last} (L2)"
-            );
+            check_order(last, &segment);
         }
         self.segments.push(segment);
+    }
+
+    /// Checks the list after some of its segments were replaced.
+    ///
+    /// # Panics
+    /// When base offsets do not increase (L2).
+    pub(crate) fn check_segments(&self) {
+        for pair in self.segments.windows(2) {
+            check_order(&pair[0], &pair[1]);
+        }
     }
 
     /// The index of the segment that holds `offset`.
@@ -113,6 +119,14 @@ impl<D: Disk> State<D> {
             .partition_point(|segment| segment.base_offset() <= offset)
             .checked_sub(1)
     }
+}
+
+fn check_order<D: Disk>(segment: &Segment<D>, next: &Segment<D>) {
+    let (base_offset, next) = (segment.base_offset(), next.base_offset());
+    assert!(
+        base_offset < next,
+        "segment {next} cannot follow segment {base_offset} (L2)"
+    );
 }
 
 /// One partition's log.
@@ -391,8 +405,11 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Closes files that nobody used since the last call, so that idle logs and old segments cost
-    /// no descriptors.
+    /// no descriptors. Does nothing while segments are replaced: their files must stay open then.
     pub(crate) fn close_idle_files(&self) {
+        let Ok(_maintenance) = self.maintenance.try_lock() else {
+            return;
+        };
         let segments = self.lock().segments.clone();
         for segment in segments {
             segment.close_idle_files();

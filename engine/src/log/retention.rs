@@ -2,7 +2,7 @@
 //! called by the log manager's background work. Files are renamed here and removed later.
 //! (Kafka `UnifiedLog.deleteOldSegments`.)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::partition_log::PartitionLog;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
-use crate::segment::{DELETED_SUFFIX, FileKind, Segment, segment_file_name};
+use crate::segment::{DELETED_SUFFIX, FileKind, Segment, segment_file_name, with_suffix};
 
 /// A segment with what decides about it.
 struct Aged<D: Disk> {
@@ -34,20 +34,31 @@ impl<D: Disk> PartitionLog<D> {
             return Ok(Vec::new());
         }
         let config = self.config();
-        let count = self.count_deletable(now_ms, &config)?;
-        if count == 0 {
+        let mut chosen = self.choose_deletable(now_ms, &config)?;
+        if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        let is_all = count == self.segments_count();
-        let count = if is_all && !self.roll_when_idle(now_ms)? {
-            count - 1
-        } else {
-            count
-        };
+        let is_all = chosen.len() == self.segments_count();
+        if is_all && !self.roll_when_idle(now_ms)? {
+            chosen.pop();
+        }
+        self.delete_segments(&chosen)
+    }
+
+    /// Removes the chosen segments as far as they still are the oldest of the log.
+    pub(super) fn delete_segments(
+        &self,
+        chosen: &[Arc<Segment<D>>],
+    ) -> Result<Vec<PathBuf>, EngineError> {
         let _maintenance = self.lock_maintenance();
         let removed: Vec<Arc<Segment<D>>> = {
             let mut guard = self.lock();
             let state = &mut *guard;
+            // Segments may have been replaced meanwhile: only those that were looked at go.
+            let is_unchanged =
+                |(known, chosen): &(&Arc<Segment<D>>, &Arc<_>)| Arc::ptr_eq(known, chosen);
+            let pairs = state.segments.iter().zip(chosen);
+            let count = pairs.take_while(is_unchanged).count();
             let count = count.min(state.segments.len() - 1);
             let removed: Vec<_> = state.segments.drain(..count).collect();
             let log_start = state.segments[0]
@@ -78,7 +89,12 @@ impl<D: Disk> PartitionLog<D> {
         result
     }
 
-    fn count_deletable(&self, now_ms: i64, config: &LogConfig) -> Result<usize, EngineError> {
+    /// The oldest segments, as many as may go.
+    fn choose_deletable(
+        &self,
+        now_ms: i64,
+        config: &LogConfig,
+    ) -> Result<Vec<Arc<Segment<D>>>, EngineError> {
         let (candidates, log_start, total_bytes) = {
             let state = self.lock();
             let high_watermark = state.offsets.high_watermark();
@@ -107,12 +123,14 @@ impl<D: Disk> PartitionLog<D> {
             .iter()
             .take_while(|aged| !aged.is_active && aged.end_offset <= log_start)
             .count();
-        if !config.cleanup_policy.delete {
-            return Ok(by_start);
+        let mut count = by_start;
+        if config.cleanup_policy.delete {
+            let by_size = count_by_size(&candidates, total_bytes, config);
+            let by_time = self.count_by_time(&candidates, now_ms, config)?;
+            count = by_start.max(by_size).max(by_time);
         }
-        let by_size = count_by_size(&candidates, total_bytes, config);
-        let by_time = self.count_by_time(&candidates, now_ms, config)?;
-        Ok(by_start.max(by_size).max(by_time))
+        let chosen = candidates.into_iter().take(count);
+        Ok(chosen.map(|aged| aged.segment).collect())
     }
 
     fn count_by_time(
@@ -178,15 +196,8 @@ impl<D: Disk> PartitionLog<D> {
         let mut renamed = Vec::with_capacity(segments.len() * FileKind::ALL.len());
         for segment in segments {
             for kind in FileKind::ALL {
-                let from = self.path_of(segment.base_offset(), kind);
-                let mut to = from.clone().into_os_string();
-                to.push(DELETED_SUFFIX);
-                let to = PathBuf::from(to);
-                match self.disk.rename(&from, &to) {
-                    Ok(()) => renamed.push(to),
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(source) => return Err(EngineError::io("rename", &from, source)),
-                }
+                let path = self.path_of(segment.base_offset(), kind);
+                renamed.extend(set_aside(&self.disk, &path)?);
             }
         }
         Ok(renamed)
@@ -213,6 +224,17 @@ impl<D: Disk> PartitionLog<D> {
         } else {
             Ok(())
         }
+    }
+}
+
+/// Gives a file the name of one that waits for its removal, which is returned; `None` when it does
+/// not exist.
+pub(super) fn set_aside<D: Disk>(disk: &D, path: &Path) -> Result<Option<PathBuf>, EngineError> {
+    let aside = with_suffix(path, DELETED_SUFFIX);
+    match disk.rename(path, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(EngineError::io("rename", path, source)),
     }
 }
 

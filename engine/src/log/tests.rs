@@ -6,6 +6,7 @@ mod failures;
 mod model;
 mod producers;
 mod reopens;
+mod replaces;
 mod retains;
 mod ring;
 mod support;

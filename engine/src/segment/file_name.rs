@@ -1,10 +1,16 @@
 //! Names of segment files and partition directories, exactly Kafka's. (Kafka `LogFileUtils`,
 //! `LocalLog`.) Pure; used wherever a path is made or a listing is read.
 
+use std::path::{Path, PathBuf};
+
 use uuid::Uuid;
 
 /// Appended to a file's name when it waits for its removal.
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
+/// Appended to a file's name while it is written to replace another.
+pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
+/// Appended to a file's name while it takes the place of another.
+pub(crate) const SWAP_SUFFIX: &str = ".swap";
 const DELETE_DIR_SUFFIX: &str = "-delete";
 const FUTURE_DIR_SUFFIX: &str = "-future";
 const STRAY_DIR_SUFFIX: &str = "-stray";
@@ -65,6 +71,13 @@ impl FileKind {
 /// The name of a segment's file: the base offset in 20 digits and the kind's suffix.
 pub(crate) fn segment_file_name(base_offset: i64, kind: FileKind) -> String {
     format!("{base_offset:020}{}", kind.suffix())
+}
+
+/// The path with `suffix` appended to its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// The directory of a partition; `None` when the topic's name is not legal in Kafka.

@@ -4,15 +4,26 @@
 mod batch_search;
 mod file_name;
 mod recovery;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "compaction and splitting call it")
+)]
+mod rewriter;
 mod segment_files;
 mod segment_tail;
 
 pub(crate) use batch_search::{BatchPlace, HeaderReader};
 pub(crate) use file_name::{
-    DELETED_SUFFIX, DirKind, FileKind, deleted_dir_name, partition_dir_name, segment_file_name,
-    stray_dir_name,
+    CLEANED_SUFFIX, DELETED_SUFFIX, DirKind, FileKind, SWAP_SUFFIX, deleted_dir_name,
+    partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
 };
 pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
+pub(crate) use rewriter::RewrittenSegment;
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "compaction and splitting use it")
+)]
+pub(crate) use rewriter::SegmentRewriter;
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, SegmentTail};
 

@@ -150,7 +150,13 @@ impl<D: Disk> Segment<D> {
         }
         let path = dir.join(segment_file_name(self.base_offset, kind));
         let opener = disk.clone();
-        let file = access.run(disk, move || opener.open(&path)).await??;
+        let opened = access.run(disk, move || opener.open(&path)).await?;
+        // Another file may have taken the name meanwhile: before that, whoever replaced this
+        // segment's files opened them all and keeps them open (`log::replace`).
+        if let Some(file) = self.opened(kind) {
+            return Ok(file);
+        }
+        let file = opened?;
         self.keep_open(kind, &file);
         Ok(file)
     }

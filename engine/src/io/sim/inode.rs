@@ -120,6 +120,8 @@ struct Pending {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileData {
+    /// Survives a power cut: nothing relies on its loss.
+    pub(super) modified_ms: i64,
     seen: Vec<u8>,
     durable: Vec<u8>,
     /// Changes since the last sync, oldest first. A later one overwrites an earlier one, whichever
