@@ -98,6 +98,28 @@ pub enum EngineError {
         /// The name.
         topic: String,
     },
+    /// The path is none of the log directories.
+    #[error("{} is no log directory of this broker", path.display())]
+    UnknownLogDir {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no log of the partition.
+    #[error("there is no log of partition {partition} of topic {topic}")]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+    /// A batch could not be copied into another log directory.
+    #[error("cannot copy into {}: {source}", path.display())]
+    NotCopied {
+        /// The directory copied to.
+        path: PathBuf,
+        /// What the copy refused.
+        source: AppendError,
+    },
     /// The partition already exists under another topic id.
     #[error("{} belongs to topic id {found}, not {expected}", path.display())]
     TopicIdMismatch {

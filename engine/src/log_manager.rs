@@ -4,11 +4,15 @@
 //! except [`LogManager::log`]. (Kafka `LogManager`.)
 
 mod background;
+mod duplicates;
+mod mover;
+mod moves;
 mod startup;
+mod throttle;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -123,6 +127,11 @@ pub struct LogManager<D: Disk> {
     membership: Mutex<()>,
     removals: Mutex<Vec<PendingRemoval>>,
     background: Mutex<background::Schedule>,
+    moves: Mutex<moves::Moves<D>>,
+    /// Signalled when a move begins or ends, the pace changes or the mover's thread ends.
+    moves_changed: Condvar,
+    /// Logs of topics that do not exist while another topic of their name may.
+    namesakes: Mutex<Vec<Arc<PartitionLog<D>>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -188,7 +197,10 @@ impl<D: Disk> LogManager<D> {
             partition_dir_name(topic, partition).ok_or_else(|| EngineError::InvalidTopicName {
                 topic: topic.to_owned(),
             })?;
-        let health = self.choose_dir()?;
+        let health = match self.preferred_dir(topic, partition) {
+            Some(health) => health,
+            None => self.choose_dir()?,
+        };
         let identity = LogIdentity {
             topic: topic.to_owned(),
             partition,
@@ -209,6 +221,14 @@ impl<D: Disk> LogManager<D> {
         logs.entry(log.topic().to_owned())
             .or_default()
             .insert(log.partition(), Arc::clone(log));
+    }
+
+    /// The dir that AlterReplicaLogDirs named for the log before there was one.
+    fn preferred_dir(&self, topic: &str, partition: i32) -> Option<Arc<DirHealth>> {
+        let wanted = self.take_preferred(topic, partition)?;
+        let mut dirs = self.dirs.dirs.iter();
+        let dir = dirs.find(|dir| dir.path() == wanted && !dir.health.is_offline())?;
+        Some(Arc::clone(&dir.health))
     }
 
     fn choose_dir(&self) -> Result<Arc<DirHealth>, EngineError> {
@@ -270,6 +290,7 @@ impl<D: Disk> LogManager<D> {
         name: &str,
     ) -> Result<Option<TakenAway<D>>, EngineError> {
         let _membership = lock(&self.membership);
+        self.cancel_move_of(topic, partition);
         let removed = {
             let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
             let Some(partitions) = logs.get_mut(topic) else {
@@ -287,6 +308,7 @@ impl<D: Disk> LogManager<D> {
         let path = log.delete(name).inspect_err(|error| {
             log.health.fail("rename a log in", log.log_dir(), error);
         })?;
+        self.promote_namesake(topic, partition);
         Ok(Some(TakenAway { log, path }))
     }
 
@@ -304,6 +326,7 @@ impl<D: Disk> LogManager<D> {
                     offset_lag: 0,
                     is_future: false,
                 })
+                .chain(self.describe_futures(path))
                 .collect()
         };
         let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -332,6 +355,7 @@ impl<D: Disk> LogManager<D> {
     /// # Errors
     /// The first failure; the other directories are closed all the same.
     pub fn shutdown(&self) -> Result<(), EngineError> {
+        self.stop_moves();
         let started = self.clock.monotonic();
         let mut first_error = None;
         for dir in &self.dirs.dirs {

@@ -56,6 +56,11 @@ impl Piece {
         &self.body
     }
 
+    /// The body without copying it.
+    pub(crate) fn shared_body(&self) -> Bytes {
+        self.body.clone()
+    }
+
     /// Bytes of both parts.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

@@ -62,12 +62,16 @@ impl<D: Disk> PartitionLog<D> {
         records: Bytes,
         ctx: AppendContext,
     ) -> Result<Appended<D>, AppendError> {
-        if self.is_offline() {
+        if self.is_offline() && self.successor().is_none() {
             return Err(AppendError::LogDirOffline);
         }
         let config = self.config.load();
         let prepared = validate(&records, &ctx, &config)?;
         let mut guard = self.lock();
+        if let Some(successor) = self.successor() {
+            drop(guard);
+            return successor.append(records, ctx);
+        }
         if self.is_deleted() {
             return Err(AppendError::LogDeleted);
         }
@@ -79,7 +83,7 @@ impl<D: Disk> PartitionLog<D> {
             Origin::Replica => state.take_replicated(prepared, &ctx, &config)?,
             Origin::Client | Origin::Coordinator => state.take_produced(prepared, &ctx, &config)?,
         };
-        let must_drain = !state.queue.is_empty() && !state.is_writer_busy;
+        let must_drain = !state.queue.is_empty() && !state.is_writer_busy && !self.is_paused();
         state.is_writer_busy |= must_drain;
         drop(guard);
         Ok(Appended {
@@ -170,7 +174,7 @@ impl<D: Disk> State<D> {
     }
 
     /// Queues a batch that has its offset.
-    fn enqueue(&mut self, batch: Prepared, now_ms: i64, config: &LogConfig) {
+    pub(crate) fn enqueue(&mut self, batch: Prepared, now_ms: i64, config: &LogConfig) {
         let Prepared {
             header,
             payload,

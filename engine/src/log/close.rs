@@ -38,14 +38,20 @@ impl<D: Disk> PartitionLog<D> {
         result
     }
 
-    pub(super) fn check_online(&self) -> Result<(), EngineError> {
-        if !self.is_offline() {
-            return Ok(());
+    pub(crate) fn check_online(&self) -> Result<(), EngineError> {
+        if self.is_offline() {
+            Err(self.offline_error())
+        } else {
+            Ok(())
         }
-        Err(EngineError::LogDirOffline {
+    }
+
+    /// That the log dir is offline, with its reason.
+    pub(crate) fn offline_error(&self) -> EngineError {
+        EngineError::LogDirOffline {
             path: self.health.path().to_owned(),
             reason: self.health.reason().unwrap_or_else(|| "a panic".to_owned()),
-        })
+        }
     }
 
     fn write_final_state(&self, now_ms: i64) -> Result<(), EngineError> {

@@ -105,7 +105,8 @@ impl<D: Disk> PartitionLog<D> {
     fn take_queue(&self) -> Option<BatchQueue> {
         let mut guard = self.lock();
         let state = &mut *guard;
-        if state.queue.is_empty() || self.is_offline() || self.is_deleted() {
+        let may_not = self.is_offline() || self.is_deleted() || self.is_paused();
+        if state.queue.is_empty() || may_not {
             state.is_writer_busy = false;
             return None;
         }

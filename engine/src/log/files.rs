@@ -192,7 +192,15 @@ impl<D: Disk> PartitionLog<D> {
         self.sync_rolled_locked()
     }
 
+    /// The log dir goes offline under the maintenance lock: who waits for it must not sync again
+    /// what a failed sync may have lost (L6).
     pub(super) fn sync_rolled_locked(&self) -> Result<(), EngineError> {
+        self.check_online()?;
+        self.try_sync_rolled()
+            .inspect_err(|error| self.fail("sync", error))
+    }
+
+    fn try_sync_rolled(&self) -> Result<(), EngineError> {
         let segments = self.lock().unsynced.clone();
         let Some(newest) = segments.last() else {
             return Ok(());
@@ -260,6 +268,7 @@ impl<D: Disk> PartitionLog<D> {
     /// # Errors
     /// When a sync fails; the log dir is offline then (L6).
     pub fn flush(&self, now_ms: i64) -> Result<(), EngineError> {
+        let _maintenance = self.lock_maintenance();
         let result = self.try_flush(now_ms);
         if let Err(error) = &result {
             self.fail("sync", error);
@@ -268,7 +277,6 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     fn try_flush(&self, now_ms: i64) -> Result<(), EngineError> {
-        let _maintenance = self.lock_maintenance();
         // Taken before anything is synced: if this segment is rolled meanwhile, its bytes below
         // this log end are synced all the same.
         let (active, log_end, is_synced) = {

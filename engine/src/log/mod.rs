@@ -8,6 +8,7 @@ mod batch_queue;
 mod close;
 mod drain;
 mod files;
+mod handover;
 mod leader_epoch;
 mod leftovers;
 mod load_segment;
@@ -30,6 +31,7 @@ mod validate;
 
 pub use append::{AppendContext, Appended};
 pub use drain::Drain;
+pub(crate) use handover::create_future_log;
 pub use leader_epoch::EpochEndOffset;
 pub use offsets::LogOffsets;
 pub(crate) use open::{LogOpener, OpenHints, OpenReport, create_log};

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use uuid::Uuid;
@@ -141,13 +141,17 @@ pub struct PartitionLog<D: Disk> {
     /// Signalled when `is_writer_busy` becomes false.
     pub(crate) writer_free: Condvar,
     pub(crate) is_deleted: AtomicBool,
+    /// Appends are only queued; changed under the state's lock. See `handover`.
+    pub(crate) is_paused: AtomicBool,
+    /// The log in another log dir that took this one's place; set under the state's lock.
+    pub(crate) successor: OnceLock<Arc<PartitionLog<D>>>,
     /// Closing or closed: nothing is appended any more.
     pub(crate) is_closed: AtomicBool,
     /// Held while the leader epoch file is written.
     pub(crate) epoch_file: Mutex<()>,
     /// Held by flushes, retention and closing, which change the list of segments.
     pub(crate) maintenance: Mutex<()>,
-    listener: ArcSwapOption<Box<dyn LogListener>>,
+    pub(crate) listener: ArcSwapOption<Box<dyn LogListener>>,
 }
 
 impl<D: Disk> fmt::Debug for PartitionLog<D> {
@@ -186,6 +190,8 @@ impl<D: Disk> PartitionLog<D> {
             state: Mutex::new(state),
             writer_free: Condvar::new(),
             is_deleted: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            successor: OnceLock::new(),
             is_closed: AtomicBool::new(false),
             epoch_file: Mutex::new(()),
             maintenance: Mutex::new(()),
@@ -225,6 +231,13 @@ impl<D: Disk> PartitionLog<D> {
         self.is_deleted.load(Ordering::Acquire)
     }
 
+    /// The log in another log dir that took this one's place. This one is deleted then: appends and
+    /// reads that still come here are passed on, and so is whatever changes the log.
+    #[must_use]
+    pub fn successor(&self) -> Option<&Arc<Self>> {
+        self.successor.get()
+    }
+
     /// The topic's name.
     #[must_use]
     pub fn topic(&self) -> &str {
@@ -258,11 +271,15 @@ impl<D: Disk> PartitionLog<D> {
     /// Replaces the settings; they count from the next append, roll and retention run on.
     pub fn update_config(&self, config: LogConfig) {
         self.config.store(Arc::new(config));
+        if let Some(successor) = self.successor() {
+            successor.update_config(config);
+        }
     }
 
     /// Replaces who is told about published batches and failures.
     pub fn set_listener(&self, listener: Box<dyn LogListener>) {
         self.listener.store(Some(Arc::new(listener)));
+        self.pass_listener_on();
     }
 
     pub(crate) fn notify_published(&self, offsets: LogOffsets) {
@@ -282,6 +299,10 @@ impl<D: Disk> PartitionLog<D> {
     /// It never goes back.
     pub fn advance_high_watermark(&self, to: i64) -> LogOffsets {
         let mut guard = self.lock();
+        if let Some(successor) = self.successor() {
+            drop(guard);
+            return successor.advance_high_watermark(to);
+        }
         let state = &mut *guard;
         if state.offsets.advance_high_watermark(to) {
             state
@@ -299,6 +320,10 @@ impl<D: Disk> PartitionLog<D> {
     /// [`EngineError::OffsetOutOfRange`] below 0 or above the high watermark.
     pub fn advance_log_start_offset(&self, to: i64) -> Result<i64, EngineError> {
         let mut state = self.lock();
+        if let Some(successor) = self.successor() {
+            drop(state);
+            return successor.advance_log_start_offset(to);
+        }
         let high_watermark = state.offsets.high_watermark();
         let to = if to == -1 { high_watermark } else { to };
         if to < 0 || high_watermark < to {
@@ -424,6 +449,10 @@ impl<D: Disk> PartitionLog<D> {
     pub fn assign_epoch_start(&self, epoch: i32) -> Result<(), EngineError> {
         let is_new = {
             let mut guard = self.lock();
+            if let Some(successor) = self.successor() {
+                drop(guard);
+                return successor.assign_epoch_start(epoch);
+            }
             let state = &mut *guard;
             state.epochs.assign(epoch, state.next_offset)
         };

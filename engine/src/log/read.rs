@@ -102,7 +102,28 @@ impl<D: Disk> PartitionLog<D> {
         block_on_ready(read)
     }
 
+    /// Reads here or, when this log was moved to another log dir meanwhile, there.
     async fn read_with(
+        &self,
+        access: Access,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        let mut log = self;
+        loop {
+            let slice = log
+                .read_here(access, start, max_bytes, upper, min_one_batch)
+                .await;
+            match (slice, log.successor()) {
+                (Err(_), Some(successor)) => log = successor,
+                (slice, _) => return slice,
+            }
+        }
+    }
+
+    async fn read_here(
         &self,
         access: Access,
         start: i64,

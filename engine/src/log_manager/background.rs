@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{LogManager, LogManagerOptions, PendingRemoval, lock};
 use crate::checkpoint::{OffsetCheckpoint, PartitionOffsets};
@@ -199,7 +200,9 @@ impl<D: Disk> LogManager<D> {
             return Ok(());
         }
         let mut offsets = PartitionOffsets::new();
-        for log in self.logs() {
+        let futures = self.futures_in(dir.path());
+        let futures = futures.iter().map(|it| Arc::clone(&it.future));
+        for log in self.logs().into_iter().chain(futures) {
             if log.log_dir() == dir.path() && !log.is_deleted() {
                 let now = log.offsets();
                 let offset = match kind {

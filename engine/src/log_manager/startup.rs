@@ -2,10 +2,12 @@
 //! threads each, and closes them again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::Duration;
 
 use super::background::Schedule;
+use super::duplicates::place;
+use super::moves::FutureDir;
 use super::{LogManager, LogManagerOptions, Logs, PendingRemoval, lock};
 use crate::checkpoint::{CleanShutdownMarker, OffsetCheckpoint, PartitionOffsets};
 use crate::clock::Clock;
@@ -35,6 +37,7 @@ pub struct OpenSummary {
 struct DirContent {
     is_clean: bool,
     partitions: Vec<LogIdentity>,
+    futures: Vec<FutureDir>,
     recovery_points: PartitionOffsets,
     log_starts: PartitionOffsets,
     high_watermarks: PartitionOffsets,
@@ -69,6 +72,7 @@ impl<D: Disk> LogManager<D> {
         let started = clock.monotonic();
         let mut logs = Logs::<D>::new();
         let mut removals = Vec::new();
+        let mut duplicates = Vec::new();
         let mut summary = OpenSummary {
             is_clean: true,
             ..OpenSummary::default()
@@ -92,10 +96,8 @@ impl<D: Disk> LogManager<D> {
                     summary.logs += opened.logs.len();
                     summary.recovered_segments += opened.report.recovered_segments;
                     summary.truncated_bytes += opened.report.truncated_bytes;
-                    for log in opened.logs {
-                        let partitions = logs.entry(log.topic().to_owned()).or_default();
-                        partitions.insert(log.partition(), log);
-                    }
+                    let placed = opened.logs.into_iter();
+                    duplicates.extend(placed.filter_map(|log| place(&mut logs, log)));
                 }
                 Err(error) => dir.health.fail("open the logs of", dir.path(), &error),
             }
@@ -122,7 +124,13 @@ impl<D: Disk> LogManager<D> {
             membership: Mutex::new(()),
             removals: Mutex::new(removals),
             background: Mutex::new(schedule),
+            moves: Mutex::default(),
+            moves_changed: Condvar::new(),
+            namesakes: Mutex::default(),
         };
+        manager.settle_duplicates(duplicates);
+        let futures = contents.into_iter().flat_map(|content| content.futures);
+        manager.resume_moves(futures.collect());
         Ok((Arc::new(manager), summary))
     }
 
@@ -163,6 +171,7 @@ fn read_dir<D: Disk>(
         .list(path)
         .map_err(|source| EngineError::io("list", path, source))?;
     let mut partitions = Vec::new();
+    let mut futures = Vec::new();
     for entry in entries.into_iter().filter(|entry| entry.is_dir) {
         let partition_dir = path.join(&entry.name);
         match DirKind::parse(&entry.name) {
@@ -171,6 +180,11 @@ fn read_dir<D: Disk>(
                 partition,
                 topic_id: None,
                 dir: partition_dir,
+            }),
+            DirKind::Future { topic, partition } => futures.push(FutureDir {
+                topic,
+                partition,
+                path: partition_dir,
             }),
             DirKind::Deleted => {
                 let due_ms = env.clock.now_ms();
@@ -191,6 +205,7 @@ fn read_dir<D: Disk>(
     Ok(DirContent {
         is_clean,
         partitions,
+        futures,
         recovery_points: OffsetCheckpoint::RecoveryPoint.read(env.disk, path)?,
         log_starts: OffsetCheckpoint::LogStart.read(env.disk, path)?,
         high_watermarks: OffsetCheckpoint::HighWatermark.read(env.disk, path)?,

@@ -102,6 +102,13 @@ pub(crate) fn stray_dir_name(topic: &str, partition: i32, unique: Uuid) -> Strin
     renamed_dir_name(topic, partition, unique, STRAY_DIR_SUFFIX)
 }
 
+/// The name a partition's directory has while it is copied into another log dir; `None` when the
+/// topic's name leaves no room for it (Kafka refuses such a move).
+pub(crate) fn future_dir_name(topic: &str, partition: i32, unique: Uuid) -> Option<String> {
+    let name = format!("{topic}-{partition}.{}{FUTURE_DIR_SUFFIX}", unique.simple());
+    (name.len() <= NAME_BYTES_MAX).then_some(name)
+}
+
 fn renamed_dir_name(topic: &str, partition: i32, unique: Uuid, suffix: &str) -> String {
     let rest = format!("-{partition}.{}{suffix}", unique.simple());
     let topic_bytes = topic.len().min(NAME_BYTES_MAX - rest.len());
@@ -120,8 +127,14 @@ pub(crate) enum DirKind {
     },
     /// A deleted partition whose files are still to be removed.
     Deleted,
-    /// A replica on its way to another log dir, one that does not belong here, or Kafka's metadata
-    /// log; not served.
+    /// A partition on its way here from another log dir.
+    Future {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+    /// A partition that does not belong here, or Kafka's metadata log; not served.
     NotServed,
     /// No directory of a log.
     Foreign,
@@ -133,10 +146,15 @@ impl DirKind {
         if name.ends_with(DELETE_DIR_SUFFIX) {
             return Self::Deleted;
         }
-        let is_replica_in_transit =
-            name.ends_with(FUTURE_DIR_SUFFIX) || name.ends_with(STRAY_DIR_SUFFIX);
-        if is_replica_in_transit || name == CLUSTER_METADATA_DIR {
+        if name.ends_with(STRAY_DIR_SUFFIX) || name == CLUSTER_METADATA_DIR {
             return Self::NotServed;
+        }
+        if let Some(name) = name.strip_suffix(FUTURE_DIR_SUFFIX) {
+            let partition = name.rsplit_once('.').map(|(name, _)| Self::parse(name));
+            return match partition {
+                Some(Self::Partition { topic, partition }) => Self::Future { topic, partition },
+                _ => Self::NotServed,
+            };
         }
         let parsed = name
             .rsplit_once('-')

@@ -15,7 +15,7 @@ mod segment_tail;
 pub(crate) use batch_search::{BatchPlace, HeaderReader};
 pub(crate) use file_name::{
     CLEANED_SUFFIX, DELETED_SUFFIX, DirKind, FileKind, SWAP_SUFFIX, deleted_dir_name,
-    partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
+    future_dir_name, partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
 };
 pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
 pub(crate) use rewriter::RewrittenSegment;

@@ -44,6 +44,21 @@ fn directory_names_are_kafkas() {
     assert_eq!(DirKind::parse("-1"), DirKind::Foreign);
     assert_eq!(DirKind::parse("__cluster_metadata-0"), DirKind::NotServed);
     assert_eq!(DirKind::parse("t-0.abc-stray"), DirKind::NotServed);
+    let future = future_dir_name("a.b-c", 3, Uuid::from_u128(1)).unwrap();
+    assert_eq!(future, "a.b-c-3.00000000000000000000000000000001-future");
+    let (topic, partition_index) = ("a.b-c".to_owned(), 3);
+    assert_eq!(
+        DirKind::parse(&future),
+        DirKind::Future {
+            topic,
+            partition: partition_index
+        }
+    );
+    assert_eq!(DirKind::parse("t-future"), DirKind::NotServed);
+    assert_eq!(
+        future_dir_name(&"x".repeat(240), 0, Uuid::from_u128(1)),
+        None
+    );
     let long = "x".repeat(249);
     let deleted = deleted_dir_name(&long, 12, Uuid::from_u128(1));
     assert_eq!(deleted.len(), 255);
