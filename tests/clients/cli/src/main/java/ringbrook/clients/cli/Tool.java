@@ -17,26 +17,26 @@ import ringbrook.clients.Check;
  * Kafka's bin directory names. Standard streams and Kafka's exit procedure belong to the whole
  * process: one tool runs at a time.
  */
-final class Tool {
+public final class Tool {
     private Tool() {
     }
 
     /** What a tool left behind. */
-    record Output(int exit, String out, String err) {
+    public record Output(int exit, String out, String err) {
         /** Fails unless the exit code was 0; returns the standard output. */
-        String good() {
+        public String good() {
             Check.same("exit code (" + out + err + ")", 0, exit);
             return out;
         }
 
         /** Fails unless the exit code was not 0; returns both outputs. */
-        String bad() {
+        public String bad() {
             Check.isTrue("the exit code is not 0 (" + out + err + ")", exit != 0);
             return out + err;
         }
 
         /** Standard output, line by line. */
-        List<String> lines() {
+        public List<String> lines() {
             return out.lines().toList();
         }
     }
@@ -47,12 +47,12 @@ final class Tool {
     }
 
     /** Runs {@code mainClass} with nothing on its standard input. */
-    static Output run(String mainClass, String... args) throws Exception {
+    public static Output run(String mainClass, String... args) throws Exception {
         return runWithInput("", mainClass, args);
     }
 
     /** Runs {@code mainClass} with {@code input} as its standard input. */
-    static synchronized Output runWithInput(String input, String mainClass, String... args)
+    public static synchronized Output runWithInput(String input, String mainClass, String... args)
             throws Exception {
         List<Integer> exits = new ArrayList<>();
         List<Runnable> hooks = new ArrayList<>();

@@ -1,0 +1,187 @@
+package ringbrook.clients.format;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.record.internal.FileLogInputStream.FileChannelRecordBatch;
+import org.apache.kafka.common.record.internal.FileRecords;
+import ringbrook.clients.Check;
+
+/**
+ * Lets Apache Kafka write log dirs and keeps them as fixtures of the engine's tests: one after a
+ * clean stop, one after SIGKILL, and what Kafka's own recovery made of the latter. Each archive
+ * holds the log dir, without Kafka's metadata log, and `expected.txt` with what a consumer read.
+ */
+final class Fixtures {
+    /** Small indices would hide Kafka's preallocation; one topic keeps the default of 10 MiB. */
+    private static final Map<String, String> SMALL_INDEX = Map.of("segment.index.bytes", "65536");
+    private static final java.time.Duration PATIENCE = java.time.Duration.ofSeconds(60);
+
+    private final KafkaNode node;
+    private final Path work;
+    private final List<TopicPartition> partitions = Session.partitions();
+    private String bootstrap;
+
+    private Fixtures(Path work) {
+        this.work = work;
+        this.node = new KafkaNode(work.resolve("kafka"));
+    }
+
+    /** Writes the archives into {@code out}. */
+    static void generate(Path work, Path out) throws Exception {
+        Fixtures fixtures = new Fixtures(work);
+        try {
+            fixtures.writeAll(out);
+        } finally {
+            fixtures.node.close();
+        }
+    }
+
+    private void start() throws Exception {
+        bootstrap = node.start(Map.of(
+            "log.cleaner.backoff.ms", "100", "log.initial.task.delay.ms", "100",
+            "log.flush.offset.checkpoint.interval.ms", "200",
+            "offsets.topic.num.partitions", "1"));
+    }
+
+    private void writeAll(Path out) throws Exception {
+        start();
+        try (Workload workload = new Workload(bootstrap)) {
+            writeFirst(workload);
+        }
+        node.stop();
+        start();
+        writeEpoch("second", 20_000);
+        node.kill();
+        start();
+        writeEpoch("third", 40_000);
+        leaveOpenTransaction("left-open", 60_000);
+        List<String> expected = expected();
+        node.stop();
+        keep(out, "clean", expected);
+        start();
+        try (Workload workload = new Workload(bootstrap)) {
+            workload.writeTimed("rolled", Workload.START_MS + 100_000, 9, 4000);
+            workload.writeTransactions("transactions", "more", Workload.START_MS + 100_000);
+            workload.writeCodecs(3);
+        }
+        writeEpoch("fourth", 80_000);
+        leaveOpenTransaction("open-at-kill", 160_000);
+        expected = expected();
+        node.kill();
+        keep(out, "unclean", expected);
+        start();
+        expected = expected();
+        node.stop();
+        keep(out, "recovered", expected);
+    }
+
+    private void writeFirst(Workload workload) throws Exception {
+        workload.create("codecs", Workload.CODECS.size(), SMALL_INDEX);
+        workload.create("stamped", 1, with("message.timestamp.type", "LogAppendTime"));
+        workload.create("rolled", 1, Map.of());
+        workload.create("transactions", 1, SMALL_INDEX);
+        workload.create("compacted", 1, with("cleanup.policy", "compact",
+            "min.cleanable.dirty.ratio", "0.001"));
+        workload.create("epochs", 1, SMALL_INDEX);
+        workload.writeCodecs(4);
+        workload.writeTimed("stamped", Workload.START_MS, 3, 1000);
+        workload.writeTimed("rolled", Workload.START_MS, 12, 4000);
+        workload.writeTransactions("transactions", "first", Workload.START_MS);
+        workload.writeKeys("compacted", true);
+        workload.writePlain("epochs", "first", Workload.START_MS);
+        workload.commitOffsets("readers", "codecs");
+        Check.eventually("the log is compacted, with a delete horizon", PATIENCE, this::isCompacted);
+    }
+
+    private static Map<String, String> with(String... pairs) {
+        Map<String, String> configs = new TreeMap<>(SMALL_INDEX);
+        for (int i = 0; i < pairs.length; i += 2) {
+            configs.put(pairs[i], pairs[i + 1]);
+        }
+        return configs;
+    }
+
+    /** Whether nothing but the active segment is left to compact and tombstones have a horizon. */
+    private boolean isCompacted() throws Exception {
+        Path directory = node.logDir().resolve("compacted-0");
+        List<Path> logs = Content.files(directory, ".log");
+        String active = "" + Long.parseLong(
+            logs.get(logs.size() - 1).getFileName().toString().replace(".log", ""));
+        Path checkpoint = node.logDir().resolve("cleaner-offset-checkpoint");
+        if (!Files.exists(checkpoint)
+                || !Files.readAllLines(checkpoint).contains("compacted 0 " + active)) {
+            return false;
+        }
+        for (Path log : logs) {
+            try (FileRecords records = FileRecords.open(log.toFile(), false)) {
+                for (FileChannelRecordBatch batch : records.batches()) {
+                    if (batch.deleteHorizonMs().isPresent()) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    /** A batch of this run's leader epoch. */
+    private void writeEpoch(String word, long later) throws Exception {
+        try (Workload workload = new Workload(bootstrap)) {
+            workload.writePlain("epochs", word, Workload.START_MS + later);
+        }
+    }
+
+    private void leaveOpenTransaction(String id, long later) throws Exception {
+        try (Workload workload = new Workload(bootstrap)) {
+            KafkaProducer<byte[], byte[]> producer = workload.transactional(id);
+            producer.beginTransaction();
+            Workload.send(producer, List.of(Workload.record("transactions", 0,
+                Workload.START_MS + later, id, "is never ended")));
+            producer.close(java.time.Duration.ZERO);
+            workload.writePlain("transactions", id, Workload.START_MS + later);
+        }
+    }
+
+    private List<String> expected() throws Exception {
+        List<String> lines = new ArrayList<>();
+        for (TopicPartition partition : partitions) {
+            lines.add("partition " + partition.topic() + " " + partition.partition());
+            lines.addAll(Content.served(bootstrap, partition));
+        }
+        return lines;
+    }
+
+    /** Packs the log dir as it is. */
+    private void keep(Path out, String name, List<String> served) throws Exception {
+        Path kept = work.resolve(name);
+        Node.copy(node.logDir(), kept);
+        List<String> lines = new ArrayList<>();
+        for (String line : served) {
+            lines.add(line);
+            if (line.startsWith("partition ")) {
+                Path directory = kept.resolve(line.substring(10).replace(' ', '-'));
+                lines.addAll(Content.batches(directory));
+            }
+        }
+        Files.write(kept.resolve("expected.txt"), lines);
+        Files.createDirectories(out);
+        // The same bytes for the same files, but for times and ids that Kafka made up.
+        Node.command(Map.of(), List.of("tar", "--create", "--format=ustar",
+            "--use-compress-program=gzip -9n",
+            "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw",
+            "--exclude=__cluster_metadata-0", "--exclude=.lock",
+            "--exclude=__transaction_state-[0-9]",
+            "--file=" + out.resolve("kafka-" + version() + "-" + name + ".tar.gz").toAbsolutePath(),
+            "--directory=" + kept, "."));
+    }
+
+    private static String version() {
+        return org.apache.kafka.common.utils.AppInfoParser.getVersion();
+    }
+}

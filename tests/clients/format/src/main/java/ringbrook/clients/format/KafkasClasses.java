@@ -1,0 +1,87 @@
+package ringbrook.clients.format;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.metadata.properties.MetaProperties;
+import org.apache.kafka.metadata.properties.MetaPropertiesVersion;
+import org.apache.kafka.metadata.properties.PropertiesUtils;
+import org.apache.kafka.storage.internals.checkpoint.CleanShutdownFileHandler;
+import org.apache.kafka.storage.internals.checkpoint.LeaderEpochCheckpointFile;
+import org.apache.kafka.storage.internals.checkpoint.OffsetCheckpointFile;
+import org.apache.kafka.storage.internals.checkpoint.PartitionMetadata;
+import org.apache.kafka.storage.internals.checkpoint.PartitionMetadataFile;
+import org.apache.kafka.storage.internals.log.EpochEntry;
+import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
+import ringbrook.clients.Check;
+
+/** Reads the small files of a log dir after a clean stop with the classes that Kafka reads them with. */
+final class KafkasClasses {
+    private static final LogDirFailureChannel FAILURES = new LogDirFailureChannel(1);
+
+    private KafkasClasses() {
+    }
+
+    static void readSmallFiles(Path logDir) throws Exception {
+        Properties properties =
+            PropertiesUtils.readPropertiesFile(logDir.resolve("meta.properties").toString());
+        MetaProperties meta = new MetaProperties.Builder(properties).build();
+        Check.same("version of meta.properties", MetaPropertiesVersion.V1, meta.version());
+        Check.isTrue("a cluster id", meta.clusterId().isPresent());
+        Check.isTrue("a directory id", meta.directoryId().isPresent());
+        Check.isTrue("a marker of the clean stop",
+            new CleanShutdownFileHandler(logDir.toString()).exists());
+        List<Path> partitions = Dump.partitions(logDir);
+        checkOffsets(logDir, partitions);
+        for (Path partition : partitions) {
+            checkPartition(partition);
+        }
+    }
+
+    private static void checkOffsets(Path logDir, List<Path> partitions) throws Exception {
+        Map<TopicPartition, Long> points = offsets(logDir, "recovery-point-offset-checkpoint");
+        Map<TopicPartition, Long> marks = offsets(logDir, "replication-offset-checkpoint");
+        offsets(logDir, "log-start-offset-checkpoint");
+        for (Path directory : partitions) {
+            String name = directory.getFileName().toString();
+            int dash = name.lastIndexOf('-');
+            TopicPartition partition = new TopicPartition(name.substring(0, dash),
+                Integer.parseInt(name.substring(dash + 1)));
+            long end = 0;
+            for (String batch : Content.batches(directory)) {
+                end = Long.parseLong(batch.split(" ")[5]) + 1;
+            }
+            // A partition that was never written need not be named.
+            Check.same("recovery point of " + name, end, points.getOrDefault(partition, 0L));
+            Check.same("high watermark of " + name, end, marks.getOrDefault(partition, 0L));
+        }
+    }
+
+    private static Map<TopicPartition, Long> offsets(Path logDir, String name) throws Exception {
+        Path file = logDir.resolve(name);
+        Check.isTrue(name + " exists", Files.exists(file));
+        return new OffsetCheckpointFile(file.toFile(), FAILURES).read();
+    }
+
+    private static void checkPartition(Path directory) throws Exception {
+        PartitionMetadata metadata = new PartitionMetadataFile(
+            PartitionMetadataFile.newFile(directory.toFile()), FAILURES).read();
+        Check.same("version of partition.metadata", 0, metadata.version());
+        List<EpochEntry> epochs = new LeaderEpochCheckpointFile(
+            LeaderEpochCheckpointFile.newFile(directory.toFile()), FAILURES).read();
+        int at = -1;
+        for (String batch : Content.batches(directory)) {
+            String[] fields = batch.split(" ");
+            long base = Long.parseLong(fields[4]);
+            int epoch = Integer.parseInt(fields[6]);
+            while (at + 1 < epochs.size() && epochs.get(at + 1).startOffset() <= base) {
+                at++;
+            }
+            Check.same("epoch at offset " + base + " of " + directory.getFileName(), epoch,
+                0 <= at ? epochs.get(at).epoch() : null);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package ringbrook.clients.format;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A broker process of our own, which may be stopped, killed and started again over its files.
+ * Ended when closed. One thread at a time.
+ */
+abstract class Node implements AutoCloseable {
+    /** Starts the broker, over the files it left if it ran before, and returns its address. */
+    abstract String start(Map<String, String> properties) throws Exception;
+
+    /** Stops the broker cleanly; its files are closed when this returns. */
+    abstract void stop() throws Exception;
+
+    /** Ends the broker without warning (SIGKILL). */
+    abstract void kill() throws Exception;
+
+    /** The log dir. */
+    abstract Path logDir();
+
+    /** Whether the broker serves transactional producers. */
+    abstract boolean hasTransactions();
+
+    @Override
+    public void close() throws Exception {
+        kill();
+    }
+
+    /** Runs a command to its end; returns its standard output, and fails if it does. */
+    static String command(Map<String, String> environment, List<String> words) throws Exception {
+        ProcessBuilder builder = new ProcessBuilder(words)
+            .redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.environment().putAll(environment);
+        Process process = builder.start();
+        process.getOutputStream().close();
+        String output = new String(process.getInputStream().readAllBytes());
+        if (process.waitFor() != 0) {
+            throw new IOException(words + " ended with " + process.exitValue() + ": " + output);
+        }
+        return output;
+    }
+
+    /** Copies a directory with all in it. */
+    static void copy(Path from, Path to) throws Exception {
+        Files.createDirectories(to.getParent());
+        command(Map.of(), List.of("cp", "-a", from.toString(), to.toString()));
+    }
+}
