@@ -193,6 +193,7 @@ fn recovered(opened: &OpenSummary) -> String {
         logs,
         is_clean,
         recovered_segments,
+        walked_bytes,
         truncated_bytes,
         elapsed,
     } = opened;
@@ -201,7 +202,10 @@ fn recovered(opened: &OpenSummary) -> String {
     } else if *is_clean {
         "after a clean shutdown".to_owned()
     } else {
-        format!("recovered {recovered_segments} segments, cut {truncated_bytes} bytes")
+        format!(
+            "recovered {recovered_segments} segments by checking {walked_bytes} bytes, \
+             cut {truncated_bytes}"
+        )
     };
     format!(
         "{logs} partitions opened in {} ms, {how}",

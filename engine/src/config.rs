@@ -56,6 +56,9 @@ pub struct LogConfig {
     pub flush_ms: i64,
     /// `flush.before.ack` (ours): nothing is acknowledged or visible before it is on disk.
     pub flush_before_ack: bool,
+    /// `recovery.unflushed.bytes.max` (ours): about the most bytes that an unclean open has to
+    /// walk; the recovery point follows the log end in the background, so that not more are above.
+    pub recovery_unflushed_bytes_max: u64,
     /// `cleanup.policy`.
     pub cleanup_policy: CleanupPolicy,
     /// `compression.type` with its level.
@@ -94,6 +97,7 @@ impl Default for LogConfig {
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             flush_before_ack: true,
+            recovery_unflushed_bytes_max: 64 << 20,
             cleanup_policy: CleanupPolicy {
                 delete: true,
                 compact: false,

@@ -4,9 +4,11 @@
 //! except [`LogManager::log`]. (Kafka `LogManager`.)
 
 mod background;
+mod checkpoints;
 mod duplicates;
 mod mover;
 mod moves;
+mod settling;
 mod startup;
 mod throttle;
 
@@ -126,12 +128,13 @@ pub struct LogManager<D: Disk> {
     /// Held while a log is created or deleted.
     membership: Mutex<()>,
     removals: Mutex<Vec<PendingRemoval>>,
-    background: Mutex<background::Schedule>,
+    background: Mutex<background::Schedule<D>>,
     moves: Mutex<moves::Moves<D>>,
     /// Signalled when a move begins or ends, the pace changes or the mover's thread ends.
     moves_changed: Condvar,
     /// Logs of topics that do not exist while another topic of their name may.
     namesakes: Mutex<Vec<Arc<PartitionLog<D>>>>,
+    checkpoints: checkpoints::Checkpoints,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -55,6 +55,10 @@ fn log_config(layers: &TopicLayers<'_>) -> LogConfig {
         flush_messages: layers.long("flush.messages"),
         flush_ms: layers.long("flush.ms"),
         flush_before_ack: layers.boolean("flush.before.ack"),
+        recovery_unflushed_bytes_max: layers
+            .broker
+            .long("recovery.unflushed.bytes.max")
+            .unsigned_abs(),
         cleanup_policy: CleanupPolicy {
             delete: policies.iter().any(|policy| policy == "delete"),
             compact: policies.iter().any(|policy| policy == "compact"),

@@ -52,6 +52,10 @@ impl MetaProperties {
     }
 
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
+        // Java escapes everything else; and the decoder panics at the start of a byte order mark.
+        if !content.is_ascii() {
+            return Err("it is not ASCII text".to_owned());
+        }
         let properties = java_properties::read(content).map_err(|error| error.to_string())?;
         let property = |name: &str| properties.get(name).map(String::as_str);
         let node_id = match property("version") {

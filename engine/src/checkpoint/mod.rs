@@ -11,7 +11,7 @@ mod topic_id;
 
 pub(crate) use clean_shutdown::CleanShutdownMarker;
 pub(crate) use meta_properties::{META_PROPERTIES, MetaProperties};
-pub(crate) use offset_checkpoint::{OffsetCheckpoint, PartitionOffsets};
+pub(crate) use offset_checkpoint::{OffsetCheckpoint, PartitionOffsets, render_offsets};
 pub(crate) use partition_metadata::PartitionMetadata;
 pub(crate) use text_file::{parse_entries, render_entries};
 pub(crate) use topic_id::{encode_id, random_id};

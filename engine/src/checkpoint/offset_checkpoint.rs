@@ -3,10 +3,11 @@
 //! `OffsetCheckpointFile`.)
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use super::FILE_BYTES_MAX;
-use super::text_file::{parse_entries, render_entries};
+use super::text_file::{parse_entries, render_head};
 use crate::error::EngineError;
 use crate::io::Disk;
 
@@ -58,18 +59,18 @@ impl OffsetCheckpoint {
         }
     }
 
-    /// Replaces the file of a log dir durably.
+    /// Replaces the file of a log dir durably by what [`render_offsets`] made.
     ///
     /// # Errors
     /// When it cannot be written; the old one still stands.
-    pub(crate) fn write<D: Disk>(
+    pub(crate) fn replace<D: Disk>(
         self,
         disk: &D,
         dir: &Path,
-        offsets: &PartitionOffsets,
+        content: &[u8],
     ) -> Result<(), EngineError> {
         let path = dir.join(self.file_name());
-        disk.replace_file(&path, render(offsets).as_bytes())
+        disk.replace_file(&path, content)
             .map_err(|source| EngineError::io("replace", &path, source))
     }
 }
@@ -86,10 +87,13 @@ pub(super) fn parse(content: &[u8]) -> Result<PartitionOffsets, String> {
     Ok(entries.into_iter().collect())
 }
 
-pub(super) fn render(offsets: &PartitionOffsets) -> String {
-    render_entries(
-        offsets
-            .iter()
-            .map(|((topic, partition), offset)| format!("{topic} {partition} {offset}")),
-    )
+/// The whole file, from topics, partitions and offsets.
+pub(crate) fn render_offsets<'a>(offsets: impl Iterator<Item = (&'a str, i32, i64)>) -> String {
+    let mut lines = String::new();
+    let mut count = 0_usize;
+    for (topic, partition, offset) in offsets {
+        writeln!(lines, "{topic} {partition} {offset}").expect("writing to a String cannot fail");
+        count += 1;
+    }
+    format!("{}{lines}", render_head(count))
 }

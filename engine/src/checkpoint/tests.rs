@@ -24,10 +24,19 @@ fn write(disk: &SimDisk, path: &str, content: &str) {
 #[test]
 fn offset_checkpoint_has_kafkas_text() {
     let offsets = PartitionOffsets::from([(("a.b".into(), 0), 7), (("c".into(), 12), 0)]);
-    let text = offset_checkpoint::render(&offsets);
+    let lines = offsets
+        .iter()
+        .map(|((topic, partition), &offset)| (topic.as_str(), *partition, offset));
+    let text = render_offsets(lines);
     assert_eq!(text, "0\n2\na.b 0 7\nc 12 0\n");
     assert_eq!(offset_checkpoint::parse(text.as_bytes()), Ok(offsets));
     assert_eq!(offset_checkpoint::parse(b""), Ok(PartitionOffsets::new()));
+}
+
+/// The decoder of Java's properties panicked on a file that ends in a byte order mark.
+#[test]
+fn meta_properties_that_are_no_ascii_are_refused() {
+    assert!(MetaProperties::parse(&[0xef]).is_err());
 }
 
 #[test]

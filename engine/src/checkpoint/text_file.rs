@@ -38,9 +38,14 @@ pub(crate) fn parse_entries<T>(
     Ok(entries)
 }
 
+/// The two lines before the entries.
+pub(crate) fn render_head(entries: usize) -> String {
+    format!("{VERSION}\n{entries}\n")
+}
+
 /// Renders a whole file from one line an entry.
 pub(crate) fn render_entries<T: Display>(lines: impl ExactSizeIterator<Item = T>) -> String {
-    let mut text = format!("{VERSION}\n{}\n", lines.len());
+    let mut text = render_head(lines.len());
     for line in lines {
         writeln!(text, "{line}").expect("writing to a String cannot fail");
     }

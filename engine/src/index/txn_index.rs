@@ -52,6 +52,10 @@ impl AbortedTransaction {
             rest = after;
         }
         let [producer_id, first_offset, last_offset, last_stable_offset] = fields;
+        // The marker comes after what it ends; zeroes, as a crash may leave, are no entry.
+        if last_offset <= first_offset {
+            return None;
+        }
         Some(Self {
             producer_id,
             first_offset,
@@ -83,6 +87,21 @@ impl TxnIndex {
             entries.push(entry);
         }
         rest.is_empty().then_some(Self { entries })
+    }
+
+    /// Reads the entries below `limit` of a file whose rest may be torn.
+    pub(crate) fn decode_below(bytes: &[u8], base_offset: i64, limit: i64) -> Self {
+        let (chunks, _) = bytes.as_chunks::<TXN_ENTRY_BYTES>();
+        let mut above = base_offset - 1;
+        let entries = chunks.iter().map_while(|chunk| {
+            let entry = AbortedTransaction::decode(chunk)?;
+            let is_next = above < entry.last_offset && entry.last_offset < limit;
+            above = entry.last_offset;
+            is_next.then_some(entry)
+        });
+        Self {
+            entries: entries.collect(),
+        }
     }
 
     /// Adds the newest entry.

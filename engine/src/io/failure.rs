@@ -3,12 +3,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// Told once when the log dir goes offline.
 pub trait OfflineObserver: Send + Sync {
     /// The log dir is offline. Called outside of all locks.
     fn on_offline(&self);
+}
+
+/// Keeps the checkpoint file of a log dir's recovery points; the log manager does.
+pub(crate) trait RecoveryPointWriter: Send + Sync {
+    /// Writes the recovery points of the dir's logs, as they are now, durably. Blocks. Returns
+    /// whether they are in the file; a failure took the dir offline.
+    fn write_recovery_points(&self, dir: &Path) -> bool;
 }
 
 /// The health of one log dir, shared by its logs.
@@ -17,6 +24,7 @@ pub struct DirHealth {
     offline: AtomicBool,
     reason: Mutex<Option<String>>,
     observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
+    recovery_point_writer: OnceLock<Weak<dyn RecoveryPointWriter>>,
 }
 
 impl std::fmt::Debug for DirHealth {
@@ -38,6 +46,7 @@ impl DirHealth {
             offline: AtomicBool::new(false),
             reason: Mutex::new(None),
             observers: Mutex::new(Vec::new()),
+            recovery_point_writer: OnceLock::new(),
         }
     }
 
@@ -60,6 +69,17 @@ impl DirHealth {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Sets, once, who writes the recovery points of the dir's logs.
+    pub(crate) fn set_recovery_point_writer(&self, writer: Weak<dyn RecoveryPointWriter>) {
+        let is_first = self.recovery_point_writer.set(writer).is_ok();
+        assert!(is_first, "a log dir has one log manager");
+    }
+
+    /// Who writes the recovery points of the dir's logs, while there is one.
+    pub(crate) fn recovery_point_writer(&self) -> Option<Arc<dyn RecoveryPointWriter>> {
+        self.recovery_point_writer.get()?.upgrade()
     }
 
     /// Asks to be told when the directory goes offline. Observers that are gone are forgotten.

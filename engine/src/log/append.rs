@@ -190,7 +190,10 @@ impl<D: Disk> State<D> {
         let is_due = self.is_roll_due && 0 < self.tail.bytes;
         if is_due || self.tail.must_roll(&facts, now_ms, config) {
             steps.roll = Some(self.roll_tail(facts.base_offset, now_ms, config));
+        } else {
+            self.note_mark_if_due(config.recovery_unflushed_bytes_max);
         }
+        self.has_appended = true;
         steps.has_new_epoch = self
             .epochs
             .assign(header.partition_leader_epoch, facts.base_offset);
@@ -224,6 +227,7 @@ impl<D: Disk> State<D> {
             time: self.tail.final_time_entry(),
         };
         self.tail = SegmentTail::new(base_offset, now_ms);
+        self.marks.on_roll();
         self.tail.jitter_ms = draw_jitter_ms(config);
         Roll {
             base_offset,

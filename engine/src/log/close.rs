@@ -55,13 +55,15 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     fn write_final_state(&self, now_ms: i64) -> Result<(), EngineError> {
-        self.sync_rolled()?;
+        // A mark of the recovery point that is being made durable ends first.
+        let _maintenance = self.lock_maintenance();
+        self.sync_rolled_locked()?;
         let (active, is_untouched) = {
             let state = self.lock();
             let log_end = state.offsets.log_end();
             (
                 Arc::clone(state.active()),
-                state.offsets.recovery_point() == log_end,
+                state.offsets.recovery_point() == log_end && !state.has_appended,
             )
         };
         if is_untouched {
@@ -89,6 +91,7 @@ impl<D: Disk> PartitionLog<D> {
         let mut state = self.lock();
         state.offsets.advance_flushed(log_end);
         state.offsets.advance_recovery_point(log_end);
+        state.has_appended = false;
         state.flushed_at_ms = now_ms;
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::batch_queue::{BatchQueue, QueuedBatch};
 use super::partition_log::PartitionLog;
 use super::recent_batches::RecentBatch;
+use super::recovery_mark::RecoveryMark;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
 use crate::segment::{FileKind, Segment};
@@ -139,9 +140,15 @@ impl<D: Disk> PartitionLog<D> {
         Some(Drain::new(Arc::clone(self)))
     }
 
-    fn publish(&self, segment: &Segment<D>, batches: &[QueuedBatch], is_durable: bool) {
-        let Some(last) = batches.last() else { return };
-        let offsets = {
+    /// Returns the mark of the recovery point that can be made durable now.
+    fn publish(
+        &self,
+        segment: &Segment<D>,
+        batches: &[QueuedBatch],
+        is_durable: bool,
+    ) -> Option<Box<RecoveryMark>> {
+        let last = batches.last()?;
+        let (offsets, mark) = {
             let mut guard = self.lock();
             let state = &mut *guard;
             {
@@ -166,9 +173,12 @@ impl<D: Disk> PartitionLog<D> {
                 });
             }
             state.offsets.publish(last.last_offset + 1, is_durable);
-            state.offsets.snapshot(state.producers.first_unstable())
+            let mark = state.marks.take_published(last.last_offset + 1);
+            let offsets = state.offsets.snapshot(state.producers.first_unstable());
+            (offsets, mark)
         };
         self.notify_published(offsets);
+        mark
     }
 }
 
@@ -270,7 +280,12 @@ async fn write_run<D: Disk>(
         flatten(log, "write the transaction index of", job)?;
     }
     let is_durable = plan.is_durable_write || plan.needs_sync;
-    log.publish(&segment, &queue.batches[range], is_durable);
+    let mark = log.publish(&segment, &queue.batches[range], is_durable);
+    if let Some(mark) = mark {
+        let log = Arc::clone(log);
+        let disk = log.disk.clone();
+        access.start(&disk, move || log.reach_mark_or_fail(&mark));
+    }
     if !is_durable {
         write_back(log, access, &file, position..end);
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::batch_queue::Roll;
 use super::leader_epoch::LEADER_EPOCH_CHECKPOINT;
 use super::partition_log::PartitionLog;
+use super::recovery_mark::LogPlace;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
 use crate::io::{Access, Disk, block_on_ready};
@@ -61,7 +62,10 @@ impl<D: Disk> PartitionLog<D> {
         }
         self.finish_segment(&old)?;
         let new = self.create_segment(roll.base_offset)?;
-        self.write_snapshot(roll.base_offset, &roll.snapshot)?;
+        let has_snapshot = self.lock().marks.keep_snapshot(roll.base_offset);
+        if !has_snapshot {
+            self.write_snapshot(roll.base_offset, &roll.snapshot)?;
+        }
         if self.config.load().flush_before_ack {
             let dir = self.dir.load();
             self.disk
@@ -125,9 +129,12 @@ impl<D: Disk> PartitionLog<D> {
         write().map_err(|source| EngineError::io("write", &path, source))
     }
 
-    /// Appends the index entries that are only in memory to their files. Only for the holder of the
-    /// right to write.
+    /// Appends the index entries that are only in memory to their files.
     pub(crate) fn write_indexes(&self, segment: &Segment<D>) -> Result<(), EngineError> {
+        let _writing = self
+            .index_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (offset, time) = {
             let indexes = segment.indexes();
             (
@@ -180,8 +187,10 @@ impl<D: Disk> PartitionLog<D> {
 
     /// [`Self::sync_rolled`] for a job nobody waits for: a failure takes the log dir offline.
     pub(crate) fn sync_rolled_or_fail(&self) {
-        if let Err(error) = self.sync_rolled() {
-            self.fail("sync", &error);
+        match self.sync_rolled() {
+            Ok(()) => self.checkpoint_if_due(),
+            // The log dir is offline, which was logged.
+            Err(error) => tracing::debug!(%error, "rolled segments are not synced"),
         }
     }
 
@@ -194,7 +203,7 @@ impl<D: Disk> PartitionLog<D> {
 
     /// The log dir goes offline under the maintenance lock: who waits for it must not sync again
     /// what a failed sync may have lost (L6).
-    pub(super) fn sync_rolled_locked(&self) -> Result<(), EngineError> {
+    pub(crate) fn sync_rolled_locked(&self) -> Result<(), EngineError> {
         self.check_online()?;
         self.try_sync_rolled()
             .inspect_err(|error| self.fail("sync", error))
@@ -208,27 +217,43 @@ impl<D: Disk> PartitionLog<D> {
         for segment in &segments {
             self.sync_segment(segment)?;
         }
+        let end = {
+            let state = self.lock();
+            match state.segment_index(newest.base_offset()) {
+                Some(index) => state.segments.get(index + 1).map(|next| next.base_offset()),
+                None => None,
+            }
+        };
+        self.sync_snapshot(end)?;
         let mut guard = self.lock();
         let state = &mut *guard;
-        let end = match state.segment_index(newest.base_offset()) {
-            Some(index) => state.segments.get(index + 1).map(|next| next.base_offset()),
-            None => None,
-        };
         state
             .unsynced
             .retain(|known| !segments.iter().any(|done| Arc::ptr_eq(known, done)));
         if let Some(end) = end {
             state.offsets.advance_flushed(end);
-            state.offsets.advance_recovery_point(end);
+            if state.offsets.recovery_point() < end {
+                state.offsets.advance_recovery_point(end);
+                state.marks.on_reached(LogPlace {
+                    base_offset: end,
+                    position: 0,
+                });
+            }
         }
-        drop(guard);
-        self.sync_snapshot(end)
+        Ok(())
     }
 
+    /// Makes a segment durable with its indices.
     pub(crate) fn sync_segment(&self, segment: &Segment<D>) -> Result<(), EngineError> {
-        let mut files = vec![FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex];
+        let file = self.open_blocking(segment, FileKind::Log)?;
+        self.sync_file(&file, || self.path_of(segment.base_offset(), FileKind::Log))?;
+        self.sync_indexes(segment)
+    }
+
+    /// Makes what is in a segment's index files durable.
+    pub(crate) fn sync_indexes(&self, segment: &Segment<D>) -> Result<(), EngineError> {
         let has_aborted = 0 < segment.indexes().txn.file_bytes();
-        for kind in files.drain(..) {
+        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
             let file = self.open_blocking(segment, kind)?;
             self.sync_file(&file, || self.path_of(segment.base_offset(), kind))?;
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ringbrook_record::NO_TIMESTAMP;
 
 use super::rebuild::read_header;
+use super::resume_segment::Trusted;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
@@ -32,6 +33,9 @@ pub(crate) struct Loaded<D: Disk> {
 
 /// What recovery found.
 pub(crate) struct RecoveryFindings {
+    /// First offset that was walked; what is below was on disk before.
+    pub(crate) from: i64,
+    pub(crate) walked_bytes: u64,
     pub(crate) truncated_bytes: u64,
     pub(crate) epochs: Vec<(i32, i64)>,
     pub(crate) damage: Option<String>,
@@ -43,10 +47,12 @@ pub(crate) struct SegmentLoader<'a, D: Disk> {
     pub(crate) dir: &'a Path,
     pub(crate) config: &'a LogConfig,
     pub(crate) now_ms: i64,
+    /// Segments are on disk below it with their indices, as far as the checkpoint says.
+    pub(crate) recovery_point: i64,
 }
 
 impl<D: Disk> SegmentLoader<'_, D> {
-    fn path(&self, base_offset: i64, kind: FileKind) -> PathBuf {
+    pub(super) fn path(&self, base_offset: i64, kind: FileKind) -> PathBuf {
         self.dir.join(segment_file_name(base_offset, kind))
     }
 
@@ -75,11 +81,22 @@ impl<D: Disk> SegmentLoader<'_, D> {
             ));
         }
         let has_indices = has(FileKind::OffsetIndex) && has(FileKind::TimeIndex);
-        if !has_indices || must_recover && !self.is_empty(base_offset, bytes)? {
-            return self.recover(base_offset, bytes);
+        let has_txn = has(FileKind::TxnIndex);
+        if has_indices && must_recover && base_offset < self.recovery_point {
+            let point = self.recovery_point;
+            if let Some(trusted) = self.trusted_below(base_offset, bytes, point, has_txn)? {
+                return self.recover(base_offset, bytes, Some(trusted));
+            }
+            tracing::warn!(
+                dir = %self.dir.display(), segment = base_offset, recovery_point = point,
+                "files do not fit together below the recovery point: the segment is recovered whole"
+            );
         }
-        let Some(txn) = self.load_txn_index(base_offset, has(FileKind::TxnIndex))? else {
-            return self.recover(base_offset, bytes);
+        if !has_indices || must_recover && !self.is_empty(base_offset, bytes)? {
+            return self.recover(base_offset, bytes, None);
+        }
+        let Some(txn) = self.load_txn_index(base_offset, has_txn)? else {
+            return self.recover(base_offset, bytes, None);
         };
         let indexes = SegmentIndexes {
             offset: SparseIndex::from_file(self.bytes(base_offset, FileKind::OffsetIndex)?),
@@ -104,7 +121,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 next_offset,
                 recovered: None,
             }),
-            None => self.recover(base_offset, bytes),
+            None => self.recover(base_offset, bytes, None),
         }
     }
 
@@ -123,9 +140,15 @@ impl<D: Disk> SegmentLoader<'_, D> {
         if !is_present {
             return Ok(Some(TxnIndex::default()));
         }
+        let content = self.read_txn_index(base_offset)?;
+        Ok(content.and_then(|content| TxnIndex::decode(&content, base_offset)))
+    }
+
+    /// The content of a transaction index; `None` when it is too long to be one.
+    pub(super) fn read_txn_index(&self, base_offset: i64) -> Result<Option<Vec<u8>>, EngineError> {
         let path = self.path(base_offset, FileKind::TxnIndex);
         match self.disk.read_file(&path, TXN_INDEX_BYTES_MAX) {
-            Ok(content) => Ok(TxnIndex::decode(&content.unwrap_or_default(), base_offset)),
+            Ok(content) => Ok(Some(content.unwrap_or_default())),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
             Err(source) => Err(EngineError::io("read", &path, source)),
         }
@@ -207,8 +230,14 @@ impl<D: Disk> SegmentLoader<'_, D> {
         Ok(E::decode(&buf[..read]))
     }
 
-    /// Walks the segment, cuts it before the first damaged batch and writes its indices anew.
-    fn recover(&self, base_offset: i64, bytes: u64) -> Result<Loaded<D>, EngineError> {
+    /// Walks the segment, from the end of the trusted part on, cuts it before the first damaged
+    /// batch and writes its indices anew.
+    fn recover(
+        &self,
+        base_offset: i64,
+        bytes: u64,
+        trusted: Option<Trusted>,
+    ) -> Result<Loaded<D>, EngineError> {
         let path = self.path(base_offset, FileKind::Log);
         let io = |source| EngineError::io("recover", &path, source);
         let file = self.disk.open(&path).map_err(io)?;
@@ -219,6 +248,24 @@ impl<D: Disk> SegmentLoader<'_, D> {
             base_offset,
             bytes,
         };
+        let (start, txn, is_whole) = match trusted {
+            Some(trusted) => {
+                let start = RecoveredSegment {
+                    tail: trusted.tail,
+                    offset_index: trusted.offset_index,
+                    time_index: trusted.time_index,
+                    next_offset: self.recovery_point,
+                    epochs: Vec::new(),
+                    damage: None,
+                };
+                (start, trusted.txn, false)
+            }
+            None => {
+                let start = RecoveredSegment::empty(base_offset, self.now_ms);
+                (start, TxnIndex::default(), true)
+            }
+        };
+        let (from, from_bytes) = (start.next_offset, start.tail.bytes);
         let RecoveredSegment {
             mut tail,
             offset_index,
@@ -226,7 +273,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
             next_offset,
             epochs,
             damage,
-        } = recover_segment(&source, self.config, self.now_ms)?;
+        } = recover_segment(&source, self.config, start)?;
         // Also gives back the blocks that were reserved past the end.
         self.disk.set_len(&file, tail.bytes).map_err(io)?;
         let largest = Largest {
@@ -239,17 +286,17 @@ impl<D: Disk> SegmentLoader<'_, D> {
         let indexes = SegmentIndexes {
             offset: self.write_index(base_offset, FileKind::OffsetIndex, offset_index)?,
             time: self.write_index(base_offset, FileKind::TimeIndex, time_index)?,
-            txn: TxnIndex::default(),
+            txn: self.cut_txn_index(base_offset, txn)?,
             largest: Some(largest),
         };
         let truncated_bytes = bytes - tail.bytes;
         let segment = Segment::new(base_offset, tail.bytes, indexes);
-        // The producers' replay fills the transaction index again: it needs their state before.
-        let path = self.path(base_offset, FileKind::TxnIndex);
-        self.disk
-            .remove_file_if_present(&path)
-            .map_err(|source| EngineError::io("remove", &path, source))?;
+        if is_whole && base_offset < self.recovery_point {
+            self.sync_indexes(base_offset)?;
+        }
         let recovered = Some(RecoveryFindings {
+            from,
+            walked_bytes: bytes - from_bytes,
             truncated_bytes,
             epochs,
             damage,
@@ -262,6 +309,37 @@ impl<D: Disk> SegmentLoader<'_, D> {
         })
     }
 
+    /// Cuts the transaction index to what is kept of it. The producers' replay adds the rest: it
+    /// needs their state before.
+    fn cut_txn_index(&self, base_offset: i64, kept: TxnIndex) -> Result<TxnIndex, EngineError> {
+        let path = self.path(base_offset, FileKind::TxnIndex);
+        if kept.file_bytes() == 0 {
+            self.disk
+                .remove_file_if_present(&path)
+                .map_err(|source| EngineError::io("remove", &path, source))?;
+            return Ok(kept);
+        }
+        let cut = || {
+            let file = self.disk.open(&path)?;
+            self.disk.set_len(&file, kept.file_bytes())
+        };
+        cut().map_err(|source| EngineError::io("trim", &path, source))?;
+        Ok(kept)
+    }
+
+    /// Makes indices durable that were written anew below the recovery point: the next unclean open
+    /// trusts them.
+    fn sync_indexes(&self, base_offset: i64) -> Result<(), EngineError> {
+        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
+            let path = self.path(base_offset, kind);
+            let sync = || self.disk.sync(&*self.disk.open(&path)?);
+            sync().map_err(|source| EngineError::io("sync", &path, source))?;
+        }
+        self.disk
+            .sync_dir(self.dir)
+            .map_err(|source| EngineError::io("sync", self.dir, source))
+    }
+
     fn write_index<E: IndexEntry>(
         &self,
         base_offset: i64,
@@ -270,9 +348,17 @@ impl<D: Disk> SegmentLoader<'_, D> {
     ) -> Result<SparseIndex<E>, EngineError> {
         let path = self.path(base_offset, kind);
         let entries = index.encode_unwritten();
+        // What is kept must not be lost if the machine goes off now: it is not written again.
         let write = || {
-            let file = self.disk.create(&path)?;
-            self.disk.write_all_at(&file, &entries.bytes, 0)
+            let file = if entries.position == 0 {
+                self.disk.create(&path)?
+            } else {
+                let file = self.disk.open(&path)?;
+                self.disk.set_len(&file, entries.position)?;
+                file
+            };
+            self.disk
+                .write_all_at(&file, &entries.bytes, entries.position)
         };
         write().map_err(|source| EngineError::io("write", &path, source))?;
         index.mark_written(entries.count);

@@ -3,6 +3,7 @@
 
 mod partition_log;
 
+mod advance_recovery_point;
 mod append;
 mod batch_queue;
 mod close;
@@ -20,15 +21,18 @@ mod producer_state;
 mod read;
 mod rebuild;
 mod recent_batches;
+mod recovery_mark;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "compaction and splitting call it")
 )]
 mod replace;
+mod resume_segment;
 mod retention;
 mod timestamps;
 mod validate;
 
+pub(crate) use advance_recovery_point::ReachedRecoveryPoint;
 pub use append::{AppendContext, Appended};
 pub use drain::Drain;
 pub(crate) use handover::create_future_log;

@@ -17,6 +17,7 @@ use super::offsets::Offsets;
 use super::partition_log::{LogIdentity, PartitionLog, State};
 use super::rebuild::{load_producers, walk_epochs};
 use super::recent_batches::RecentBatches;
+use super::recovery_mark::{LogPlace, RecoveryMarks};
 use crate::checkpoint::{FILE_BYTES_MAX, PartitionMetadata};
 use crate::config::LogConfig;
 use crate::error::EngineError;
@@ -39,6 +40,8 @@ pub(crate) struct OpenHints {
 pub(crate) struct OpenReport {
     pub(crate) recovered_segments: usize,
     pub(crate) truncated_bytes: u64,
+    /// Bytes whose batches were walked with their CRCs.
+    pub(crate) walked_bytes: u64,
 }
 
 /// Everything needed to open one log.
@@ -50,13 +53,21 @@ pub(crate) struct LogOpener<'a, D: Disk> {
     pub(crate) hints: OpenHints,
 }
 
+/// A segment that was walked, from an offset on.
+pub(crate) struct Recovered<D: Disk> {
+    pub(crate) segment: Arc<Segment<D>>,
+    pub(crate) from: i64,
+    /// Bytes of the segment below `from`.
+    pub(crate) from_bytes: u64,
+}
+
 /// The loaded segments with what follows from the last one.
 pub(crate) struct LoadedSegments<D: Disk> {
     pub(crate) segments: Vec<Arc<Segment<D>>>,
     pub(crate) tail: SegmentTail,
     pub(crate) next_offset: i64,
-    /// The segments that were recovered.
-    pub(crate) recovered: Vec<Arc<Segment<D>>>,
+    /// The segments that were recovered, oldest first.
+    pub(crate) recovered: Vec<Recovered<D>>,
     /// Leader epochs found in them.
     pub(crate) epochs: Vec<(i32, i64)>,
     pub(crate) report: OpenReport,
@@ -81,14 +92,15 @@ impl<D: Disk> LogOpener<'_, D> {
         let log_start = self.settle_start(&dir, &mut loaded)?;
         self.sync_recovered(&dir, &loaded)?;
         let epochs = self.load_epochs(&dir, &loaded, log_start)?;
-        let (producers, has_snapshots) =
-            load_producers(self.disk, &dir, &files, &loaded, &self.hints)?;
+        let producers = load_producers(self.disk, &dir, &files, &loaded, &self.hints)?;
         let offsets = self.offsets(&loaded, log_start);
+        let marks = marks(&loaded, offsets.recovery_point(), producers.mark_snapshot);
         let report = loaded.report;
         let newest = loaded.segments.last().map(|segment| segment.base_offset());
         let unsynced = loaded
             .recovered
             .into_iter()
+            .map(|recovered| recovered.segment)
             .filter(|segment| Some(segment.base_offset()) != newest)
             .collect();
         let state = State {
@@ -101,10 +113,12 @@ impl<D: Disk> LogOpener<'_, D> {
             spare: BatchQueue::default(),
             is_writer_busy: false,
             is_roll_due: false,
-            producers,
-            has_snapshots,
+            producers: producers.state,
+            has_snapshots: producers.has_snapshots,
             epochs,
             unsynced,
+            marks,
+            has_appended: false,
             flushed_at_ms: self.hints.now_ms,
         };
         let log = PartitionLog::new(
@@ -147,6 +161,7 @@ impl<D: Disk> LogOpener<'_, D> {
             dir,
             config: &self.config,
             now_ms: self.hints.now_ms,
+            recovery_point: self.hints.recovery_point,
         };
         for (index, &base_offset) in bases.iter().enumerate() {
             let next = bases.get(index + 1);
@@ -178,7 +193,12 @@ impl<D: Disk> LogOpener<'_, D> {
             loaded.report.recovered_segments += 1;
             loaded.report.truncated_bytes += recovered.truncated_bytes;
             loaded.epochs.extend(recovered.epochs);
-            loaded.recovered.push(segment);
+            loaded.report.walked_bytes += recovered.walked_bytes;
+            loaded.recovered.push(Recovered {
+                from: recovered.from,
+                from_bytes: found.tail.bytes + recovered.truncated_bytes - recovered.walked_bytes,
+                segment,
+            });
             if let Some(damage) = recovered.damage {
                 tracing::warn!(
                     dir = %dir.display(), segment = found.tail.base_offset,
@@ -226,8 +246,9 @@ impl<D: Disk> LogOpener<'_, D> {
         if !self.config.flush_before_ack {
             return Ok(());
         }
-        for segment in &loaded.recovered {
-            let path = dir.join(segment_file_name(segment.base_offset(), FileKind::Log));
+        for recovered in &loaded.recovered {
+            let base_offset = recovered.segment.base_offset();
+            let path = dir.join(segment_file_name(base_offset, FileKind::Log));
             let sync = || {
                 let file = self.disk.open(&path)?;
                 self.disk.sync(&file)
@@ -250,7 +271,7 @@ impl<D: Disk> LogOpener<'_, D> {
             let first_recovered = loaded
                 .recovered
                 .first()
-                .map_or(log_end, |segment| segment.base_offset());
+                .map_or(log_end, |recovered| recovered.from);
             self.hints.recovery_point.min(first_recovered).min(log_end)
         };
         let is_durable = loaded.recovered.is_empty() || self.config.flush_before_ack;
@@ -306,6 +327,29 @@ impl<D: Disk> LogOpener<'_, D> {
         }
         Ok(bytes)
     }
+}
+
+/// Where the recovery point lies, and what is above it in the active segment.
+fn marks<D: Disk>(
+    loaded: &LoadedSegments<D>,
+    recovery_point: i64,
+    snapshot: Option<i64>,
+) -> RecoveryMarks {
+    let first = match loaded.recovered.first() {
+        Some(recovered) if recovered.from <= recovery_point => LogPlace {
+            base_offset: recovered.segment.base_offset(),
+            position: recovered.from_bytes,
+        },
+        // Nothing was walked, so the recovery point is the log's end; or it is in a segment before
+        // the first that was walked, and counts as that one's base.
+        _ => LogPlace {
+            base_offset: loaded.tail.base_offset,
+            position: loaded.tail.bytes,
+        },
+    };
+    let is_active = first.base_offset == loaded.tail.base_offset;
+    let position = if is_active { first.position } else { 0 };
+    RecoveryMarks::new(first, position, snapshot)
 }
 
 /// Creates a partition's directory with its first segment, durably, and opens it.

@@ -18,6 +18,7 @@ use super::leader_epoch::{EpochEndOffset, LeaderEpochs};
 use super::offsets::{LogOffsets, Offsets};
 use super::producer_state::ProducerState;
 use super::recent_batches::RecentBatches;
+use super::recovery_mark::RecoveryMarks;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
@@ -81,6 +82,10 @@ pub(crate) struct State<D: Disk> {
     pub(crate) epochs: LeaderEpochs,
     /// Rolled segments that are not yet on disk with their indices, oldest first.
     pub(crate) unsynced: Vec<Arc<Segment<D>>>,
+    /// Where the recovery point is and goes next.
+    pub(crate) marks: RecoveryMarks,
+    /// Something was appended since the log was opened.
+    pub(crate) has_appended: bool,
     /// When everything was last on disk.
     pub(crate) flushed_at_ms: i64,
 }
@@ -149,6 +154,8 @@ pub struct PartitionLog<D: Disk> {
     pub(crate) is_closed: AtomicBool,
     /// Held while the leader epoch file is written.
     pub(crate) epoch_file: Mutex<()>,
+    /// Held while index entries are written out: the drain and the recovery point's job do.
+    pub(crate) index_files: Mutex<()>,
     /// Held by flushes, retention and closing, which change the list of segments.
     pub(crate) maintenance: Mutex<()>,
     pub(crate) listener: ArcSwapOption<Box<dyn LogListener>>,
@@ -194,6 +201,7 @@ impl<D: Disk> PartitionLog<D> {
             successor: OnceLock::new(),
             is_closed: AtomicBool::new(false),
             epoch_file: Mutex::new(()),
+            index_files: Mutex::new(()),
             maintenance: Mutex::new(()),
             listener: ArcSwapOption::empty(),
         });

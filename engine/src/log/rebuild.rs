@@ -88,6 +88,15 @@ pub(crate) fn walk_epochs<D: Disk>(
     Ok(epochs)
 }
 
+/// Producer state with the snapshots there are.
+pub(crate) struct LoadedProducers {
+    pub(crate) state: ProducerState,
+    /// Snapshots are left in the directory.
+    pub(crate) has_snapshots: bool,
+    /// The newest snapshot, when it is not at a segment's base offset.
+    pub(crate) mark_snapshot: Option<i64>,
+}
+
 /// Producer state at the end of the log, and whether snapshots are left in the directory: the
 /// newest usable snapshot plus the batches after it. Fills the transaction indices of recovered
 /// segments on the way, so then it starts below the first of them.
@@ -102,9 +111,9 @@ pub(crate) fn load_producers<D: Disk>(
     files: &[(FileKind, i64)],
     loaded: &LoadedSegments<D>,
     hints: &OpenHints,
-) -> Result<(ProducerState, bool), EngineError> {
+) -> Result<LoadedProducers, EngineError> {
     let limit = match loaded.recovered.first() {
-        Some(segment) => segment.base_offset(),
+        Some(recovered) => recovered.from,
         None => loaded.next_offset,
     };
     let mut offsets: Vec<i64> = files
@@ -113,13 +122,14 @@ pub(crate) fn load_producers<D: Disk>(
         .map(|(_, offset)| *offset)
         .collect();
     offsets.sort_unstable();
+    let is_mark = |offset: i64| {
+        !loaded
+            .segments
+            .iter()
+            .any(|segment| segment.base_offset() == offset)
+    };
     let is_stray = |offset: i64, newest: Option<i64>| {
-        loaded.next_offset < offset
-            || (Some(offset) != newest
-                && !loaded
-                    .segments
-                    .iter()
-                    .any(|segment| segment.base_offset() == offset))
+        loaded.next_offset < offset || (Some(offset) != newest && is_mark(offset))
     };
     let newest = offsets.iter().copied().rfind(|offset| *offset <= limit);
     for offset in offsets
@@ -144,16 +154,25 @@ pub(crate) fn load_producers<D: Disk>(
         remove_snapshot(disk, dir, offset)?;
     }
     let has_snapshots = !offsets.is_empty();
+    let mark_snapshot = newest.filter(|offset| is_mark(*offset));
     let (mut state, from) = match start {
         Some(start) => start,
         None if hints.is_clean && loaded.recovered.is_empty() => {
-            return Ok((ProducerState::default(), has_snapshots));
+            return Ok(LoadedProducers {
+                state: ProducerState::default(),
+                has_snapshots,
+                mark_snapshot,
+            });
         }
         None => (ProducerState::default(), 0),
     };
-    replay(disk, dir, loaded, from, &mut state)?;
+    replay(disk, dir, loaded, from, hints.recovery_point, &mut state)?;
     state.expire(hints.now_ms, hints.producer_id_expiration_ms);
-    Ok((state, has_snapshots))
+    Ok(LoadedProducers {
+        state,
+        has_snapshots,
+        mark_snapshot,
+    })
 }
 
 fn read_snapshot<D: Disk>(
@@ -185,6 +204,7 @@ fn replay<D: Disk>(
     dir: &Path,
     loaded: &LoadedSegments<D>,
     from: i64,
+    recovery_point: i64,
     state: &mut ProducerState,
 ) -> Result<(), EngineError> {
     for (index, segment) in loaded.segments.iter().enumerate() {
@@ -195,26 +215,40 @@ fn replay<D: Disk>(
         if end <= from {
             continue;
         }
-        let is_recovered = loaded
+        let recovered_from = loaded
             .recovered
             .iter()
-            .any(|known| Arc::ptr_eq(known, segment));
+            .find(|known| Arc::ptr_eq(&known.segment, segment))
+            .map(|known| known.from);
+        let mut aborted_bytes = Vec::new();
+        let kept_bytes = segment.indexes().txn.file_bytes();
         walk(disk, dir, segment, from, |file, place| {
             let marker = marker_of(disk, file, place, dir)?;
             let aborted = state.apply(&place.header, marker.as_ref());
             if let Some(aborted) = aborted
-                && is_recovered
+                && recovered_from.is_some_and(|from| from <= aborted.last_offset)
             {
+                aborted.encode(&mut aborted_bytes);
                 segment.indexes().txn.push(aborted);
             }
             Ok(())
         })?;
-        let content = segment.indexes().txn.encode();
-        if is_recovered && !content.is_empty() {
+        if !aborted_bytes.is_empty() {
             let path = dir.join(segment_file_name(segment.base_offset(), FileKind::TxnIndex));
+            let must_sync = recovered_from.is_some_and(|from| from < recovery_point);
             let write = || {
-                let file = disk.create(&path)?;
-                disk.write_all_at(&file, &content, 0)
+                let file = if kept_bytes == 0 {
+                    disk.create(&path)?
+                } else {
+                    disk.open(&path)?
+                };
+                disk.write_all_at(&file, &aborted_bytes, kept_bytes)?;
+                // The next unclean open trusts what is below the recovery point.
+                if must_sync {
+                    disk.sync(&file)?;
+                    disk.sync_dir(dir)?;
+                }
+                Ok(())
             };
             write().map_err(|source| EngineError::io("write", &path, source))?;
         }

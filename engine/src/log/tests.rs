@@ -1,6 +1,7 @@
 //! Tests of one partition's log, over the simulated disk unless a file says otherwise.
 
 mod appends;
+mod bounded_recovery;
 mod crashes;
 mod failures;
 mod model;

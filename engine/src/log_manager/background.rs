@@ -2,29 +2,24 @@
 //! removal of what was renamed. One background thread of the broker calls
 //! [`LogManager::run_background`] about once a second; the parts can also be called alone.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-
+use super::settling::Settling;
 use super::{LogManager, LogManagerOptions, PendingRemoval, lock};
-use crate::checkpoint::{OffsetCheckpoint, PartitionOffsets};
-use crate::error::EngineError;
+use crate::checkpoint::OffsetCheckpoint;
 use crate::io::Disk;
-use crate::log_dirs::LogDir;
 
 /// When what is due next, and what the checkpoint files hold.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct Schedule<D: Disk> {
     retention_ms: i64,
     recovery_points_ms: i64,
     log_starts_ms: i64,
     high_watermarks_ms: i64,
     producers_ms: i64,
-    /// What was written last, so that a checkpoint without news costs no sync.
-    written: HashMap<(PathBuf, &'static str), PartitionOffsets>,
+    /// Logs whose recovery point is moved to their end, a few at a time.
+    settling: Settling<D>,
 }
 
-impl Schedule {
+impl<D: Disk> Schedule<D> {
     pub(super) fn new(now_ms: i64, options: &LogManagerOptions) -> Self {
         let first_ms = now_ms.saturating_add(options.initial_task_delay_ms);
         Self {
@@ -33,7 +28,7 @@ impl Schedule {
             log_starts_ms: first_ms,
             high_watermarks_ms: now_ms,
             producers_ms: first_ms,
-            written: HashMap::new(),
+            settling: Settling::default(),
         }
     }
 }
@@ -85,6 +80,7 @@ impl<D: Disk> LogManager<D> {
             for log in self.logs() {
                 log.close_idle_files();
             }
+            self.begin_settling(&mut schedule.settling);
         }
         let interval_ms = options.flush_start_offset_checkpoint_interval_ms;
         if is_due(&mut schedule.log_starts_ms, now_ms, interval_ms) {
@@ -96,11 +92,12 @@ impl<D: Disk> LogManager<D> {
         }
         for kind in due {
             for dir in &self.dirs.dirs {
-                if self.write_checkpoint(&mut schedule, dir, kind).is_err() {
+                if self.write_checkpoint(dir, kind).is_err() {
                     report.failures += 1;
                 }
             }
         }
+        self.settle(&mut schedule.settling);
         drop(schedule);
         self.remove_due(now_ms, &mut report);
         report
@@ -111,24 +108,6 @@ impl<D: Disk> LogManager<D> {
         let mut report = BackgroundReport::default();
         self.retain(self.clock.now_ms(), &mut report);
         report
-    }
-
-    /// Writes all checkpoints of all online directories now. Blocks.
-    ///
-    /// # Errors
-    /// The first failure, which took its directory offline.
-    pub fn write_checkpoints(&self) -> Result<(), EngineError> {
-        let mut schedule = lock(&self.background);
-        for dir in &self.dirs.dirs {
-            for kind in [
-                OffsetCheckpoint::RecoveryPoint,
-                OffsetCheckpoint::LogStart,
-                OffsetCheckpoint::HighWatermark,
-            ] {
-                self.write_checkpoint(&mut schedule, dir, kind)?;
-            }
-        }
-        Ok(())
     }
 
     fn flush_due(&self, now_ms: i64) -> usize {
@@ -187,41 +166,5 @@ impl<D: Disk> LogManager<D> {
                 }
             }
         }
-    }
-
-    /// Writes one checkpoint of one directory, unless it is offline or the file holds the same.
-    pub(super) fn write_checkpoint(
-        &self,
-        schedule: &mut Schedule,
-        dir: &LogDir<D>,
-        kind: OffsetCheckpoint,
-    ) -> Result<(), EngineError> {
-        if dir.health.is_offline() {
-            return Ok(());
-        }
-        let mut offsets = PartitionOffsets::new();
-        let futures = self.futures_in(dir.path());
-        let futures = futures.iter().map(|it| Arc::clone(&it.future));
-        for log in self.logs().into_iter().chain(futures) {
-            if log.log_dir() == dir.path() && !log.is_deleted() {
-                let now = log.offsets();
-                let offset = match kind {
-                    OffsetCheckpoint::RecoveryPoint => now.recovery_point,
-                    OffsetCheckpoint::LogStart => now.log_start,
-                    OffsetCheckpoint::HighWatermark => now.high_watermark,
-                };
-                offsets.insert((log.topic().to_owned(), log.partition()), offset);
-            }
-        }
-        let key = (dir.path().to_owned(), kind.file_name());
-        if schedule.written.get(&key) == Some(&offsets) {
-            return Ok(());
-        }
-        if let Err(error) = kind.write(&self.disk, dir.path(), &offsets) {
-            dir.health.fail("write a checkpoint of", dir.path(), &error);
-            return Err(error);
-        }
-        schedule.written.insert(key, offsets);
-        Ok(())
     }
 }

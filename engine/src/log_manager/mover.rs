@@ -188,7 +188,7 @@ impl<D: Disk> LogManager<D> {
         })?;
         // All other locks before the pause, so that it is as short as the disk allows.
         let _membership = lock(&self.membership);
-        let mut schedule = lock(&self.background);
+        let background = lock(&self.background);
         if !self.is_moving(it) {
             return Ok(Outcome::Ended);
         }
@@ -205,7 +205,7 @@ impl<D: Disk> LogManager<D> {
         }
         future.seal_as(current.knowledge(), now_ms)?;
         // The copy must not start lower after a crash than the log that it replaces.
-        self.write_checkpoint(&mut schedule, to, OffsetCheckpoint::LogStart)?;
+        self.write_checkpoint(to, OffsetCheckpoint::LogStart)?;
         future.rename_dir(&name)?;
         let drain = current.hand_over(future, now_ms)?;
         self.add(future);
@@ -215,9 +215,8 @@ impl<D: Disk> LogManager<D> {
         drop(pause);
         // So that an unclean restart need not look at the whole log. A failure took the dir
         // offline.
-        let checkpointed =
-            self.write_checkpoint(&mut schedule, to, OffsetCheckpoint::RecoveryPoint);
-        drop(schedule);
+        let checkpointed = self.write_checkpoint(to, OffsetCheckpoint::RecoveryPoint);
+        drop(background);
         self.retire(it)?;
         checkpointed.map(|()| Outcome::Moved)
     }

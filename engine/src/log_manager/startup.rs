@@ -2,10 +2,11 @@
 //! threads each, and closes them again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 use super::background::Schedule;
+use super::checkpoints::Checkpoints;
 use super::duplicates::place;
 use super::moves::FutureDir;
 use super::{LogManager, LogManagerOptions, Logs, PendingRemoval, lock};
@@ -27,6 +28,8 @@ pub struct OpenSummary {
     pub is_clean: bool,
     /// Segments that were walked batch by batch.
     pub recovered_segments: usize,
+    /// Bytes walked in them.
+    pub walked_bytes: u64,
     /// Bytes that were cut off because they were damaged or incomplete.
     pub truncated_bytes: u64,
     /// Time it took.
@@ -95,6 +98,7 @@ impl<D: Disk> LogManager<D> {
                 Ok(opened) => {
                     summary.logs += opened.logs.len();
                     summary.recovered_segments += opened.report.recovered_segments;
+                    summary.walked_bytes += opened.report.walked_bytes;
                     summary.truncated_bytes += opened.report.truncated_bytes;
                     let placed = opened.logs.into_iter();
                     duplicates.extend(placed.filter_map(|log| place(&mut logs, log)));
@@ -110,6 +114,7 @@ impl<D: Disk> LogManager<D> {
             logs = summary.logs,
             is_clean = summary.is_clean,
             recovered_segments = summary.recovered_segments,
+            walked_bytes = summary.walked_bytes,
             truncated_bytes = summary.truncated_bytes,
             elapsed_ms = summary.elapsed.as_millis(),
             "logs are open"
@@ -127,11 +132,22 @@ impl<D: Disk> LogManager<D> {
             moves: Mutex::default(),
             moves_changed: Condvar::new(),
             namesakes: Mutex::default(),
+            checkpoints: Checkpoints::default(),
         };
         manager.settle_duplicates(duplicates);
         let futures = contents.into_iter().flat_map(|content| content.futures);
         manager.resume_moves(futures.collect());
-        Ok((Arc::new(manager), summary))
+        Ok((manager.shared(), summary))
+    }
+
+    /// Lets the logs ask for a checkpoint of their recovery points.
+    fn shared(self) -> Arc<Self> {
+        let manager = Arc::new(self);
+        for dir in &manager.dirs.dirs {
+            let writer: Weak<Self> = Arc::downgrade(&manager);
+            dir.health.set_recovery_point_writer(writer);
+        }
+        manager
     }
 
     /// Closes the logs of one directory and marks it as cleanly shut down.
@@ -150,10 +166,9 @@ impl<D: Disk> LogManager<D> {
         let now_ms = self.clock.now_ms();
         let threads = self.options.recovery_threads_per_data_dir;
         run_parallel(&logs, threads, |log| log.close(now_ms))?;
-        let mut schedule = lock(&self.background);
-        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::RecoveryPoint)?;
-        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::LogStart)?;
-        self.write_checkpoint(&mut schedule, dir, OffsetCheckpoint::HighWatermark)?;
+        self.write_checkpoint(dir, OffsetCheckpoint::RecoveryPoint)?;
+        self.write_checkpoint(dir, OffsetCheckpoint::LogStart)?;
+        self.write_checkpoint(dir, OffsetCheckpoint::HighWatermark)?;
         CleanShutdownMarker::of(dir.path()).write(&self.disk)
     }
 }
@@ -281,12 +296,14 @@ fn open_dir<D: Disk>(
         let mut opened = lock(&opened);
         opened.logs.push(log);
         opened.report.recovered_segments += report.recovered_segments;
+        opened.report.walked_bytes += report.walked_bytes;
         opened.report.truncated_bytes += report.truncated_bytes;
         if 0 < report.recovered_segments {
             tracing::info!(
                 topic = identity.topic,
                 partition = identity.partition,
                 segments = report.recovered_segments,
+                walked_bytes = report.walked_bytes,
                 truncated_bytes = report.truncated_bytes,
                 done = opened.logs.len(),
                 of = content.partitions.len(),

@@ -343,6 +343,95 @@ fn unreadable_log_takes_its_directory_offline_at_start() {
     assert!(matches!(alone, Err(EngineError::NoUsableDir)));
 }
 
+const BOUND: u64 = 3000;
+
+fn open_bounded<D: Disk>(
+    disk: D,
+    dirs: LogDirs<D>,
+    clock: Arc<dyn Clock>,
+) -> (Arc<LogManager<D>>, OpenSummary) {
+    let config_of = |_: &str| LogConfig {
+        recovery_unflushed_bytes_max: BOUND,
+        ..LogConfig::default()
+    };
+    LogManager::open(disk, dirs, LogManagerOptions::default(), clock, &config_of).unwrap()
+}
+
+fn create_bounded<D: Disk>(
+    manager: &LogManager<D>,
+    flush_before_ack: bool,
+) -> Arc<PartitionLog<D>> {
+    let config = LogConfig {
+        recovery_unflushed_bytes_max: BOUND,
+        flush_before_ack,
+        ..LogConfig::default()
+    };
+    manager
+        .create_log("t", 0, Uuid::from_u128(5), config)
+        .unwrap()
+}
+
+/// The checkpoint file is rewritten when a log needs it, long before its interval has passed.
+#[test]
+fn a_crash_between_checkpoints_leaves_no_more_than_the_bound_to_walk() {
+    let disk = SimDisk::new(1);
+    let clock = || Arc::new(ManualClock::new(1000));
+    let dirs = LogDirs::open(&disk, &paths(&["/a"]), 1, None).unwrap();
+    let (manager, _) = open_bounded(disk.clone(), dirs, clock());
+    let log = create_bounded(&manager, true);
+    (0..200).for_each(|_| append(&log));
+    assert!(8 * BOUND < log.size_bytes());
+    let disk = disk.restart();
+    let dirs = LogDirs::open(&disk, &paths(&["/a"]), 1, None).unwrap();
+    let (manager, summary) = open_bounded(disk, dirs, clock());
+    assert!(!summary.is_clean);
+    assert!(summary.walked_bytes <= BOUND, "{summary:?}");
+    assert_eq!(manager.log("t", 0).unwrap().offsets().log_end, 200);
+}
+
+/// On the real disk, with the process gone and the machine still on.
+#[test]
+fn a_killed_process_leaves_no_more_than_the_bound_to_walk() {
+    for flush_before_ack in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = || LogDirs::open(&UringDisk, &[dir.path().into()], 1, None).unwrap();
+        let (manager, _) = open_bounded(UringDisk, dirs(), Arc::new(SystemClock::new()));
+        let log = create_bounded(&manager, flush_before_ack);
+        (0..100).for_each(|_| append(&log));
+        assert!(4 * BOUND < log.size_bytes());
+        // What the process knew is gone; nothing is written at the end.
+        drop((manager, log));
+        let (manager, summary) = open_bounded(UringDisk, dirs(), Arc::new(SystemClock::new()));
+        assert!(
+            !summary.is_clean && summary.walked_bytes <= BOUND,
+            "{summary:?}"
+        );
+        assert_eq!(manager.log("t", 0).unwrap().offsets().log_end, 100);
+    }
+}
+
+#[test]
+fn logs_left_alone_have_nothing_to_walk_after_an_interval() {
+    let disk = SimDisk::new(1);
+    let clock = Arc::new(ManualClock::new(1000));
+    let dirs = LogDirs::open(&disk, &paths(&["/a"]), 1, None).unwrap();
+    let (manager, _) = open_bounded(disk.clone(), dirs, Arc::clone(&clock) as Arc<dyn Clock>);
+    let log = create_bounded(&manager, false);
+    (0..7).for_each(|_| append(&log));
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(manager.run_background().failures, 0);
+    assert_eq!(log.offsets().recovery_point, 7);
+    let disk = disk.restart();
+    let dirs = LogDirs::open(&disk, &paths(&["/a"]), 1, None).unwrap();
+    let (manager, summary) = open_bounded(disk, dirs, clock);
+    assert_eq!(
+        (summary.is_clean, summary.walked_bytes),
+        (false, 0),
+        "{summary:?}"
+    );
+    assert_eq!(manager.log("t", 0).unwrap().offsets().log_end, 7);
+}
+
 /// On the real disk: many idle partitions open quickly and hold no descriptors.
 #[test]
 fn idle_partitions_are_cheap() {

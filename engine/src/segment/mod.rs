@@ -25,7 +25,7 @@ pub(crate) use rewriter::RewrittenSegment;
 )]
 pub(crate) use rewriter::SegmentRewriter;
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
-pub(crate) use segment_tail::{BatchFacts, NewEntries, SegmentTail};
+pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
 
 #[cfg(test)]
 mod tests;

@@ -43,28 +43,21 @@ pub(crate) struct SegmentFile<'a, D: Disk> {
     pub(crate) bytes: u64,
 }
 
-/// Walks the whole file.
+/// Walks the file from `start` on, which is the end of what is known already.
 ///
 /// # Errors
 /// When it cannot be read, or holds a message format before v2, which must not be taken for damage.
 pub(crate) fn recover_segment<D: Disk>(
     source: &SegmentFile<'_, D>,
     config: &LogConfig,
-    now_ms: i64,
+    start: RecoveredSegment,
 ) -> Result<RecoveredSegment, EngineError> {
     let mut scan = Scan {
         source,
         chunk: Vec::new(),
         chunk_position: 0,
     };
-    let mut recovered = RecoveredSegment {
-        tail: SegmentTail::new(source.base_offset, now_ms),
-        offset_index: SparseIndex::empty(),
-        time_index: SparseIndex::empty(),
-        next_offset: source.base_offset,
-        epochs: Vec::new(),
-        damage: None,
-    };
+    let mut recovered = start;
     while recovered.tail.bytes < source.bytes {
         let position = recovered.tail.bytes;
         match scan.batch_at(position, recovered.next_offset)? {
@@ -80,6 +73,18 @@ pub(crate) fn recover_segment<D: Disk>(
 }
 
 impl RecoveredSegment {
+    /// Nothing is known: the walk begins at the segment's start.
+    pub(crate) fn empty(base_offset: i64, now_ms: i64) -> Self {
+        Self {
+            tail: SegmentTail::new(base_offset, now_ms),
+            offset_index: SparseIndex::empty(),
+            time_index: SparseIndex::empty(),
+            next_offset: base_offset,
+            epochs: Vec::new(),
+            damage: None,
+        }
+    }
+
     fn add(&mut self, header: &BatchHeader, config: &LogConfig) {
         let facts = BatchFacts {
             base_offset: header.base_offset,

@@ -7,7 +7,7 @@ use ringbrook_record::NO_TIMESTAMP;
 
 use crate::config::LogConfig;
 use crate::index::{IndexEntry, OffsetEntry, TimeEntry};
-use crate::units::position_u32;
+use crate::units::{position_u32, usize_from};
 
 /// What the tail has to know of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,39 @@ pub(crate) struct SegmentTail {
     bytes_since_entry: u64,
 }
 
+/// What is known of a segment's end that is found again without walking the segment.
+#[derive(Debug, Clone)]
+pub(crate) struct ResumedTail {
+    pub(crate) base_offset: i64,
+    /// Bytes below the end.
+    pub(crate) bytes: u64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) max_timestamp_offset: i64,
+    /// Max timestamp of the first batch; meaningless without bytes.
+    pub(crate) first_timestamp: i64,
+    pub(crate) offset_entries: u64,
+    pub(crate) time_entries: u64,
+    pub(crate) last_time_entry: i64,
+    /// Bytes from the batch of the last offset entry on.
+    pub(crate) bytes_since_entry: u64,
+}
+
 impl SegmentTail {
+    /// The end of a segment as it was when all this was written.
+    pub(crate) fn resumed(known: &ResumedTail, created_ms: i64) -> Self {
+        Self {
+            bytes: known.bytes,
+            max_timestamp: known.max_timestamp,
+            max_timestamp_offset: known.max_timestamp_offset,
+            first_timestamp: (0 < known.bytes).then_some(known.first_timestamp),
+            offset_entries: usize_from(known.offset_entries),
+            time_entries: usize_from(known.time_entries),
+            last_time_entry: known.last_time_entry,
+            bytes_since_entry: known.bytes_since_entry,
+            ..Self::new(known.base_offset, created_ms)
+        }
+    }
+
     /// An empty segment.
     pub(crate) fn new(base_offset: i64, created_ms: i64) -> Self {
         Self {

@@ -62,6 +62,7 @@ fn every_override_reaches_its_own_field() {
         flush_messages: 11,
         flush_ms: 12,
         flush_before_ack: false,
+        recovery_unflushed_bytes_max: 64 << 20,
         cleanup_policy: CleanupPolicy {
             delete: false,
             compact: true,

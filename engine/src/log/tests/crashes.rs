@@ -40,6 +40,7 @@ fn config(random: &mut Random, flush_before_ack: bool) -> LogConfig {
         segment_bytes: 900,
         index_interval_bytes: 100,
         flush_before_ack,
+        recovery_unflushed_bytes_max: 200 + random.below(1000),
         flush_messages: if random.below(2) == 0 { 5 } else { i64::MAX },
         ..LogConfig::default()
     }

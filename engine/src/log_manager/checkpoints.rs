@@ -1,0 +1,134 @@
+//! Writes the offset checkpoints of the log dirs: one line a partition, from the logs as they are
+//! at that moment. The background work does so at intervals, and a log that moved its recovery
+//! point far asks for it at once. (Kafka `LogManager.checkpointRecoveryOffsetsInDir`.)
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{LogManager, lock};
+use crate::checkpoint::{OffsetCheckpoint, render_offsets};
+use crate::error::EngineError;
+use crate::io::{Disk, RecoveryPointWriter};
+use crate::log::PartitionLog;
+use crate::log_dirs::LogDir;
+
+/// What the checkpoint files hold.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    /// Held while offsets are gathered and written, so that older ones never follow newer ones.
+    written: Mutex<Written>,
+    /// Requests for recovery points so far.
+    requests: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    /// By file: a hash of what was written last, as a checkpoint without news costs no sync.
+    hashes: HashMap<(PathBuf, &'static str), u64>,
+    /// By log dir: the newest request the file holds the answer to.
+    answered: HashMap<PathBuf, u64>,
+}
+
+impl<D: Disk> LogManager<D> {
+    /// Writes all checkpoints of all online directories now. Blocks.
+    ///
+    /// # Errors
+    /// The first failure, which took its directory offline.
+    pub fn write_checkpoints(&self) -> Result<(), EngineError> {
+        for dir in &self.dirs.dirs {
+            for kind in [
+                OffsetCheckpoint::RecoveryPoint,
+                OffsetCheckpoint::LogStart,
+                OffsetCheckpoint::HighWatermark,
+            ] {
+                self.write_checkpoint(dir, kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one checkpoint of one directory, unless it is offline or the file holds the same.
+    pub(super) fn write_checkpoint(
+        &self,
+        dir: &LogDir<D>,
+        kind: OffsetCheckpoint,
+    ) -> Result<(), EngineError> {
+        let mut written = lock(&self.checkpoints.written);
+        self.write_locked(&mut written, dir, kind)
+    }
+
+    fn write_locked(
+        &self,
+        written: &mut Written,
+        dir: &LogDir<D>,
+        kind: OffsetCheckpoint,
+    ) -> Result<(), EngineError> {
+        if dir.health.is_offline() {
+            return Ok(());
+        }
+        let mut logs = self.logs_in(dir);
+        let futures = self.futures_in(dir.path());
+        logs.extend(futures.iter().map(|it| Arc::clone(&it.future)));
+        let content = render_offsets(logs.iter().map(|log| {
+            let now = log.offsets();
+            let offset = match kind {
+                OffsetCheckpoint::RecoveryPoint => now.recovery_point,
+                OffsetCheckpoint::LogStart => now.log_start,
+                OffsetCheckpoint::HighWatermark => now.high_watermark,
+            };
+            (log.topic(), log.partition(), offset)
+        }));
+        let mut hasher = DefaultHasher::new();
+        hasher.write(content.as_bytes());
+        let hash = hasher.finish();
+        let key = (dir.path().to_owned(), kind.file_name());
+        if written.hashes.get(&key) == Some(&hash) {
+            return Ok(());
+        }
+        if let Err(error) = kind.replace(&self.disk, dir.path(), content.as_bytes()) {
+            dir.health.fail("write a checkpoint of", dir.path(), &error);
+            return Err(error);
+        }
+        written.hashes.insert(key, hash);
+        Ok(())
+    }
+
+    /// The logs of one directory by topic and partition.
+    pub(super) fn logs_in(&self, dir: &LogDir<D>) -> Vec<Arc<PartitionLog<D>>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.values()
+            .flat_map(|partitions| partitions.values())
+            .filter(|log| Arc::ptr_eq(&log.health, &dir.health) && !log.is_deleted())
+            .cloned()
+            .collect()
+    }
+}
+
+impl<D: Disk> RecoveryPointWriter for LogManager<D> {
+    /// Requests that come while the file is written share the next writing of it, so many logs cost
+    /// no more than the disk can take.
+    fn write_recovery_points(&self, dir: &Path) -> bool {
+        let Some(dir) = self.dirs.dirs.iter().find(|known| known.path() == dir) else {
+            return false;
+        };
+        let requests = &self.checkpoints.requests;
+        let request = requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut written = lock(&self.checkpoints.written);
+        let answered = written.answered.get(dir.path()).copied().unwrap_or(0);
+        if request <= answered {
+            return true;
+        }
+        let newest = requests.load(Ordering::SeqCst);
+        let result = self.write_locked(&mut written, dir, OffsetCheckpoint::RecoveryPoint);
+        if result.is_err() || dir.health.is_offline() {
+            return false;
+        }
+        written.answered.insert(dir.path().to_owned(), newest);
+        true
+    }
+}
