@@ -24,6 +24,15 @@
 
 mod checkpoint;
 mod clock;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the log manager's cleaner calls it"
+    )
+)]
+mod compaction;
 mod config;
 mod error;
 mod index;
@@ -35,6 +44,7 @@ mod segment;
 mod units;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use compaction::OffsetMap;
 pub use config::{CleanupPolicy, LogConfig, TargetCompression};
 pub use error::{AppendError, EngineError, ReadError};
 pub use index::AbortedTransaction;

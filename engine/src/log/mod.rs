@@ -22,10 +22,6 @@ mod read;
 mod rebuild;
 mod recent_batches;
 mod recovery_mark;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "compaction and splitting call it")
-)]
 mod replace;
 mod resume_segment;
 mod retention;

@@ -2,6 +2,7 @@
 
 mod appends;
 mod bounded_recovery;
+mod compacts;
 mod crashes;
 mod failures;
 mod model;

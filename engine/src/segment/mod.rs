@@ -4,10 +4,6 @@
 mod batch_search;
 mod file_name;
 mod recovery;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "compaction and splitting call it")
-)]
 mod rewriter;
 mod segment_files;
 mod segment_tail;
@@ -18,12 +14,7 @@ pub(crate) use file_name::{
     future_dir_name, partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
 };
 pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
-pub(crate) use rewriter::RewrittenSegment;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "compaction and splitting use it")
-)]
-pub(crate) use rewriter::SegmentRewriter;
+pub(crate) use rewriter::{RewrittenSegment, SegmentRewriter};
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
 
