@@ -12,8 +12,8 @@ const BLOCK_BYTES: usize = 512;
 const DIRECTORY: u8 = b'5';
 const FILE: u8 = b'0';
 
-/// Unpacks `fixtures/<name>.tar.gz` into `target`.
-pub(crate) fn unpack(name: &str, target: &Path) {
+/// Unpacks those entries of `fixtures/<name>.tar.gz` into `target` whose path is wanted.
+pub(crate) fn unpack(name: &str, target: &Path, is_wanted: impl Fn(&str) -> bool) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let archive = fs::File::open(fixtures.join(format!("{name}.tar.gz"))).unwrap();
     let mut bytes = Vec::new();
@@ -27,6 +27,7 @@ pub(crate) fn unpack(name: &str, target: &Path) {
         at += BLOCK_BYTES;
         let file = target.join(path);
         match header[156] {
+            _ if !is_wanted(path) => {}
             DIRECTORY => fs::create_dir_all(file).unwrap(),
             FILE => fs::write(file, &bytes[at..at + size]).unwrap(),
             other => panic!("{path} is of type {other}"),

@@ -44,6 +44,23 @@ pub(crate) fn lines(log: &PartitionLog<UringDisk>, dir: &Path) -> Vec<String> {
     lines
 }
 
+/// Base offsets of the batches whose CRC is wrong.
+pub(crate) fn broken_batches(log: &PartitionLog<UringDisk>) -> Vec<i64> {
+    let mut broken = Vec::new();
+    let (mut at, end) = (log.offsets().log_start, log.offsets().log_end);
+    while at < end {
+        let slice = log.read_blocking(at, 1 << 30, end, true).unwrap();
+        for batch in Batches::new(&log.load_blocking(&slice).unwrap()) {
+            let batch = batch.unwrap();
+            if batch.verify_crc().is_err() {
+                broken.push(batch.header.base_offset);
+            }
+            at = batch.header.last_offset() + 1;
+        }
+    }
+    broken
+}
+
 /// The producers, sorted as text.
 fn producers(log: &PartitionLog<UringDisk>) -> Vec<String> {
     let mut lines: Vec<String> = log

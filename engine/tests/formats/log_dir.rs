@@ -41,7 +41,18 @@ pub(crate) fn config(topic: &str) -> LogConfig {
 impl TestDir {
     pub(crate) fn unpack(fixture: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        unpack(fixture, dir.path());
+        unpack(fixture, dir.path(), |_| true);
+        Self { dir }
+    }
+
+    /// Only this partition and the files of the log dir.
+    pub(crate) fn unpack_only(fixture: &str, partition: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let inside = format!("{partition}/");
+        unpack(fixture, dir.path(), |path| {
+            path.matches('/').count() <= 1 && !path.ends_with('/')
+                || path.trim_start_matches("./").starts_with(&inside)
+        });
         Self { dir }
     }
 

@@ -5,5 +5,6 @@
 
 mod archive;
 mod content;
+mod damaged;
 mod kafka_directories;
 mod log_dir;

@@ -65,6 +65,13 @@ final class Content {
         return lines;
     }
 
+    /** The log end offset. */
+    static long logEnd(String bootstrap, TopicPartition partition) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            return offset(admin, partition, OffsetSpec.latest(), "READ_UNCOMMITTED");
+        }
+    }
+
     /** Only the offsets and the records, as a reader without transactions gets them. */
     static List<String> records(String bootstrap, TopicPartition partition) throws Exception {
         List<String> lines = new ArrayList<>();

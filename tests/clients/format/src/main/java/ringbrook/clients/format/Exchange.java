@@ -95,7 +95,7 @@ final class Exchange {
     }
 
     /** The offsets and records of each partition, from a fixture's expected.txt. */
-    private static Map<TopicPartition, List<String>> expected(Path logDir) throws Exception {
+    static Map<TopicPartition, List<String>> expected(Path logDir) throws Exception {
         Map<TopicPartition, List<String>> expected =
             new TreeMap<>(java.util.Comparator.comparing(TopicPartition::toString));
         List<String> lines = new ArrayList<>();

@@ -46,6 +46,7 @@ final class Fixtures {
         bootstrap = node.start(Map.of(
             "log.cleaner.backoff.ms", "100", "log.initial.task.delay.ms", "100",
             "log.flush.offset.checkpoint.interval.ms", "200",
+            "replica.high.watermark.checkpoint.interval.ms", "200",
             "offsets.topic.num.partitions", "1"));
     }
 
