@@ -1,15 +1,17 @@
-//! Writes responses: bytes from memory with `send`, file regions with `sendfile`.
+//! Writes responses: bytes from memory with `send`, file regions with `sendfile`, small ones read
+//! into the response's bytes.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 
 use bytes::{Bytes, BytesMut};
 use ringbrook_engine::FileRegion;
-use ringbrook_engine::io::UringDisk;
+use ringbrook_engine::io::{Disk, UringDisk};
 use ringbrook_protocol::Part;
 use rustix::net::SendFlags;
-use rustix::net::sockopt::set_tcp_cork;
+use rustix::net::sockopt::{set_tcp_cork, set_tcp_nodelay};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -18,43 +20,84 @@ use crate::api::Reply;
 /// Responses up to this size are gathered and go out in one `send`.
 const GATHER_BYTES_MAX: usize = 64 * 1024;
 
+/// Regions up to this size are read into the response's bytes instead of being sent on their own:
+/// one system call and one packet less cost more than copying so few bytes.
+const INLINE_BYTES_MAX: usize = 16 * 1024;
+
 /// The writing half of a connection: gathers small responses until it is flushed.
 #[derive(Default)]
 pub(crate) struct Sender {
     gathered: BytesMut,
+    /// The kernel holds back what does not fill a packet until it is told to send it.
+    is_corked: bool,
 }
 
 impl Sender {
-    /// Takes a response; small ones wait for [`Sender::flush`], so that the answers to a pipeline
-    /// of requests share a system call.
+    /// Takes a response; what is small waits for [`Sender::flush`], so that the answers to a
+    /// pipeline of requests share a system call.
     ///
-    /// A response with records goes out corked: what precedes, lies between and follows its regions
-    /// would otherwise each be a packet of their own, and wake the client each time.
+    /// A response with records of files goes out corked: what precedes, lies between and follows
+    /// its regions would otherwise each be a packet of their own, and wake the client each time.
+    /// The socket stays corked for the next one: consumers ask for nothing else.
     ///
     /// # Errors
     /// The socket failed.
     pub(crate) async fn push(&mut self, stream: &TcpStream, reply: Reply) -> io::Result<()> {
-        if !reply.encoded.has_splices() {
-            return self.push_parts(stream, reply).await;
-        }
-        set_tcp_cork(stream, true)?;
-        self.push_parts(stream, reply).await?;
-        self.flush(stream).await?;
-        Ok(set_tcp_cork(stream, false)?)
-    }
-
-    async fn push_parts(&mut self, stream: &TcpStream, reply: Reply) -> io::Result<()> {
         let mut regions = reply.regions;
+        let mut is_held_back = false;
         for part in reply.encoded.into_parts() {
             match part {
                 Part::Bytes(bytes) => self.push_bytes(stream, bytes).await?,
                 Part::Region(bytes) => {
-                    send_all(stream, &self.gathered.split(), SendFlags::MORE).await?;
-                    send_regions(stream, &mut regions, bytes).await?;
+                    let gap = regions_of(&mut regions, bytes)?;
+                    if self.push_inline(&gap, bytes) {
+                        continue;
+                    }
+                    self.set_corked(stream, true)?;
+                    is_held_back = true;
+                    send_all(stream, &self.gathered.split()).await?;
+                    for region in gap {
+                        send_region(stream, region).await?;
+                    }
                 }
             }
         }
+        if is_held_back {
+            self.set_corked(stream, true)?;
+            send_all(stream, &self.gathered.split()).await?;
+            // Setting this, even again, sends what is held back and leaves the cork in place.
+            set_tcp_nodelay(stream, true)?;
+        }
         Ok(())
+    }
+
+    fn set_corked(&mut self, stream: &TcpStream, is_corked: bool) -> io::Result<()> {
+        if self.is_corked != is_corked {
+            set_tcp_cork(stream, is_corked)?;
+            self.is_corked = is_corked;
+        }
+        Ok(())
+    }
+
+    /// Takes the regions of one gap as bytes, if they are few and cached; else takes nothing.
+    fn push_inline(&mut self, gap: &[FileRegion<UringDisk>], gap_bytes: usize) -> bool {
+        let begin = self.gathered.len();
+        if INLINE_BYTES_MAX < gap_bytes || GATHER_BYTES_MAX < begin + gap_bytes {
+            return false;
+        }
+        self.gathered.resize(begin + gap_bytes, 0);
+        let mut room = self.gathered.get_mut(begin..).unwrap_or_default();
+        for region in gap {
+            let (target, rest) = room.split_at_mut(region.len.min(room.len()));
+            // Anything but all of it is left to `sendfile`, which waits or tells the error.
+            let read = UringDisk.read_cached(&region.file, target, region.position);
+            if read.ok() != Some(region.len) {
+                self.gathered.truncate(begin);
+                return false;
+            }
+            room = rest;
+        }
+        true
     }
 
     /// Sends what was gathered.
@@ -65,8 +108,9 @@ impl Sender {
         if self.gathered.is_empty() {
             return Ok(());
         }
+        self.set_corked(stream, false)?;
         let bytes = std::mem::take(&mut self.gathered);
-        send_all(stream, &bytes, SendFlags::empty()).await
+        send_all(stream, &bytes).await
     }
 
     async fn push_bytes(&mut self, stream: &TcpStream, bytes: Bytes) -> io::Result<()> {
@@ -75,7 +119,7 @@ impl Sender {
             return Ok(());
         }
         self.flush(stream).await?;
-        send_all(stream, &bytes, SendFlags::empty()).await
+        send_all(stream, &bytes).await
     }
 }
 
@@ -96,30 +140,32 @@ async fn when_writable(
 }
 
 /// Sends all of `bytes`, waiting while the socket's buffer is full.
-async fn send_all(stream: &TcpStream, mut bytes: &[u8], flags: SendFlags) -> io::Result<()> {
-    let flags = flags | SendFlags::NOSIGNAL;
+async fn send_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        let sent = when_writable(stream, || rustix::net::send(stream, bytes, flags)).await?;
+        let sent = when_writable(stream, || {
+            rustix::net::send(stream, bytes, SendFlags::NOSIGNAL)
+        })
+        .await?;
         bytes = bytes.get(sent..).unwrap_or_default();
     }
     Ok(())
 }
 
-/// Sends the regions that make up one gap of `gap_bytes` bytes.
-async fn send_regions(
-    stream: &TcpStream,
-    regions: &mut std::collections::VecDeque<FileRegion<UringDisk>>,
+/// Takes the regions that make up one gap of `gap_bytes` bytes.
+fn regions_of(
+    regions: &mut VecDeque<FileRegion<UringDisk>>,
     gap_bytes: usize,
-) -> io::Result<()> {
-    let mut sent_bytes = 0;
-    while sent_bytes < gap_bytes {
+) -> io::Result<Vec<FileRegion<UringDisk>>> {
+    let mut gap = Vec::with_capacity(1);
+    let mut bytes = 0;
+    while bytes < gap_bytes {
         let region = regions.pop_front().ok_or_else(|| {
             io::Error::other("a response promised more bytes than it has file regions for")
         })?;
-        sent_bytes += region.len;
-        send_region(stream, region).await?;
+        bytes += region.len;
+        gap.push(region);
     }
-    Ok(())
+    Ok(gap)
 }
 
 /// Sends one region with `sendfile`. The caller has brought cold regions into the page cache.

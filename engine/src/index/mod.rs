@@ -8,7 +8,7 @@ mod time_index;
 mod txn_index;
 
 pub(crate) use offset_index::OffsetEntry;
-pub(crate) use sparse_index::{IndexEntry, Lookup, SparseIndex};
+pub(crate) use sparse_index::{IndexEntry, Lookup, Neighbours, SparseIndex};
 pub(crate) use time_index::TimeEntry;
 pub use txn_index::AbortedTransaction;
 pub(crate) use txn_index::TxnIndex;

@@ -1,7 +1,8 @@
 //! A sorted list of fixed-size entries: the older ones in a file, the newest in memory until they
 //! are written. A closed segment has them all in its file and nothing in memory. Lookups are by
 //! "largest entry not above"; the part in the file is searched with few reads of one page and works
-//! on a ring's thread.
+//! on a ring's thread. The page found last is kept, so that a reader that goes on from there asks
+//! the file once in some MiB of log.
 //!
 //! Unlike Kafka nothing is memory mapped: a page fault would block a ring's thread.
 
@@ -34,6 +35,8 @@ const PAGE_ENTRIES: u32 = 256;
 pub(crate) struct SparseIndex<E> {
     written: u32,
     unwritten: Vec<E>,
+    /// The page of the file that was searched last.
+    page: Option<IndexPage<E>>,
 }
 
 impl<E: IndexEntry> SparseIndex<E> {
@@ -42,6 +45,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         Self {
             written: 0,
             unwritten: Vec::new(),
+            page: None,
         }
     }
 
@@ -51,6 +55,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         Self {
             written,
             unwritten: Vec::new(),
+            page: None,
         }
     }
 
@@ -116,6 +121,34 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
     }
 
+    /// The entries on both sides of `key`, as far as memory knows; else what of the file to search
+    /// with [`DiskEntries::page`].
+    pub(crate) fn around(&self, key: E::Key) -> Result<Neighbours<E>, DiskEntries> {
+        let above = self.unwritten.partition_point(|entry| entry.key() <= key);
+        let ceiling = self.unwritten.get(above).copied();
+        let floor = above.checked_sub(1).map(|index| self.unwritten[index]);
+        if floor.is_some() || self.written == 0 {
+            return Ok(Neighbours { floor, ceiling });
+        }
+        let count = self.written;
+        let known = self.page.as_ref();
+        known
+            .and_then(|page| page.around(key, count, ceiling))
+            .ok_or(DiskEntries { count })
+    }
+
+    /// Keeps a page that was read for `entries`, unless the file has changed since.
+    pub(crate) fn remember(&mut self, entries: DiskEntries, page: IndexPage<E>) {
+        if entries.count == self.written {
+            self.page = Some(page);
+        }
+    }
+
+    /// Gives back the memory of the page that was searched last.
+    pub(crate) fn forget_page(&mut self) {
+        self.page = None;
+    }
+
     /// The newest entry, as far as memory knows.
     pub(crate) fn last(&self) -> Lookup<E> {
         match self.unwritten.last() {
@@ -125,6 +158,44 @@ impl<E: IndexEntry> SparseIndex<E> {
                 count: self.written,
             }),
         }
+    }
+}
+
+/// The entries on both sides of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Neighbours<E> {
+    /// The largest entry not above the key.
+    pub(crate) floor: Option<E>,
+    /// The smallest entry above the key; `None` when there is none or it is not known.
+    pub(crate) ceiling: Option<E>,
+}
+
+/// Successive entries of an index file.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexPage<E> {
+    /// Index of the first one in the file.
+    first: u32,
+    entries: Box<[E]>,
+}
+
+impl<E: IndexEntry> IndexPage<E> {
+    /// The entries around `key`, if the page of a file of `count` entries holds its floor. `next`
+    /// is the entry behind the file's last one.
+    pub(crate) fn around(&self, key: E::Key, count: u32, next: Option<E>) -> Option<Neighbours<E>> {
+        let above = self.entries.partition_point(|entry| entry.key() <= key);
+        let floor = above.checked_sub(1).map(|index| self.entries[index]);
+        if floor.is_none() && self.first != 0 {
+            return None;
+        }
+        if let Some(ceiling) = self.entries.get(above) {
+            let ceiling = Some(*ceiling);
+            return Some(Neighbours { floor, ceiling });
+        }
+        let is_last = count as usize <= self.first as usize + self.entries.len();
+        is_last.then_some(Neighbours {
+            floor,
+            ceiling: next,
+        })
     }
 }
 
@@ -162,6 +233,20 @@ impl DiskEntries {
         file: &Arc<D::File>,
         key: E::Key,
     ) -> io::Result<Option<E>> {
+        let page = self.page::<E, D>(access, disk, file, key).await?;
+        let found = page.around(key, self.count, None);
+        Ok(found.and_then(|found| found.floor))
+    }
+
+    /// The page that holds the largest entry not above `key`, if there is one. At most 25 reads,
+    /// one of them of the page.
+    pub(crate) async fn page<E: IndexEntry, D: Disk>(
+        self,
+        access: Access,
+        disk: &D,
+        file: &Arc<D::File>,
+        key: E::Key,
+    ) -> io::Result<IndexPage<E>> {
         let (mut low, mut high) = (0, self.count);
         while PAGE_ENTRIES < high - low {
             let middle = low + (high - low) / 2;
@@ -173,9 +258,13 @@ impl DiskEntries {
                 None => high = middle,
             }
         }
-        let page = read_entries::<E, D>(access, disk, file, low, high - low).await?;
-        let above = page.partition_point(|entry| entry.key() <= key);
-        Ok(above.checked_sub(1).map(|index| page[index]))
+        // What follows is what a reader that goes on from here asks for next.
+        let count = PAGE_ENTRIES.min(self.count - low);
+        let entries = read_entries::<E, D>(access, disk, file, low, count).await?;
+        Ok(IndexPage {
+            first: low,
+            entries: entries.into(),
+        })
     }
 
     /// The newest entry in the file.

@@ -28,6 +28,24 @@ fn find(index: &SparseIndex<OffsetEntry>, disk: &SimDisk, key: u32) -> Option<Of
     }
 }
 
+/// Finds the neighbours of `key` as a segment does, and again from memory.
+fn around(
+    index: &mut SparseIndex<OffsetEntry>,
+    disk: &SimDisk,
+    key: u32,
+) -> Neighbours<OffsetEntry> {
+    let entries = match index.around(key) {
+        Ok(found) => return found,
+        Err(entries) => entries,
+    };
+    let file = disk.open(Path::new("/index")).unwrap();
+    let search = entries.page::<OffsetEntry, _>(Access::Blocking, disk, &file, key);
+    index.remember(entries, block_on_ready(search).unwrap());
+    index
+        .around(key)
+        .expect("the page that was just read holds the key's floor")
+}
+
 #[test]
 fn entries_have_kafkas_layout() {
     let mut bytes = Vec::new();
@@ -139,6 +157,13 @@ proptest! {
         for key in keys {
             let expected = all.iter().rev().find(|entry| entry.relative_offset <= key);
             prop_assert_eq!(find(&index, &disk, key), expected.copied());
+            let found = around(&mut index, &disk, key);
+            prop_assert_eq!(found.floor, expected.copied());
+            let above = all.iter().find(|entry| key < entry.relative_offset);
+            // At the end of a page the next entry may be unknown, but never wrong.
+            if found.ceiling.is_some() || found.floor.is_none() {
+                prop_assert_eq!(found.ceiling, above.copied());
+            }
         }
     }
 

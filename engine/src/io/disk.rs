@@ -32,6 +32,17 @@ pub struct DiskSpace {
     pub usable_bytes: u64,
 }
 
+/// How much of a range of a file is in the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cached {
+    /// Every page.
+    All,
+    /// Some pages, or it is not known.
+    Some,
+    /// No page.
+    Nothing,
+}
+
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
@@ -154,9 +165,19 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock` when the bytes are not cached, else as the operating system says.
     fn read_cached(&self, file: &Self::File, buf: &mut [u8], position: u64) -> io::Result<usize>;
-    /// Whether every page of the range is in the page cache; `false` when unknown. May be called on
-    /// a ring's thread.
-    fn is_cached(&self, file: &Self::File, range: Range<u64>) -> bool;
+    /// How much of the range is in the page cache. May be called on a ring's thread.
+    fn cached(&self, file: &Self::File, range: Range<u64>) -> Cached;
+    /// Tells the kernel that reads of this open file follow no order it could guess, so that it
+    /// reads what is asked for and nothing ahead. May be called on a ring's thread.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn expect_random_reads(&self, file: &Self::File) -> io::Result<()>;
+    /// Drops the clean pages of the range that nobody uses at the moment from the page cache.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn drop_cache(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
 
     /// Writes `buffers.pieces[range]` without its first `skip` bytes at `position` in one
     /// operation, and returns the bytes written, which may be fewer. With `durable` they are on
@@ -187,6 +208,9 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = io::Result<T>>;
+    /// Starts a task on this ring's thread and does not wait for it. It may be dropped when the
+    /// thread ends.
+    fn on_loop(&self, task: impl Future<Output = ()> + 'static);
     /// Starts a blocking job away from this thread and does not wait for it.
     fn in_background(&self, job: impl FnOnce() + Send + 'static);
 

@@ -17,7 +17,7 @@ mod uring;
 
 pub(crate) use access::{Access, block_on_ready};
 pub use buffer::{Piece, WriteBuffers};
-pub use disk::{DirEntry, Disk, DiskSpace, FileStat};
+pub use disk::{Cached, DirEntry, Disk, DiskSpace, FileStat};
 pub(crate) use failure::RecoveryPointWriter;
 pub use failure::{DirHealth, OfflineObserver};
 #[cfg(test)]

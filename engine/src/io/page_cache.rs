@@ -1,11 +1,14 @@
 //! The page cache: which pages of a file are in it (`cachestat(2)`, Linux 6.5), asked before a
 //! `sendfile` so that a ring's thread never waits for the disk; and the start of writeback
-//! (`sync_file_range(2)`), so that the kernel does not write a lot at once.
+//! (`sync_file_range(2)`), so that the kernel does not write a lot at once. Dropping pages and
+//! turning the kernel's read-ahead off (`posix_fadvise(2)`) are in [`super::uring`].
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+
+use super::disk::Cached;
 
 const PAGE_BYTES: u64 = 4096;
 /// The same number on every architecture; the libc crate does not name it everywhere.
@@ -27,10 +30,10 @@ struct Cachestat {
     recently_evicted_pages: u64,
 }
 
-/// Whether every page of `range` is cached; `None` when the kernel cannot tell.
-pub(super) fn is_cached(file: &File, range: &Range<u64>) -> Option<bool> {
+/// How much of `range` is cached; `None` when the kernel cannot tell.
+pub(super) fn cached(file: &File, range: &Range<u64>) -> Option<Cached> {
     if range.end <= range.start {
-        return Some(true);
+        return Some(Cached::All);
     }
     let query = CachestatRange {
         offset: range.start,
@@ -53,7 +56,11 @@ pub(super) fn is_cached(file: &File, range: &Range<u64>) -> Option<bool> {
         return None;
     }
     let pages = range.end.div_ceil(PAGE_BYTES) - range.start / PAGE_BYTES;
-    Some(pages <= answer.cached_pages)
+    Some(match answer.cached_pages {
+        0 => Cached::Nothing,
+        cached if cached < pages => Cached::Some,
+        _ => Cached::All,
+    })
 }
 
 /// Starts writing the range's dirty pages to the disk.

@@ -20,8 +20,9 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access::block_on_ready;
 use super::buffer::WriteBuffers;
-use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
+use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat};
 use crate::units::usize_from;
 use control::Jobs;
 pub use control::MetFault;
@@ -67,6 +68,7 @@ struct World {
     mutations: u64,
     /// The mutations that made something durable.
     sync_points: Vec<u64>,
+    reads: u64,
     faults: BTreeMap<u64, Fault>,
     met: Vec<MetFault>,
     /// Writes and syncs of files that had failed before.
@@ -84,6 +86,7 @@ impl World {
             inodes,
             locked: Vec::new(),
             mutations: 0,
+            reads: 0,
             sync_points: Vec::new(),
             faults: BTreeMap::new(),
             met: Vec::new(),
@@ -121,6 +124,12 @@ impl SimDisk {
     #[must_use]
     pub fn mutations(&self) -> u64 {
         self.world().mutations
+    }
+
+    /// Reads of files so far.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.world().reads
     }
 
     /// Makes the changing operation number `mutation` (the first is 0) fail.
@@ -342,6 +351,7 @@ impl Disk for SimDisk {
     fn read_at(&self, file: &SimFile, buf: &mut [u8], position: u64) -> io::Result<usize> {
         let mut world = self.world();
         world.check_on()?;
+        world.reads += 1;
         let content = world.file(file.inode)?.content();
         let rest = content.get(usize_from(position)..).unwrap_or_default();
         let bytes = rest.len().min(buf.len());
@@ -510,8 +520,16 @@ impl Disk for SimDisk {
         self.read_at(file, buf, position)
     }
 
-    fn is_cached(&self, _file: &SimFile, _range: Range<u64>) -> bool {
-        false
+    fn cached(&self, _file: &SimFile, _range: Range<u64>) -> Cached {
+        Cached::Some
+    }
+
+    fn expect_random_reads(&self, _file: &SimFile) -> io::Result<()> {
+        self.world().check_on()
+    }
+
+    fn drop_cache(&self, _file: &SimFile, _range: Range<u64>) -> io::Result<()> {
+        self.world().check_on()
     }
 
     async fn write_vectored_at(
@@ -546,6 +564,10 @@ impl Disk for SimDisk {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
         Ok(job())
+    }
+
+    fn on_loop(&self, task: impl Future<Output = ()> + 'static) {
+        block_on_ready(task);
     }
 
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {

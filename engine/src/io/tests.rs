@@ -292,23 +292,37 @@ fn ring_write_completes_when_its_future_is_dropped() {
 
 #[test]
 fn page_cache_is_asked() {
-    let dir = tempfile::tempdir().unwrap();
+    // Next to the other files of the build, as a temporary directory may be in memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let file = UringDisk.create(&dir.path().join("f")).unwrap();
     UringDisk.write_all_at(&file, &[1; 100_000], 0).unwrap();
-    assert!(
-        UringDisk.is_cached(&file, 0..100_000),
-        "what was just written is cached"
-    );
-    assert!(
-        UringDisk.is_cached(&file, 5000..5000),
-        "nothing is always cached"
-    );
-    assert!(
-        !UringDisk.is_cached(&file, 0..10_000_000),
+    let cached = |range| UringDisk.cached(&file, range);
+    assert_eq!(cached(0..100_000), Cached::All, "it was just written");
+    assert_eq!(cached(5000..5000), Cached::All, "nothing is always cached");
+    assert_eq!(
+        cached(0..10_000_000),
+        Cached::Some,
         "what does not exist is not"
     );
+    assert_eq!(cached(8_000_000..10_000_000), Cached::Nothing);
     let mut buf = [0; 10];
     assert_eq!(UringDisk.read_cached(&file, &mut buf, 50).unwrap(), 10);
+    const MIB: u64 = 1 << 20;
+    UringDisk.write_all_at(&file, &[1; 8 << 20], 0).unwrap();
+    UringDisk.sync(&file).unwrap();
+    UringDisk.drop_cache(&file, 0..4 * MIB).unwrap();
+    if cached(0..4 * MIB) != Cached::Nothing {
+        eprintln!("not tested: this filesystem does not drop cached pages");
+        return;
+    }
+    assert_eq!(cached(4 * MIB..8 * MIB), Cached::All, "the rest stays");
+    UringDisk.expect_random_reads(&file).unwrap();
+    assert_eq!(UringDisk.read_at(&file, &mut buf, 0).unwrap(), 10);
+    assert_eq!(
+        cached(4096..4 * MIB),
+        Cached::Nothing,
+        "nothing is read ahead"
+    );
 }
 
 #[test]

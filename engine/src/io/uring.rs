@@ -5,16 +5,17 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::buffer::WriteBuffers;
-use super::disk::{DirEntry, Disk, DiskSpace, FileStat};
+use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat};
 use super::{page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
@@ -167,8 +168,21 @@ impl Disk for UringDisk {
         )?)
     }
 
-    fn is_cached(&self, file: &File, range: Range<u64>) -> bool {
-        page_cache::is_cached(file, &range).unwrap_or(false)
+    fn cached(&self, file: &File, range: Range<u64>) -> Cached {
+        page_cache::cached(file, &range).unwrap_or(Cached::Some)
+    }
+
+    fn expect_random_reads(&self, file: &File) -> io::Result<()> {
+        // A length of 0 means the whole file.
+        Ok(rustix::fs::fadvise(file, 0, None, Advice::Random)?)
+    }
+
+    fn drop_cache(&self, file: &File, range: Range<u64>) -> io::Result<()> {
+        let Some(bytes) = NonZeroU64::new(range.end.saturating_sub(range.start)) else {
+            return Ok(());
+        };
+        let advice = Advice::DontNeed;
+        Ok(rustix::fs::fadvise(file, range.start, Some(bytes), advice)?)
     }
 
     fn write_vectored_at(
@@ -203,6 +217,11 @@ impl Disk for UringDisk {
         tokio::task::spawn_blocking(job)
             .await
             .map_err(io::Error::other)
+    }
+
+    fn on_loop(&self, task: impl Future<Output = ()> + 'static) {
+        // The task reports for itself; nobody waits for the handle.
+        drop(tokio::task::spawn_local(task));
     }
 
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {

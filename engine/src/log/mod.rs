@@ -7,6 +7,7 @@ mod advance_recovery_point;
 mod append;
 mod batch_queue;
 mod close;
+mod cold_read;
 mod drain;
 mod files;
 mod handover;
@@ -25,6 +26,7 @@ mod recovery_mark;
 mod replace;
 mod resume_segment;
 mod retention;
+mod scans;
 mod timestamps;
 mod validate;
 

@@ -19,6 +19,7 @@ use super::offsets::{LogOffsets, Offsets};
 use super::producer_state::ProducerState;
 use super::recent_batches::RecentBatches;
 use super::recovery_mark::RecoveryMarks;
+use super::scans::Scans;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
@@ -159,6 +160,8 @@ pub struct PartitionLog<D: Disk> {
     /// Held by flushes, retention and closing, which change the list of segments.
     pub(crate) maintenance: Mutex<()>,
     pub(crate) listener: ArcSwapOption<Box<dyn LogListener>>,
+    /// Readers of older parts; `None` without any.
+    pub(crate) scans: Mutex<Option<Box<Scans<D::File>>>>,
 }
 
 impl<D: Disk> fmt::Debug for PartitionLog<D> {
@@ -203,6 +206,7 @@ impl<D: Disk> PartitionLog<D> {
             epoch_file: Mutex::new(()),
             index_files: Mutex::new(()),
             maintenance: Mutex::new(()),
+            scans: Mutex::new(None),
             listener: ArcSwapOption::empty(),
         });
         let weak = Arc::downgrade(&log);
@@ -438,7 +442,8 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Closes files that nobody used since the last call, so that idle logs and old segments cost
-    /// no descriptors. Does nothing while segments are replaced: their files must stay open then.
+    /// no descriptors, and forgets readers that came no more. Does nothing while segments are
+    /// replaced: their files must stay open then.
     pub(crate) fn close_idle_files(&self) {
         let Ok(_maintenance) = self.maintenance.try_lock() else {
             return;
@@ -447,6 +452,7 @@ impl<D: Disk> PartitionLog<D> {
         for segment in segments {
             segment.close_idle_files();
         }
+        self.sweep_scans();
     }
 
     /// Notes that a new leader's epoch begins at the end of the log, durably. Blocks; not for a

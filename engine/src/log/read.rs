@@ -1,6 +1,7 @@
 //! Reading: finds the byte range of a fetch from the offset index and batch headers. The answer is
 //! file regions, not bytes: the broker sends them with `sendfile`. Records are never decoded. On a
-//! ring's thread nothing blocks: what is not in the page cache is read through the ring.
+//! ring's thread nothing blocks: what is not in the page cache is read through the ring, headers
+//! here and the regions by `log::cold_read`.
 
 use std::io;
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use super::partition_log::PartitionLog;
 use super::recent_batches::RecentBatch;
 use crate::error::ReadError;
 use crate::io::{Access, Disk, block_on_ready};
-use crate::segment::{FileKind, HeaderReader, Segment};
+use crate::segment::{HeaderReader, Segment};
 use crate::units::usize_from;
 
-/// Bytes brought in by one ring read of [`PartitionLog::ensure_cached`].
-const WARM_BYTES: u64 = 256 << 10;
+/// What was written lately counts as cached if it is not further from the end than this.
+const RECENT_BYTES_MAX: u64 = 64 << 20;
 
 /// A range of a segment file.
 #[derive(Debug)]
@@ -24,6 +25,12 @@ pub struct FileRegion<D: Disk> {
     pub position: u64,
     /// Number of bytes.
     pub len: usize,
+    /// Base offset of the segment.
+    pub(crate) base_offset: i64,
+    /// Published bytes of the segment.
+    pub(crate) segment_bytes: u64,
+    /// Was written a moment ago, so it is in the page cache.
+    pub(crate) is_recent: bool,
 }
 
 impl<D: Disk> Clone for FileRegion<D> {
@@ -32,6 +39,9 @@ impl<D: Disk> Clone for FileRegion<D> {
             file: Arc::clone(&self.file),
             position: self.position,
             len: self.len,
+            base_offset: self.base_offset,
+            segment_bytes: self.segment_bytes,
+            is_recent: self.is_recent,
         }
     }
 }
@@ -65,6 +75,13 @@ struct Candidate<D: Disk> {
     first: Option<RecentBatch>,
     /// The position of the upper limit, when it is known.
     end: Option<u64>,
+}
+
+impl<D: Disk> Candidate<D> {
+    fn is_recent(&self, position: u64) -> bool {
+        let far = self.bytes.saturating_sub(RECENT_BYTES_MAX);
+        self.next_base_offset.is_none() && self.segment.recent_from().max(far) <= position
+    }
 }
 
 impl<D: Disk> PartitionLog<D> {
@@ -161,6 +178,9 @@ impl<D: Disk> PartitionLog<D> {
                 file,
                 position,
                 len,
+                base_offset: candidate.segment.base_offset(),
+                segment_bytes: candidate.bytes,
+                is_recent: candidate.is_recent(position),
             }];
             return Ok(LogSlice {
                 regions,
@@ -242,18 +262,16 @@ impl<D: Disk> PartitionLog<D> {
             return Ok(None);
         }
         let dir = self.dir.load_full();
-        let file = segment
-            .file(access, &self.disk, &dir, FileKind::Log)
-            .await?;
+        let file = segment.file_to_fetch_from(access, &self.disk, &dir).await?;
         let mut headers =
             HeaderReader::new(access, &self.disk, &file, segment.base_offset(), *bytes);
         let (position, first_bytes) = match first {
             Some(batch) => (batch.position, usize_from(batch.bytes)),
             None => {
-                let from = segment
-                    .floor_position(access, &self.disk, &dir, start)
+                let around = segment
+                    .positions_around(access, &self.disk, &dir, start)
                     .await?;
-                match headers.find(from, start).await? {
+                match headers.find_between(around, start).await? {
                     Some(place) => (place.position, place.header.size_bytes()),
                     None => return Ok(None),
                 }
@@ -262,10 +280,12 @@ impl<D: Disk> PartitionLog<D> {
         let end = match end {
             Some(end) => *end,
             None => {
-                let from = segment
-                    .floor_position(access, &self.disk, &dir, upper)
+                let mut around = segment
+                    .positions_around(access, &self.disk, &dir, upper)
                     .await?;
-                let found = headers.find(from.max(position), upper).await?;
+                around.floor = around.floor.max(position);
+                around.ceiling = around.ceiling.filter(|&ceiling| position < ceiling);
+                let found = headers.find_between(around, upper).await?;
                 found.map_or(*bytes, |place| place.position)
             }
         };
@@ -291,30 +311,6 @@ impl<D: Disk> PartitionLog<D> {
             log_start: offsets.log_start,
             log_end: offsets.log_end,
         }
-    }
-
-    /// Brings a region into the page cache through the ring, so that a `sendfile` of it does not
-    /// wait for the disk. Returns at once when it is cached.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`] when the file cannot be read.
-    pub async fn ensure_cached(&self, region: &FileRegion<D>) -> Result<(), ReadError> {
-        let end = region.position + region.len as u64;
-        let mut at = region.position;
-        let mut buf = Vec::new();
-        while at < end && !self.disk.is_cached(&region.file, at..end) {
-            let step_end = end.min(at + WARM_BYTES);
-            if !self.disk.is_cached(&region.file, at..step_end) {
-                buf.resize(usize_from(step_end - at), 0);
-                let (result, returned) = self.disk.read_at_async(&region.file, buf, at).await;
-                buf = returned;
-                if result? == 0 {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                }
-            }
-            at = step_end;
-        }
-        Ok(())
     }
 
     /// The bytes of a slice, for callers that need them in memory. Blocks; not for a ring's thread.

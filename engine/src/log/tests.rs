@@ -7,6 +7,7 @@ mod crashes;
 mod failures;
 mod model;
 mod producers;
+mod reads;
 mod reopens;
 mod replaces;
 mod retains;

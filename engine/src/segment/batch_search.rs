@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use ringbrook_record::{BatchHeader, HEADER_BYTES};
 
+use super::segment_files::PositionsAround;
 use crate::error::ReadError;
 use crate::io::{Access, Disk};
 use crate::units::usize_from;
 
-/// Bytes read at once: several small batches' headers, or one header of a large batch.
+/// Bytes read at once to begin with: several small batches' headers, or one header of a large
+/// batch.
 const CHUNK_BYTES: usize = 4096;
+/// Bytes read at once when one small batch follows the other.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
 
 /// A batch and where it starts.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,8 @@ pub(crate) struct HeaderReader<'a, D: Disk> {
     chunk: Vec<u8>,
     chunk_position: u64,
     chunk_bytes: usize,
+    /// Bytes to read next.
+    wanted_bytes: usize,
 }
 
 impl<'a, D: Disk> HeaderReader<'a, D> {
@@ -55,6 +61,7 @@ impl<'a, D: Disk> HeaderReader<'a, D> {
             chunk: Vec::new(),
             chunk_position: 0,
             chunk_bytes: 0,
+            wanted_bytes: CHUNK_BYTES,
         }
     }
 
@@ -100,13 +107,48 @@ impl<'a, D: Disk> HeaderReader<'a, D> {
         Ok(None)
     }
 
+    /// [`Self::find`] between the index's entries. Takes one read in the usual cases: small batches
+    /// lie in one chunk between the entries, and the batch of the upper entry is tried first when
+    /// they are large.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub(crate) async fn find_between(
+        &mut self,
+        around: PositionsAround,
+        offset: i64,
+    ) -> Result<Option<BatchPlace>, ReadError> {
+        if let Some(ceiling) = around.ceiling {
+            let span = usize_from(ceiling - around.floor).saturating_add(HEADER_BYTES);
+            if span <= 2 * CHUNK_BYTES {
+                self.wanted_bytes = span.max(CHUNK_BYTES);
+            } else {
+                self.wanted_bytes = HEADER_BYTES;
+                let tried = self.at(ceiling).await;
+                self.wanted_bytes = CHUNK_BYTES;
+                match tried {
+                    Ok(Some(place)) if is_within(&place, offset) => return Ok(Some(place)),
+                    // A place in the index that holds no batch is found out by the walk, if it
+                    // matters.
+                    Ok(_) | Err(ReadError::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.find(around.floor, offset).await
+    }
+
     fn cached(&self, position: u64) -> Option<&[u8]> {
         let from = usize_from(position.checked_sub(self.chunk_position)?);
         self.chunk[..self.chunk_bytes].get(from..from.checked_add(HEADER_BYTES)?)
     }
 
     async fn fill(&mut self, position: u64) -> Result<(), ReadError> {
-        let wanted = usize_from(self.end - position).min(CHUNK_BYTES);
+        let chunk_end = self.chunk_position + self.chunk_bytes as u64;
+        if 0 < self.chunk_bytes && position < chunk_end + HEADER_BYTES as u64 {
+            self.wanted_bytes = (2 * self.wanted_bytes).clamp(CHUNK_BYTES, CHUNK_BYTES_MAX);
+        }
+        let wanted = usize_from(self.end - position).min(self.wanted_bytes);
         let mut buf = std::mem::take(&mut self.chunk);
         buf.resize(wanted, 0);
         let (result, buf) = self.access.read(self.disk, self.file, buf, position).await;
@@ -124,4 +166,8 @@ impl<'a, D: Disk> HeaderReader<'a, D> {
             problem,
         }
     }
+}
+
+fn is_within(place: &BatchPlace, offset: i64) -> bool {
+    place.header.base_offset <= offset && offset <= place.header.last_offset()
 }

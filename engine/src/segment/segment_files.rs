@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::file_name::{FileKind, segment_file_name};
-use crate::index::{Lookup, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
+use crate::index::{Lookup, Neighbours, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
 use crate::io::{Access, Disk};
 
 /// The largest timestamp of a segment and the last offset of the batch that holds it.
@@ -31,6 +31,16 @@ pub(crate) struct SegmentIndexes {
     pub(crate) largest: Option<Largest>,
 }
 
+/// Positions of batches around an offset, by the offset index.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PositionsAround {
+    /// A batch at or below the offset.
+    pub(crate) floor: u64,
+    /// A batch that ends above the offset, if one is known: with large batches, which each have an
+    /// index entry, it is the one that holds the offset.
+    pub(crate) ceiling: Option<u64>,
+}
+
 /// One segment.
 #[derive(Debug)]
 pub(crate) struct Segment<D: Disk> {
@@ -39,9 +49,15 @@ pub(crate) struct Segment<D: Disk> {
     bytes: AtomicU64,
     /// Bytes of the file that have blocks reserved.
     allocated: AtomicU64,
+    /// What lies from here on was written since the sweep before the last.
+    recent_from: AtomicU64,
+    /// Bytes at the last sweep.
+    swept_bytes: AtomicU64,
     log: ArcSwapOption<D::File>,
     offset_index: ArcSwapOption<D::File>,
     time_index: ArcSwapOption<D::File>,
+    /// The open log file was told that it is read in no order.
+    is_read_at_random: AtomicBool,
     /// A file was used since [`Segment::close_idle_files`] last looked.
     is_used: AtomicBool,
     indexes: Mutex<SegmentIndexes>,
@@ -54,9 +70,12 @@ impl<D: Disk> Segment<D> {
             base_offset,
             bytes: AtomicU64::new(bytes),
             allocated: AtomicU64::new(bytes),
+            recent_from: AtomicU64::new(bytes),
+            swept_bytes: AtomicU64::new(bytes),
             log: ArcSwapOption::empty(),
             offset_index: ArcSwapOption::empty(),
             time_index: ArcSwapOption::empty(),
+            is_read_at_random: AtomicBool::new(false),
             is_used: AtomicBool::new(false),
             indexes: Mutex::new(indexes),
         }
@@ -85,6 +104,11 @@ impl<D: Disk> Segment<D> {
     /// Publishes more bytes.
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Release);
+    }
+
+    /// What lies from here on was written by this process within the last minutes.
+    pub(crate) fn recent_from(&self) -> u64 {
+        self.recent_from.load(Ordering::Relaxed)
     }
 
     /// Raises the reserved size to `to` and returns what it was, or `None` when it is no less.
@@ -121,16 +145,23 @@ impl<D: Disk> Segment<D> {
     /// Keeps a file that was just created or opened.
     pub(crate) fn keep_open(&self, kind: FileKind, file: &Arc<D::File>) {
         self.is_used.store(true, Ordering::Relaxed);
+        if kind == FileKind::Log {
+            self.is_read_at_random.store(false, Ordering::Relaxed);
+        }
         self.slot(kind).store(Some(Arc::clone(file)));
     }
 
+    /// A sweep, from time to time. What was written before the last one counts as recent no more.
     /// Closes the files if nobody used one since the last call; whoever still holds one keeps it.
     /// They are opened again at the next use.
     pub(crate) fn close_idle_files(&self) {
+        let before = self.swept_bytes.swap(self.bytes(), Ordering::Relaxed);
+        self.recent_from.store(before, Ordering::Relaxed);
         if !self.is_used.swap(false, Ordering::Relaxed) {
             for slot in [&self.log, &self.offset_index, &self.time_index] {
                 slot.store(None);
             }
+            self.indexes().offset.forget_page();
         }
     }
 
@@ -161,6 +192,25 @@ impl<D: Disk> Segment<D> {
         Ok(file)
     }
 
+    /// The log's file for a fetch. The kernel is told not to read ahead in it, before anything is
+    /// read: what is read ahead, and dropped again, is decided by `log::scans`, and the kernel's
+    /// windows, which may be of many MiB, would be nobody's to drop.
+    pub(crate) async fn file_to_fetch_from(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+    ) -> io::Result<Arc<D::File>> {
+        let file = self.file(access, disk, dir, FileKind::Log).await?;
+        if !self.is_read_at_random.load(Ordering::Relaxed) {
+            if let Err(error) = disk.expect_random_reads(&file) {
+                tracing::debug!(%error, "the kernel reads ahead");
+            }
+            self.is_read_at_random.store(true, Ordering::Relaxed);
+        }
+        Ok(file)
+    }
+
     /// Where to begin the search for the batch with `offset`: the position of a batch at or below.
     pub(crate) async fn floor_position(
         &self,
@@ -169,23 +219,51 @@ impl<D: Disk> Segment<D> {
         dir: &Path,
         offset: i64,
     ) -> io::Result<u64> {
+        let around = self.positions_around(access, disk, dir, offset).await?;
+        Ok(around.floor)
+    }
+
+    /// Where to look for the batch with `offset`.
+    pub(crate) async fn positions_around(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+        offset: i64,
+    ) -> io::Result<PositionsAround> {
         let Ok(key) = u32::try_from(offset - self.base_offset) else {
-            return Ok(0);
+            return Ok(PositionsAround::default());
         };
-        let lookup = self.indexes().offset.find(key);
-        let entry = match lookup {
-            Lookup::Found(entry) => Some(entry),
-            Lookup::Absent => None,
-            Lookup::InFile(entries) => {
+        let known = self.indexes().offset.around(key);
+        let found = match known {
+            Ok(found) => found,
+            Err(entries) => {
                 let file = self.file(access, disk, dir, FileKind::OffsetIndex).await?;
-                entries
-                    .find::<OffsetEntry, D>(access, disk, &file, key)
-                    .await?
+                let page = entries
+                    .page::<OffsetEntry, D>(access, disk, &file, key)
+                    .await?;
+                let mut indexes = self.indexes();
+                indexes.offset.remember(entries, page);
+                indexes.offset.around(key).unwrap_or(Neighbours {
+                    floor: None,
+                    ceiling: None,
+                })
             }
         };
-        let position = entry.map_or(0, |entry| u64::from(entry.position));
         // An index that points past the published end is not of this segment's present content.
-        Ok(if position < self.bytes() { position } else { 0 })
+        let bytes = self.bytes();
+        let position = |entry: OffsetEntry| u64::from(entry.position);
+        let floor = found.floor.map_or(0, position);
+        let floor = if floor < bytes { floor } else { 0 };
+        // The floor itself is the batch when its last offset is the one looked for.
+        let is_exact = found
+            .floor
+            .is_some_and(|entry| entry.relative_offset == key);
+        let ceiling = found.ceiling.map(position);
+        Ok(PositionsAround {
+            floor,
+            ceiling: ceiling.filter(|&at| !is_exact && floor < at && at < bytes),
+        })
     }
 
     /// The position of a batch at or below `offset`, as far as memory knows.

@@ -10,7 +10,7 @@ use ringbrook_record::Batches;
 
 use super::support::*;
 use crate::config::LogConfig;
-use crate::io::{DirHealth, UringDisk};
+use crate::io::{Cached, DirHealth, Disk, UringDisk};
 use crate::log::{LogIdentity, LogListener, LogOffsets, LogOpener, PartitionLog, create_log};
 
 type Log = Arc<PartitionLog<UringDisk>>;
@@ -286,4 +286,98 @@ fn idle_files_are_closed_and_opened_again() {
     log.close_idle_files();
     assert!(0 < ours(), "what was used since the last look stays open");
     log.close(0).unwrap();
+}
+
+/// Reads the log from its beginning in pieces of half a MiB, as a consumer does.
+async fn scan(log: &Log, end: i64) {
+    let mut at = 0;
+    while at < end {
+        let slice = log.read(at, 512 << 10, end, true).await.unwrap();
+        log.ensure_cached(&slice.regions[0]).await.unwrap();
+        let bytes = log.load_blocking(&slice).unwrap();
+        let whole = Batches::new(&bytes).map_while(Result::ok);
+        at = whole.last().unwrap().header.last_offset() + 1;
+    }
+}
+
+/// Lets the threads that drop pages do so.
+async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    assert!(tokio::time::timeout(limit, waiting).await.is_ok(), "{what}");
+}
+
+/// A consumer that reads everything once used to leave all of it in the page cache, at the expense
+/// of what others read again and again.
+#[test]
+fn a_scan_drops_what_it_brought_in_and_nothing_else() {
+    const MIB: u64 = 1 << 20;
+    // Next to the other files of the build, as a temporary directory may be in memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    for _ in 0..400 {
+        append(&log, &batch(1, 60_000), client()).unwrap();
+    }
+    log.close(0).unwrap();
+    drop(log);
+    let path = dir.path().join("t-0/00000000000000000000.log");
+    let file = UringDisk.open(&path).unwrap();
+    UringDisk.drop_cache(&file, 0..32 * MIB).unwrap();
+    let cached = |range| UringDisk.cached(&file, range);
+    if cached(0..20 * MIB) != Cached::Nothing {
+        eprintln!("not tested: this filesystem does not drop cached pages");
+        return;
+    }
+    let log = reopened(dir.path(), config, true);
+    UringDisk.drop_cache(&file, 0..32 * MIB).unwrap();
+    // Another reader's.
+    let mut buf = vec![0; 2 << 20];
+    UringDisk.expect_random_reads(&file).unwrap();
+    UringDisk.read_at(&file, &mut buf, 8 * MIB).unwrap();
+    crate::io::run_on_ring(async {
+        scan(&log, 400).await;
+        // The pages of the first headers were cached before the scan was known to be one.
+        wait_until("the beginning is dropped", || {
+            cached(2 * MIB..8 * MIB) == Cached::Nothing
+        })
+        .await;
+        wait_until("what comes behind is dropped", || {
+            cached(10 * MIB..16 * MIB) == Cached::Nothing
+        })
+        .await;
+        assert_eq!(
+            cached(8 * MIB..10 * MIB),
+            Cached::All,
+            "it was there before"
+        );
+        log.close_idle_files();
+        log.close_idle_files();
+        assert_eq!(cached(16 * MIB..22 * MIB), Cached::Nothing);
+        assert_eq!(cached(8 * MIB..10 * MIB), Cached::All);
+    });
+}
+
+#[test]
+fn what_was_appended_just_now_is_not_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = new_log(dir.path(), LogConfig::default());
+    let read = |start| log.read_blocking(start, 1, i64::MAX, true).unwrap().regions[0].clone();
+    append(&log, &batch(1, 100), client()).unwrap();
+    assert!(read(0).is_recent);
+    log.close_idle_files();
+    append(&log, &batch(1, 100), client()).unwrap();
+    assert!(read(0).is_recent, "it may be some seconds old");
+    log.close_idle_files();
+    assert!(!read(0).is_recent, "two sweeps ago");
+    assert!(read(1).is_recent);
+    log.close_idle_files();
+    assert!(!read(1).is_recent);
 }
