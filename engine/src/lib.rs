@@ -40,6 +40,8 @@ pub mod io;
 mod log;
 mod log_dirs;
 mod log_manager;
+#[cfg(any(test, feature = "sim"))]
+pub mod proof;
 mod segment;
 mod units;
 

@@ -187,14 +187,18 @@ impl<D: Disk> LogManager<D> {
     ) -> Result<Arc<PartitionLog<D>>, EngineError> {
         let _membership = lock(&self.membership);
         if let Some(log) = self.log(topic, partition) {
-            return match log.topic_id() {
-                Some(found) if found != topic_id => Err(EngineError::TopicIdMismatch {
-                    path: log.log_dir().to_owned(),
-                    found,
-                    expected: topic_id,
-                }),
-                _ => Ok(log),
-            };
+            match log.topic_id() {
+                None => log.adopt_topic_id(topic_id)?,
+                Some(found) if found == topic_id => {}
+                Some(found) => {
+                    return Err(EngineError::TopicIdMismatch {
+                        path: log.log_dir().to_owned(),
+                        found,
+                        expected: topic_id,
+                    });
+                }
+            }
+            return Ok(log);
         }
         let name =
             partition_dir_name(topic, partition).ok_or_else(|| EngineError::InvalidTopicName {
@@ -210,6 +214,7 @@ impl<D: Disk> LogManager<D> {
             topic_id: Some(topic_id),
             dir: health.path().join(name),
         };
+        self.forget_checkpointed(health.path(), topic, partition)?;
         let now_ms = self.clock.now_ms();
         let log = create_log(&self.disk, identity, &health, config, topic_id, now_ms);
         let log = log.inspect_err(|error| {

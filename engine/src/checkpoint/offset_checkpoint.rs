@@ -26,6 +26,9 @@ pub(crate) enum OffsetCheckpoint {
 pub(crate) type PartitionOffsets = BTreeMap<(String, i32), i64>;
 
 impl OffsetCheckpoint {
+    /// Every one of them.
+    pub(crate) const ALL: [Self; 3] = [Self::RecoveryPoint, Self::LogStart, Self::HighWatermark];
+
     /// Kafka's file name.
     pub(crate) fn file_name(self) -> &'static str {
         match self {

@@ -72,7 +72,7 @@ struct World {
     faults: BTreeMap<u64, Fault>,
     met: Vec<MetFault>,
     /// Writes and syncs of files that had failed before.
-    retries: u64,
+    retries: Vec<(&'static str, PathBuf)>,
     is_off: bool,
     seed: Seed,
     write_bytes_max: usize,
@@ -90,7 +90,7 @@ impl World {
             sync_points: Vec::new(),
             faults: BTreeMap::new(),
             met: Vec::new(),
-            retries: 0,
+            retries: Vec::new(),
             is_off: false,
             seed,
             write_bytes_max: usize::MAX,
@@ -237,11 +237,11 @@ impl World {
     }
 
     /// Counts a write or sync of a file that failed before.
-    fn note_retry(&mut self, inode: u64) {
-        if let Some(Inode::File(file)) = self.inodes.get(&inode)
-            && file.has_failed()
+    fn note_retry(&mut self, operation: &'static str, file: &SimFile) {
+        if let Some(Inode::File(data)) = self.inodes.get(&file.inode)
+            && data.has_failed()
         {
-            self.retries += 1;
+            self.retries.push((operation, file.path.clone()));
         }
     }
 
@@ -361,7 +361,7 @@ impl Disk for SimDisk {
 
     fn write_all_at(&self, file: &SimFile, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut world = self.world();
-        world.note_retry(file.inode);
+        world.note_retry("write", file);
         let fault = world.begin_mutation("write", &file.path)?;
         let kept = if fault.is_some() {
             world.seed.below(bytes.len() + 1)
@@ -397,7 +397,7 @@ impl Disk for SimDisk {
     fn sync(&self, file: &SimFile) -> io::Result<()> {
         let mut guard = self.world();
         let world = &mut *guard;
-        world.note_retry(file.inode);
+        world.note_retry("sync", file);
         match world.begin_mutation("sync", &file.path)? {
             None => {
                 world.note_sync();
@@ -586,7 +586,7 @@ impl SimDisk {
         durable: bool,
     ) -> io::Result<usize> {
         let mut world = self.world();
-        world.note_retry(file.inode);
+        world.note_retry("write", file);
         let fault = world.begin_mutation("write", &file.path)?;
         let mut bytes = Vec::new();
         for slice in buffers.slices(range.start, range.end, skip) {

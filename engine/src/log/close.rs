@@ -38,6 +38,8 @@ impl<D: Disk> PartitionLog<D> {
         result
     }
 
+    /// Refuses to go on in a log dir that is offline: nothing is written or synced there any more
+    /// (L6).
     pub(crate) fn check_online(&self) -> Result<(), EngineError> {
         if self.is_offline() {
             Err(self.offline_error())

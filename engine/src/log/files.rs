@@ -39,6 +39,7 @@ impl<D: Disk> PartitionLog<D> {
 
     /// Replaces the leader epoch file durably by what is known now.
     pub(crate) fn write_epochs(&self) -> Result<(), EngineError> {
+        self.check_online()?;
         let _writing = self
             .epoch_file
             .lock()
@@ -224,6 +225,7 @@ impl<D: Disk> PartitionLog<D> {
                 None => None,
             }
         };
+        // Also makes the names of the segments durable: nothing is flushed before.
         self.sync_snapshot(end)?;
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -231,6 +233,8 @@ impl<D: Disk> PartitionLog<D> {
             .unsynced
             .retain(|known| !segments.iter().any(|done| Arc::ptr_eq(known, done)));
         if let Some(end) = end {
+            // A follower's next segment may begin after a gap, above what is published.
+            let end = end.min(state.offsets.log_end());
             state.offsets.advance_flushed(end);
             if state.offsets.recovery_point() < end {
                 state.offsets.advance_recovery_point(end);

@@ -92,7 +92,8 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 "files do not fit together below the recovery point: the segment is recovered whole"
             );
         }
-        if !has_indices || must_recover && !self.is_empty(base_offset, bytes)? {
+        // A crash may leave the transaction index of a marker that it took.
+        if !has_indices || must_recover && (has_txn || !self.is_empty(base_offset, bytes)?) {
             return self.recover(base_offset, bytes, None);
         }
         let Some(txn) = self.load_txn_index(base_offset, has_txn)? else {

@@ -243,24 +243,39 @@ impl<D: Disk> LogOpener<'_, D> {
     /// With `flush.before.ack` nothing is visible before it is durable, and after a crash of the
     /// process alone the recovered bytes may be in the page cache only.
     fn sync_recovered(&self, dir: &Path, loaded: &LoadedSegments<D>) -> Result<(), EngineError> {
-        if !self.config.flush_before_ack {
+        if self.hints.is_clean && loaded.recovered.is_empty() {
             return Ok(());
         }
-        for recovered in &loaded.recovered {
-            let base_offset = recovered.segment.base_offset();
-            let path = dir.join(segment_file_name(base_offset, FileKind::Log));
-            let sync = || {
-                let file = self.disk.open(&path)?;
-                self.disk.sync(&file)
-            };
-            sync().map_err(|source| EngineError::io("sync", &path, source))?;
-        }
-        if loaded.recovered.is_empty() {
-            return Ok(());
-        }
+        // Also for an empty log: the process may have been killed before its names were durable.
         self.disk
             .sync_dir(dir)
-            .map_err(|source| EngineError::io("sync", dir, source))
+            .map_err(|source| EngineError::io("sync", dir, source))?;
+        for recovered in &loaded.recovered {
+            let segment = &recovered.segment;
+            if self.config.flush_before_ack {
+                self.sync_file(dir, segment, FileKind::Log)?;
+            }
+            // The next unclean open trusts what is below the checkpointed recovery point.
+            if segment.base_offset() < self.hints.recovery_point {
+                self.sync_file(dir, segment, FileKind::OffsetIndex)?;
+                self.sync_file(dir, segment, FileKind::TimeIndex)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_file(
+        &self,
+        dir: &Path,
+        segment: &Segment<D>,
+        kind: FileKind,
+    ) -> Result<(), EngineError> {
+        let path = dir.join(segment_file_name(segment.base_offset(), kind));
+        let sync = || {
+            let file = self.disk.open(&path)?;
+            self.disk.sync(&file)
+        };
+        sync().map_err(|source| EngineError::io("sync", &path, source))
     }
 
     fn offsets(&self, loaded: &LoadedSegments<D>, log_start: i64) -> Offsets {

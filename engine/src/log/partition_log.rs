@@ -20,6 +20,7 @@ use super::producer_state::ProducerState;
 use super::recent_batches::RecentBatches;
 use super::recovery_mark::RecoveryMarks;
 use super::scans::Scans;
+use crate::checkpoint::PartitionMetadata;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
@@ -139,6 +140,8 @@ fn check_order<D: Disk>(segment: &Segment<D>, next: &Segment<D>) {
 pub struct PartitionLog<D: Disk> {
     pub(crate) disk: D,
     pub(crate) identity: LogIdentity,
+    /// Empty for a directory without one, until the topic's owner gives it.
+    topic_id: OnceLock<Uuid>,
     /// Changes when the directory is renamed for deletion.
     pub(crate) dir: ArcSwap<PathBuf>,
     pub(crate) health: Arc<DirHealth>,
@@ -191,8 +194,10 @@ impl<D: Disk> PartitionLog<D> {
         config: LogConfig,
         state: State<D>,
     ) -> Arc<Self> {
+        let topic_id = identity.topic_id.map_or_else(OnceLock::new, OnceLock::from);
         let log = Arc::new(Self {
             disk,
+            topic_id,
             dir: ArcSwap::from_pointee(identity.dir.clone()),
             identity,
             health: Arc::clone(health),
@@ -265,7 +270,20 @@ impl<D: Disk> PartitionLog<D> {
     /// The topic's id; `None` for a directory of a Kafka that knew none.
     #[must_use]
     pub fn topic_id(&self) -> Option<Uuid> {
-        self.identity.topic_id
+        self.topic_id.get().copied()
+    }
+
+    /// Gives the log its topic's id, durably: its creation was interrupted, or a Kafka that knew
+    /// none made its directory.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the log dir is offline then.
+    pub(crate) fn adopt_topic_id(&self, topic_id: Uuid) -> Result<(), EngineError> {
+        self.check_online()?;
+        let written = PartitionMetadata { topic_id }.write(&self.disk, &self.dir.load());
+        written.inspect_err(|error| self.fail("write the topic id of", error))?;
+        self.topic_id.get_or_init(|| topic_id);
+        Ok(())
     }
 
     /// The log dir the partition lies in.

@@ -9,7 +9,7 @@ use ringbrook_record::{Batch, BatchHeader, HEADER_BYTES};
 
 use super::leader_epoch::LeaderEpochs;
 use super::open::{LoadedSegments, OpenHints};
-use super::producer_snapshot::decode_snapshot;
+use super::producer_snapshot::{decode_snapshot, encode_snapshot};
 use super::producer_state::ProducerState;
 use super::validate::read_marker;
 use crate::checkpoint::FILE_BYTES_MAX;
@@ -116,6 +116,16 @@ pub(crate) fn load_producers<D: Disk>(
         Some(recovered) => recovered.from,
         None => loaded.next_offset,
     };
+    // After a crash a snapshot above the recovery point may tell of batches that are gone.
+    let first_base = loaded
+        .segments
+        .first()
+        .map_or(0, |first| first.base_offset());
+    let limit = if hints.is_clean {
+        limit
+    } else {
+        limit.min(hints.recovery_point.max(first_base))
+    };
     let mut offsets: Vec<i64> = files
         .iter()
         .filter(|(kind, _)| *kind == FileKind::Snapshot)
@@ -166,7 +176,7 @@ pub(crate) fn load_producers<D: Disk>(
         }
         None => (ProducerState::default(), 0),
     };
-    replay(disk, dir, loaded, from, hints.recovery_point, &mut state)?;
+    replay(disk, dir, loaded, from, hints, &mut state)?;
     state.expire(hints.now_ms, hints.producer_id_expiration_ms);
     Ok(LoadedProducers {
         state,
@@ -193,6 +203,50 @@ fn read_snapshot<D: Disk>(
     Ok(state)
 }
 
+fn write_snapshot<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    offset: i64,
+    state: &ProducerState,
+) -> Result<(), EngineError> {
+    let path = dir.join(segment_file_name(offset, FileKind::Snapshot));
+    let write = || {
+        let file = disk.create(&path)?;
+        disk.write_all_at(&file, &encode_snapshot(state), 0)
+    };
+    write().map_err(|source| EngineError::io("write", &path, source))
+}
+
+/// Makes sure that the producers' state below `offset` is in a snapshot, of which only the segments
+/// `below` it can tell any more: crashes may have taken the one that was written when it began.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(crate) fn ensure_snapshot<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    below: &[Arc<Segment<D>>],
+    offset: i64,
+) -> Result<(), EngineError> {
+    if read_snapshot(disk, dir, offset)?.is_some() {
+        return Ok(());
+    }
+    let (mut state, mut from) = (ProducerState::default(), 0);
+    for segment in below.iter().rev() {
+        if let Some(found) = read_snapshot(disk, dir, segment.base_offset())? {
+            (state, from) = (found, segment.base_offset());
+            break;
+        }
+    }
+    for segment in below {
+        walk(disk, dir, segment, from, |file, place| {
+            state.apply(&place.header, marker_of(disk, file, place, dir)?.as_ref());
+            Ok(())
+        })?;
+    }
+    write_snapshot(disk, dir, offset, &state)
+}
+
 fn remove_snapshot<D: Disk>(disk: &D, dir: &Path, offset: i64) -> Result<(), EngineError> {
     let path = dir.join(segment_file_name(offset, FileKind::Snapshot));
     disk.remove_file_if_present(&path)
@@ -204,7 +258,7 @@ fn replay<D: Disk>(
     dir: &Path,
     loaded: &LoadedSegments<D>,
     from: i64,
-    recovery_point: i64,
+    hints: &OpenHints,
     state: &mut ProducerState,
 ) -> Result<(), EngineError> {
     for (index, segment) in loaded.segments.iter().enumerate() {
@@ -214,6 +268,10 @@ fn replay<D: Disk>(
             .map_or(loaded.next_offset, |s| s.base_offset());
         if end <= from {
             continue;
+        }
+        if !hints.is_clean && from < segment.base_offset() {
+            // The one that is there may tell of batches that the crash took, or be torn.
+            write_snapshot(disk, dir, segment.base_offset(), state)?;
         }
         let recovered_from = loaded
             .recovered
@@ -235,7 +293,7 @@ fn replay<D: Disk>(
         })?;
         if !aborted_bytes.is_empty() {
             let path = dir.join(segment_file_name(segment.base_offset(), FileKind::TxnIndex));
-            let must_sync = recovered_from.is_some_and(|from| from < recovery_point);
+            let must_sync = recovered_from.is_some_and(|from| from < hints.recovery_point);
             let write = || {
                 let file = if kept_bytes == 0 {
                     disk.create(&path)?

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::partition_log::PartitionLog;
+use super::rebuild::ensure_snapshot;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
@@ -51,7 +52,7 @@ impl<D: Disk> PartitionLog<D> {
         chosen: &[Arc<Segment<D>>],
     ) -> Result<Vec<PathBuf>, EngineError> {
         let _maintenance = self.lock_maintenance();
-        let removed: Vec<Arc<Segment<D>>> = {
+        let (removed, first_base) = {
             let mut guard = self.lock();
             let state = &mut *guard;
             // Segments may have been replaced meanwhile: only those that were looked at go.
@@ -61,15 +62,12 @@ impl<D: Disk> PartitionLog<D> {
             let count = pairs.take_while(is_unchanged).count();
             let count = count.min(state.segments.len() - 1);
             let removed: Vec<_> = state.segments.drain(..count).collect();
-            let log_start = state.segments[0]
-                .base_offset()
-                .max(state.offsets.log_start());
-            state.offsets.advance_log_start(log_start);
-            state.epochs.truncate_from_start(log_start);
+            let first_base = state.segments[0].base_offset();
+            state.offsets.advance_log_start(first_base);
             state
                 .unsynced
                 .retain(|known| !removed.iter().any(|gone| Arc::ptr_eq(known, gone)));
-            removed
+            (removed, first_base)
         };
         if removed.is_empty() {
             return Ok(Vec::new());
@@ -81,12 +79,31 @@ impl<D: Disk> PartitionLog<D> {
             log_start = self.offsets().log_start,
             "old segments are removed"
         );
-        let result = self.rename_segments(&removed);
+        let result = self.remove_durably(&removed, first_base);
         if let Err(error) = &result {
             self.fail("rename", error);
         }
-        self.write_epochs()?;
         result
+    }
+
+    /// Renames the files of segments that are no longer in the list. Whenever the power goes off,
+    /// the producers' state and the leader epochs reach down to the segments that come back: the
+    /// snapshot at the new start is durable before, the epochs are cut after the names are gone for
+    /// good, and not above the first segment that is left.
+    fn remove_durably(
+        &self,
+        removed: &[Arc<Segment<D>>],
+        first_base: i64,
+    ) -> Result<Vec<PathBuf>, EngineError> {
+        self.check_online()?;
+        ensure_snapshot(&self.disk, &self.dir.load(), removed, first_base)?;
+        self.sync_snapshot(Some(first_base))?;
+        let renamed = self.rename_segments(removed)?;
+        self.sync_snapshot(None)?;
+        if self.lock().epochs.truncate_from_start(first_base) {
+            self.write_epochs()?;
+        }
+        Ok(renamed)
     }
 
     /// The oldest segments, as many as may go.

@@ -2,16 +2,16 @@
 //! at that moment. The background work does so at intervals, and a log that moved its recovery
 //! point far asks for it at once. (Kafka `LogManager.checkpointRecoveryOffsetsInDir`.)
 
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::hash::Hasher;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{LogManager, lock};
-use crate::checkpoint::{OffsetCheckpoint, render_offsets};
+use crate::checkpoint::{OffsetCheckpoint, PartitionOffsets, render_offsets};
 use crate::error::EngineError;
 use crate::io::{Disk, RecoveryPointWriter};
 use crate::log::PartitionLog;
@@ -30,22 +30,61 @@ pub(super) struct Checkpoints {
 struct Written {
     /// By file: a hash of what was written last, as a checkpoint without news costs no sync.
     hashes: HashMap<(PathBuf, &'static str), u64>,
+    /// By file: hashes of the partitions that are in it.
+    names: HashMap<(PathBuf, &'static str), HashSet<u64>>,
     /// By log dir: the newest request the file holds the answer to.
     answered: HashMap<PathBuf, u64>,
 }
 
+fn name_hash(topic: &str, partition: i32) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (topic, partition).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Checkpoints {
+    /// Notes what a file of a log dir held at the start.
+    pub(super) fn note_read(&self, dir: &Path, kind: OffsetCheckpoint, offsets: &PartitionOffsets) {
+        let names = offsets.keys();
+        let names = names.map(|(topic, partition)| name_hash(topic, *partition));
+        let key = (dir.to_owned(), kind.file_name());
+        lock(&self.written).names.insert(key, names.collect());
+    }
+}
+
 impl<D: Disk> LogManager<D> {
+    /// Removes from the checkpoints of a directory what they hold of an earlier log of this name,
+    /// before a new one is made there: it would be taken for the new one's after a crash, and cost
+    /// it everything below the old log start offset.
+    ///
+    /// # Errors
+    /// When a file cannot be written, which takes the directory offline.
+    pub(super) fn forget_checkpointed(
+        &self,
+        path: &Path,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(), EngineError> {
+        let name = name_hash(topic, partition);
+        let mut written = lock(&self.checkpoints.written);
+        for dir in self.dirs.dirs.iter().filter(|dir| dir.path() == path) {
+            for kind in OffsetCheckpoint::ALL {
+                let names = written.names.get(&(path.to_owned(), kind.file_name()));
+                if names.is_some_and(|names| names.contains(&name)) {
+                    self.write_locked(&mut written, dir, kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes all checkpoints of all online directories now. Blocks.
     ///
     /// # Errors
     /// The first failure, which took its directory offline.
     pub fn write_checkpoints(&self) -> Result<(), EngineError> {
         for dir in &self.dirs.dirs {
-            for kind in [
-                OffsetCheckpoint::RecoveryPoint,
-                OffsetCheckpoint::LogStart,
-                OffsetCheckpoint::HighWatermark,
-            ] {
+            for kind in OffsetCheckpoint::ALL {
                 self.write_checkpoint(dir, kind)?;
             }
         }
@@ -94,6 +133,10 @@ impl<D: Disk> LogManager<D> {
             dir.health.fail("write a checkpoint of", dir.path(), &error);
             return Err(error);
         }
+        let names = logs
+            .iter()
+            .map(|log| name_hash(log.topic(), log.partition()));
+        written.names.insert(key.clone(), names.collect());
         written.hashes.insert(key, hash);
         Ok(())
     }

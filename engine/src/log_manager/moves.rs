@@ -132,6 +132,7 @@ impl<D: Disk> LogManager<D> {
         }
         // One that is offline may hold a copy, and there must not be two.
         self.dirs.dirs.iter().try_for_each(check_online)?;
+        self.forget_checkpointed(to, topic, partition)?;
         let future = create_future_log(&current, &dir.health, &name, self.clock.now_ms())?;
         tracing::info!(
             topic, partition, from = %current.log_dir().display(), to = %to.display(),

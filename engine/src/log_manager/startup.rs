@@ -120,6 +120,7 @@ impl<D: Disk> LogManager<D> {
             "logs are open"
         );
         let schedule = Schedule::new(clock.now_ms(), &options);
+        let checkpoints = checkpoints_read(&dirs, &contents);
         let manager = Self {
             disk,
             dirs,
@@ -132,7 +133,7 @@ impl<D: Disk> LogManager<D> {
             moves: Mutex::default(),
             moves_changed: Condvar::new(),
             namesakes: Mutex::default(),
-            checkpoints: Checkpoints::default(),
+            checkpoints,
         };
         manager.settle_duplicates(duplicates);
         let futures = contents.into_iter().flat_map(|content| content.futures);
@@ -173,6 +174,21 @@ impl<D: Disk> LogManager<D> {
     }
 }
 
+/// What the checkpoint files of all directories hold.
+fn checkpoints_read<D: Disk>(dirs: &LogDirs<D>, contents: &[DirContent]) -> Checkpoints {
+    let checkpoints = Checkpoints::default();
+    for (dir, content) in dirs.dirs.iter().zip(contents) {
+        for (kind, offsets) in [
+            (OffsetCheckpoint::RecoveryPoint, &content.recovery_points),
+            (OffsetCheckpoint::LogStart, &content.log_starts),
+            (OffsetCheckpoint::HighWatermark, &content.high_watermarks),
+        ] {
+            checkpoints.note_read(dir.path(), kind, offsets);
+        }
+    }
+    checkpoints
+}
+
 /// Takes the marker, reads the checkpoints and lists the partitions of one log dir.
 fn read_dir<D: Disk>(
     env: &OpenEnv<'_, D>,
@@ -181,6 +197,12 @@ fn read_dir<D: Disk>(
 ) -> Result<DirContent, EngineError> {
     let path = dir.path();
     let is_clean = CleanShutdownMarker::of(path).take(env.disk)?;
+    if !is_clean {
+        // The process may have been killed between making a log and making its name durable.
+        env.disk
+            .sync_dir(path)
+            .map_err(|source| EngineError::io("sync", path, source))?;
+    }
     let entries = env
         .disk
         .list(path)

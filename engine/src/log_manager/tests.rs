@@ -505,3 +505,70 @@ fn a_log_set_aside_is_kept_and_makes_room_for_another() {
         "the stray log is kept"
     );
 }
+
+/// The log start offset of a deleted topic stayed in its checkpoint; after a crash it was taken for
+/// that of a new topic of the same name, which lost everything below it.
+#[test]
+fn recreated_topic_does_not_inherit_checkpoints() {
+    for has_restarted in [false, true] {
+        let disk = SimDisk::new(1);
+        let mut opened = open(&disk, &["/a"]);
+        let log = create(&opened.manager, "t", 0);
+        (0..20).for_each(|_| append(&log));
+        log.advance_log_start_offset(15).unwrap();
+        opened.manager.write_checkpoints().unwrap();
+        opened.manager.delete_log("t", 0).unwrap();
+        let mut disk = disk;
+        if has_restarted {
+            disk = disk.restart();
+            opened = open(&disk, &["/a"]);
+        }
+        let log = create(&opened.manager, "t", 0);
+        (0..3).for_each(|_| append(&log));
+        let Opened { manager, .. } = open(&disk.restart(), &["/a"]);
+        let offsets = manager.log("t", 0).unwrap().offsets();
+        assert_eq!((offsets.log_start, offsets.log_end), (0, 3));
+    }
+}
+
+/// A crash while a log was created left its directory without a topic id, and it was served without
+/// one for ever.
+#[test]
+fn interrupted_creation_gets_its_topic_id_when_asked_for_again() {
+    for operation in 0..9 {
+        let disk = SimDisk::new(operation);
+        let opened = open(&disk, &["/a"]);
+        disk.fail_at(disk.mutations() + operation, Fault::PowerCut);
+        let id = Uuid::from_u128(5);
+        let created = opened.manager.create_log("t", 0, id, LogConfig::default());
+        assert!(created.is_err(), "operation {operation}");
+        let disk = disk.restart();
+        let Opened { manager, .. } = open(&disk, &["/a"]);
+        let log = create(&manager, "t", 0);
+        assert_eq!(log.topic_id(), Some(id), "operation {operation}");
+        append(&log);
+        let Opened { manager, .. } = open(&disk.restart(), &["/a"]);
+        let log = manager.log("t", 0).unwrap();
+        assert_eq!((log.topic_id(), log.offsets().log_end), (Some(id), 1));
+    }
+}
+
+/// A process killed while it created a log left names that were in the page cache only; the next
+/// one acknowledged batches in files that a power cut took with their names.
+#[test]
+fn names_left_by_a_killed_process_are_made_durable() {
+    for operation in 0..9 {
+        let disk = SimDisk::new(operation);
+        let opened = open(&disk, &["/a"]);
+        disk.fail_at(disk.mutations() + operation, Fault::Eio);
+        let id = Uuid::from_u128(5);
+        drop(opened.manager.create_log("t", 0, id, LogConfig::default()));
+        drop(opened);
+        let disk = disk.kill_process();
+        let Opened { manager, .. } = open(&disk, &["/a"]);
+        append(&create(&manager, "t", 0));
+        let Opened { manager, .. } = open(&disk.restart(), &["/a"]);
+        let log = manager.log("t", 0).expect("its name is durable");
+        assert_eq!(log.offsets().log_end, 1, "operation {operation}");
+    }
+}

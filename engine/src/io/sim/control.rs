@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Fault, SimDisk, World};
+use super::{Fault, Inode, SimDisk, World};
 
 /// A fault that an operation met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +107,8 @@ impl SimDisk {
     /// Writes and syncs of files of which an earlier write or sync had failed: there must be none
     /// (L6).
     #[must_use]
-    pub fn retries(&self) -> u64 {
-        self.world().retries
+    pub fn retries(&self) -> Vec<(&'static str, PathBuf)> {
+        self.world().retries.clone()
     }
 
     /// The disk after the process was killed but the machine ran on: everything written is there,
@@ -118,9 +118,10 @@ impl SimDisk {
         self.jobs.forget();
         let mut world = self.world();
         world.is_off = true;
-        let inodes = std::mem::take(&mut world.inodes);
+        let mut inodes = std::mem::take(&mut world.inodes);
         let seed = world.seed.fork();
         drop(world);
+        inodes.values_mut().for_each(Inode::forget_failure);
         Self::of(World::new(inodes, seed))
     }
 

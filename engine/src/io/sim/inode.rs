@@ -42,6 +42,13 @@ pub(super) enum Inode {
 }
 
 impl Inode {
+    /// The process that knew of a failed write or sync is gone.
+    pub(super) fn forget_failure(&mut self) {
+        if let Self::File(file) = self {
+            file.has_failed = false;
+        }
+    }
+
     /// Keeps what is durable and, by seed, parts of the rest; the result is durable.
     pub(super) fn cut_power(&mut self, seed: &mut Seed) {
         match self {

@@ -409,3 +409,28 @@ fn appends_without_a_drain_share_the_next_write() {
     last.drain.expect("the duty is free again").run_blocking();
     assert_eq!(log.offsets().log_end, 22);
 }
+
+/// The segment after a gap begins above what is published; syncing the one before it broke L1.
+#[test]
+fn follower_rolls_across_a_gap_of_its_leader() {
+    let config = LogConfig {
+        segment_bytes: 500,
+        ..LogConfig::default()
+    };
+    let disk = SimDisk::new(1);
+    let log = create(&disk, config);
+    let follower = AppendContext {
+        origin: crate::log::Origin::Replica,
+        ..client()
+    };
+    for base_offset in [0_i64, 100, 200] {
+        let mut records = batch(1, 300).to_vec();
+        records[..8].copy_from_slice(&base_offset.to_be_bytes());
+        records[12..16].copy_from_slice(&0_i32.to_be_bytes());
+        append(&log, &records.into(), follower).unwrap();
+    }
+    let offsets = log.offsets();
+    assert_eq!((log.segments_count(), offsets.log_end), (3, 201));
+    let (log, _) = open(&disk.restart(), config, hints(false));
+    assert_eq!((log.segments_count(), log.offsets().log_end), (3, 201));
+}

@@ -228,3 +228,51 @@ fn page_cache_semantics_lose_only_the_tail() {
         crash_and_recover(seed, false);
     }
 }
+
+/// The transaction index of a marker outlived it and told of an abort that did not happen.
+#[test]
+fn transaction_index_does_not_outlive_its_marker() {
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let log = create(&disk, config);
+        append(&log, &transactional(5, 0, 0, 1), client()).unwrap();
+        append(&log, &marker(5, 0, false), coordinator()).unwrap();
+        let (log, _) = open(&disk.restart(), config, hints(false));
+        let log_end = log.offsets().log_end;
+        let aborted = log.aborted_transactions(0, i64::MAX).len();
+        assert_eq!(aborted, usize::from(log_end == 2), "seed {seed}");
+    }
+}
+
+/// A snapshot made when a segment began told of batches that a crash had taken from the segment
+/// before: what the producer sent again was taken for a duplicate.
+#[test]
+fn producers_do_not_outlive_their_batches() {
+    let config = LogConfig {
+        flush_before_ack: false,
+        segment_bytes: 500,
+        ..LogConfig::default()
+    };
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let log = create(&disk, config);
+        for sequence in 0..4 {
+            append(&log, &produced(9, 0, sequence, 1, 300), client()).unwrap();
+        }
+        let mut disk = disk.restart();
+        for _ in 0..2 {
+            let (log, _) = open(&disk, config, hints(false));
+            let stored = read_to_end(&log);
+            let newest = ringbrook_record::Batches::new(&stored).last();
+            let newest = newest.map_or(-1, |batch| batch.unwrap().header.last_sequence());
+            let known = log.active_producers();
+            let known = known.first().map_or(-1, |known| known.last_sequence);
+            assert_eq!(known, newest, "seed {seed}");
+            disk = disk.restart();
+        }
+    }
+}

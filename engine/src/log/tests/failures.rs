@@ -208,3 +208,45 @@ fn drain_dropped_while_it_writes_takes_the_dir_offline() {
         assert!(health.is_offline());
     });
 }
+
+/// A flush and a new leader epoch went on writing and syncing in a log dir that was offline.
+#[test]
+fn offline_log_syncs_and_writes_nothing_more() {
+    let disk = SimDisk::new(3);
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    let log = create(&disk, config);
+    append(&log, &batch(2, 100), client()).unwrap();
+    disk.fail_at(disk.mutations(), Fault::Eio);
+    log.flush(0).unwrap_err();
+    let mutations = disk.mutations();
+    log.flush(0).unwrap_err();
+    log.assign_epoch_start(9).unwrap_err();
+    assert_eq!(log.offsets().flushed, 0, "a second sync proves nothing");
+    assert_eq!((disk.mutations(), disk.retries().len()), (mutations, 0));
+}
+
+/// The names of rolled segments were counted as durable before their directory was synced.
+#[test]
+fn nothing_is_flushed_before_the_names_are_durable() {
+    let config = LogConfig {
+        flush_before_ack: false,
+        segment_bytes: 500,
+        ..LogConfig::default()
+    };
+    for step in 0..40 {
+        let disk = SimDisk::new(step);
+        let log = create(&disk, config);
+        disk.defer_background(true);
+        for _ in 0..5 {
+            append(&log, &batch(1, 300), client()).unwrap();
+        }
+        disk.fail_at(disk.mutations() + step, Fault::Eio);
+        disk.run_background_jobs(10);
+        let flushed = log.offsets().flushed;
+        let (log, _) = open(&disk.restart(), config, hints(false));
+        assert!(flushed <= log.offsets().log_end, "step {step}");
+    }
+}
