@@ -6,5 +6,6 @@
 mod archive;
 mod content;
 mod damaged;
+mod document;
 mod kafka_directories;
 mod log_dir;
