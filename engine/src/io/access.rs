@@ -78,6 +78,13 @@ impl Access {
         (Ok(()), buffers)
     }
 
+    /// Lets the other tasks of a ring's thread run; nothing on other threads.
+    pub(crate) async fn let_others_run(self) {
+        if self == Self::Ring {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Makes a file durable.
     pub(crate) async fn sync<D: Disk>(self, disk: &D, file: &Arc<D::File>) -> io::Result<()> {
         match self {

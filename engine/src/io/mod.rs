@@ -10,6 +10,7 @@ mod access;
 mod buffer;
 mod disk;
 mod failure;
+mod inline_writes;
 mod page_cache;
 mod ring;
 mod sim;

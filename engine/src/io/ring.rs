@@ -2,19 +2,30 @@
 //! and descriptor until the completion arrives; when its future is dropped, tokio-uring keeps the
 //! operation's data alive until then (L7).
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use io_uring_06::{cqueue, opcode, squeue, types};
+use io_uring_06::{IoUring, cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::buffer::WriteBuffers;
+use super::inline_writes;
 
 /// Slices one vectored write may have, the kernel's `UIO_MAXIOV`.
 pub(super) const IOV_MAX: usize = 1024;
+
+/// Syncs of one thread in flight at a time.
+const SYNCS_MAX: u32 = 64;
+/// Leaves a limit of the kernel's as it is.
+const UNCHANGED: u32 = 0;
+
+thread_local! {
+    static HAS_MANY_SYNCS: Cell<bool> = const { Cell::new(false) };
+}
 
 fn bytes_or_error(cqe: &cqueue::Entry) -> io::Result<usize> {
     match usize::try_from(cqe.result()) {
@@ -42,7 +53,23 @@ impl OneshotOutputTransform for WriteDone {
     }
 }
 
-/// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`.
+/// Lets the kernel have as many syncs of this thread in flight as there may be logs to sync. Left
+/// alone it runs four a core at a time; the others would wait although they could share a commit of
+/// the filesystem's journal. The limit belongs to the thread, whichever of its rings sets it.
+fn allow_many_syncs() {
+    if HAS_MANY_SYNCS.replace(true) {
+        return;
+    }
+    let limits = &mut [SYNCS_MAX, UNCHANGED];
+    let ring = IoUring::new(1);
+    let set = ring.and_then(|ring| ring.submitter().register_iowq_max_workers(limits));
+    if let Err(error) = set {
+        tracing::debug!(%error, "syncs stay limited to four a core");
+    }
+}
+
+/// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
+/// and the disk is calm, else through the ring.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,
@@ -51,6 +78,11 @@ pub(super) async fn write_vectored(
     position: u64,
     durable: bool,
 ) -> (io::Result<usize>, WriteBuffers) {
+    if durable {
+        allow_many_syncs();
+    } else if let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position) {
+        return (result, buffers);
+    }
     let iovecs: Box<[libc::iovec]> = buffers
         .slices(range.start, range.end, skip)
         .take(IOV_MAX)

@@ -376,3 +376,54 @@ fn offline_is_told_once_to_every_observer() {
     assert_eq!(health.reason().as_deref(), Some("write /d/x: first"));
     assert_eq!(observer.0.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
+
+#[test]
+fn small_page_cache_writes_are_made_at_once_and_others_through_the_ring() {
+    use std::task::{Context, Poll, Waker};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    on_ring(async {
+        let file = UringDisk.create(&path).unwrap();
+        let cases = [
+            (10_usize, false, true),
+            (10, true, false),
+            (200_000, false, false),
+        ];
+        for (bytes, is_durable, is_at_once) in cases {
+            let piece = Piece::plain(Bytes::from(vec![7; bytes]));
+            let buffers = WriteBuffers {
+                pieces: vec![piece],
+            };
+            let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, is_durable);
+            let mut write = std::pin::pin!(write);
+            let first = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(
+                matches!(first, Poll::Ready(_)),
+                is_at_once,
+                "{bytes} bytes, durable: {is_durable}"
+            );
+            if first.is_pending() {
+                let (result, _) = write.await;
+                assert_eq!(result.unwrap(), bytes);
+            }
+        }
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 200_000]);
+}
+
+#[test]
+fn a_thread_that_syncs_may_have_many_syncs_in_flight() {
+    let dir = tempfile::tempdir().unwrap();
+    on_ring(async {
+        let file = UringDisk.create(&dir.path().join("f")).unwrap();
+        let (result, _) = UringDisk
+            .write_vectored_at(&file, plain(&[b"x"]), 0..1, 0, 0, true)
+            .await;
+        assert_eq!(result.unwrap(), 1);
+        // The limits of this thread, which zeroes leave as they are.
+        let limits = &mut [0, 0];
+        let ring = io_uring_06::IoUring::new(1).unwrap();
+        ring.submitter().register_iowq_max_workers(limits).unwrap();
+        assert_eq!(limits[0], 64);
+    });
+}

@@ -7,12 +7,14 @@
 //! A failure takes the log dir offline (L6) and is never retried.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use super::batch_queue::{BatchQueue, QueuedBatch};
-use super::partition_log::PartitionLog;
+use super::partition_log::{PartitionLog, State};
 use super::recent_batches::RecentBatch;
 use super::recovery_mark::RecoveryMark;
+use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
 use crate::segment::{FileKind, Segment};
@@ -69,21 +71,24 @@ impl<D: Disk> Drain<D> {
     }
 
     async fn write_all(&mut self, access: Access) {
-        while let Some(mut queue) = self.log.take_queue() {
+        let mut written = None;
+        while let Some((mut queue, mut tip)) = self.log.take_queue(written.take()) {
             self.phase = Phase::Working;
-            let result = write_queue(&self.log, access, &mut queue).await;
+            let result = write_queue(&self.log, access, &mut queue, &mut tip).await;
             self.phase = Phase::Waiting;
-            match result {
-                Ok(()) => self.log.give_back(queue),
-                Err(error) => {
-                    self.log.fail("write", &error);
-                    self.log.release_writer();
-                    break;
-                }
+            if let Err(error) = result {
+                self.log.fail("write", &error);
+                self.log.release_writer();
+                break;
+            }
+            queue.clear();
+            written = Some(queue);
+            if tip.has_more {
+                // Who was woken by what was just published appends first and shares the write.
+                access.let_others_run().await;
             }
         }
         self.phase = Phase::Done;
-        self.log.writer_free.notify_all();
     }
 }
 
@@ -101,37 +106,47 @@ impl<D: Disk> Drop for Drain<D> {
 }
 
 impl<D: Disk> PartitionLog<D> {
-    /// The queue; or `None` when nothing is left to write, and then the right to write is given
-    /// back under the same lock, so that the next append becomes the next writer.
-    fn take_queue(&self) -> Option<BatchQueue> {
+    /// The queue, and what its writing begins with; or `None` when nothing is left to write, and
+    /// then the right to write is given back under the same lock, so that the next append becomes
+    /// the next writer. The memory of the queue `written` before is used again.
+    fn take_queue(&self, written: Option<BatchQueue>) -> Option<(BatchQueue, Tip<D>)> {
         let mut guard = self.lock();
         let state = &mut *guard;
+        if let Some(written) = written {
+            state.spare = written;
+        }
         let may_not = self.is_offline() || self.is_deleted() || self.is_paused();
         if state.queue.is_empty() || may_not {
-            state.is_writer_busy = false;
+            self.free_writer(guard);
             return None;
         }
         let spare = std::mem::take(&mut state.spare);
-        Some(std::mem::replace(&mut state.queue, spare))
+        Some((std::mem::replace(&mut state.queue, spare), Tip::of(state)))
     }
 
     fn release_writer(&self) {
-        self.lock().is_writer_busy = false;
-        self.writer_free.notify_all();
+        self.free_writer(self.lock());
     }
 
-    fn give_back(&self, mut queue: BatchQueue) {
-        queue.clear();
-        self.lock().spare = queue;
+    /// Gives the right to write back. Waking nobody would cost a system call for each drain.
+    fn free_writer(&self, mut state: MutexGuard<'_, State<D>>) {
+        state.is_writer_busy = false;
+        drop(state);
+        if 0 < self.writer_waiters.load(Ordering::SeqCst) {
+            self.writer_free.notify_all();
+        }
     }
 
     /// Takes the right to write, waiting for a running drain for at most `timeout`.
     pub(crate) fn take_writer(self: &Arc<Self>, timeout: std::time::Duration) -> Option<Drain<D>> {
         let guard = self.lock();
+        // Counted before the lock is let go, so whoever frees the writer after that knows.
+        self.writer_waiters.fetch_add(1, Ordering::SeqCst);
         let (mut guard, _) = self
             .writer_free
             .wait_timeout_while(guard, timeout, |state| state.is_writer_busy)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.writer_waiters.fetch_sub(1, Ordering::SeqCst);
         if guard.is_writer_busy {
             return None;
         }
@@ -140,15 +155,19 @@ impl<D: Disk> PartitionLog<D> {
         Some(Drain::new(Arc::clone(self)))
     }
 
-    /// Returns the mark of the recovery point that can be made durable now.
+    /// Publishes batches at the tip.
     fn publish(
         &self,
-        segment: &Segment<D>,
+        tip: &mut Tip<D>,
         batches: &[QueuedBatch],
         is_durable: bool,
-    ) -> Option<Box<RecoveryMark>> {
-        let last = batches.last()?;
-        let (offsets, mark) = {
+    ) -> AfterPublishing {
+        let Some(last) = batches.last() else {
+            return AfterPublishing::default();
+        };
+        let segment = &tip.segment;
+        let mut after = AfterPublishing::default();
+        let offsets = {
             let mut guard = self.lock();
             let state = &mut *guard;
             {
@@ -162,6 +181,8 @@ impl<D: Disk> PartitionLog<D> {
                     }
                 }
                 indexes.largest = Some(last.largest);
+                after.must_write_indexes =
+                    indexes.offset.is_write_due() || indexes.time.is_write_due();
             }
             segment.set_bytes(last.position + last.bytes);
             for batch in batches {
@@ -173,25 +194,60 @@ impl<D: Disk> PartitionLog<D> {
                 });
             }
             state.offsets.publish(last.last_offset + 1, is_durable);
-            let mark = state.marks.take_published(last.last_offset + 1);
-            let offsets = state.offsets.snapshot(state.producers.first_unstable());
-            (offsets, mark)
+            after.mark = state.marks.take_published(last.last_offset + 1);
+            tip.flushed = state.offsets.flushed();
+            tip.log_end = state.offsets.log_end();
+            tip.has_more = !state.queue.is_empty();
+            state.offsets.snapshot(state.producers.first_unstable())
         };
         self.notify_published(offsets);
-        mark
+        after
     }
+}
+
+/// What the holder of the right to write knows of the log's end without asking under the lock:
+/// nobody else moves it.
+struct Tip<D: Disk> {
+    /// The active segment.
+    segment: Arc<Segment<D>>,
+    log_end: i64,
+    /// May be more by now, which only makes a sync superfluous.
+    flushed: i64,
+    /// More was queued when the last batches were published.
+    has_more: bool,
+}
+
+impl<D: Disk> Tip<D> {
+    fn of(state: &State<D>) -> Self {
+        Self {
+            segment: Arc::clone(state.active()),
+            log_end: state.offsets.log_end(),
+            flushed: state.offsets.flushed(),
+            has_more: false,
+        }
+    }
+}
+
+/// What is to be done once batches are published.
+#[derive(Default)]
+struct AfterPublishing {
+    /// The mark of the recovery point that can be made durable now.
+    mark: Option<Box<RecoveryMark>>,
+    /// Enough index entries are in memory only.
+    must_write_indexes: bool,
 }
 
 async fn write_queue<D: Disk>(
     log: &Arc<PartitionLog<D>>,
     access: Access,
     queue: &mut BatchQueue,
+    tip: &mut Tip<D>,
 ) -> Result<(), EngineError> {
     let mut first = 0;
     while first < queue.batches.len() {
-        prepare_segment(log, access, &mut queue.batches[first]).await?;
+        prepare_segment(log, access, &mut queue.batches[first], tip).await?;
         let last = queue.run_end(first, PIECES_MAX, WRITE_BYTES_MAX);
-        write_run(log, access, queue, first..last).await?;
+        write_run(log, access, queue, first..last, tip).await?;
         first = last;
     }
     Ok(())
@@ -202,6 +258,7 @@ async fn prepare_segment<D: Disk>(
     log: &Arc<PartitionLog<D>>,
     access: Access,
     batch: &mut QueuedBatch,
+    tip: &mut Tip<D>,
 ) -> Result<(), EngineError> {
     let Some(steps) = batch.steps.as_deref_mut() else {
         return Ok(());
@@ -215,6 +272,7 @@ async fn prepare_segment<D: Disk>(
         let roller = Arc::clone(log);
         let job = access.run(&log.disk, move || roller.roll_files(roll)).await;
         flatten(log, "roll", job)?;
+        *tip = Tip::of(&log.lock());
         let syncer = Arc::clone(log);
         access.start(&log.disk, move || syncer.sync_rolled_or_fail());
     }
@@ -236,14 +294,15 @@ async fn write_run<D: Disk>(
     access: Access,
     queue: &mut BatchQueue,
     range: Range<usize>,
+    tip: &mut Tip<D>,
 ) -> Result<(), EngineError> {
     let dir = log.dir.load_full();
-    let segment = Arc::clone(log.lock().active());
+    let segment = Arc::clone(&tip.segment);
     let file = segment
         .file(access, &log.disk, &dir, FileKind::Log)
         .await
         .map_err(|source| EngineError::io("open a segment of", &dir, source))?;
-    let plan = FlushPlan::of(log, &queue.batches[range.end - 1]);
+    let plan = FlushPlan::of(&log.config.load(), tip, &queue.batches[range.end - 1]);
     let position = queue.batches[range.start].position;
     assert_eq!(
         position,
@@ -280,8 +339,8 @@ async fn write_run<D: Disk>(
         flatten(log, "write the transaction index of", job)?;
     }
     let is_durable = plan.is_durable_write || plan.needs_sync;
-    let mark = log.publish(&segment, &queue.batches[range], is_durable);
-    if let Some(mark) = mark {
+    let after = log.publish(tip, &queue.batches[range], is_durable);
+    if let Some(mark) = after.mark {
         let log = Arc::clone(log);
         let disk = log.disk.clone();
         access.start(&disk, move || log.reach_mark_or_fail(&mark));
@@ -290,7 +349,14 @@ async fn write_run<D: Disk>(
         write_back(log, access, &file, position..end);
     }
     reserve(log, access, &segment, &file, end);
-    write_indexes_if_due(log, access, segment).await
+    if !after.must_write_indexes {
+        return Ok(());
+    }
+    let writer = Arc::clone(log);
+    let job = access
+        .run(&log.disk, move || writer.write_indexes(&segment))
+        .await;
+    flatten(log, "write an index of", job)
 }
 
 /// What a write needs before its batches are published.
@@ -303,45 +369,21 @@ struct FlushPlan {
 
 impl FlushPlan {
     /// The plan for a run that ends with `last`, by the settings of this moment.
-    fn of<D: Disk>(log: &PartitionLog<D>, last: &QueuedBatch) -> Self {
-        let (flushed, log_end) = {
-            let state = log.lock();
-            (state.offsets.flushed(), state.offsets.log_end())
-        };
-        let config = log.config.load();
+    fn of<D: Disk>(config: &LogConfig, tip: &Tip<D>, last: &QueuedBatch) -> Self {
         if config.flush_before_ack {
             // Earlier bytes are unsynced when the setting was changed just now.
             return Self {
                 is_durable_write: true,
-                needs_sync: flushed < log_end,
+                needs_sync: tip.flushed < tip.log_end,
             };
         }
-        let unflushed_messages = last.last_offset + 1 - flushed;
+        let unflushed_messages = last.last_offset + 1 - tip.flushed;
         let needs_sync = config.flush_messages <= unflushed_messages;
         Self {
             is_durable_write: false,
             needs_sync,
         }
     }
-}
-
-async fn write_indexes_if_due<D: Disk>(
-    log: &Arc<PartitionLog<D>>,
-    access: Access,
-    segment: Arc<Segment<D>>,
-) -> Result<(), EngineError> {
-    let is_due = {
-        let indexes = segment.indexes();
-        indexes.offset.is_write_due() || indexes.time.is_write_due()
-    };
-    if !is_due {
-        return Ok(());
-    }
-    let writer = Arc::clone(log);
-    let job = access
-        .run(&log.disk, move || writer.write_indexes(&segment))
-        .await;
-    flatten(log, "write an index of", job)
 }
 
 /// Has unsynced bytes written to the disk in the background each time a write passes a border of

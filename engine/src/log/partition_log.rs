@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -149,6 +149,8 @@ pub struct PartitionLog<D: Disk> {
     pub(crate) state: Mutex<State<D>>,
     /// Signalled when `is_writer_busy` becomes false.
     pub(crate) writer_free: Condvar,
+    /// Threads that wait for it.
+    pub(crate) writer_waiters: AtomicUsize,
     pub(crate) is_deleted: AtomicBool,
     /// Appends are only queued; changed under the state's lock. See `handover`.
     pub(crate) is_paused: AtomicBool,
@@ -204,6 +206,7 @@ impl<D: Disk> PartitionLog<D> {
             config: ArcSwap::from_pointee(config),
             state: Mutex::new(state),
             writer_free: Condvar::new(),
+            writer_waiters: AtomicUsize::new(0),
             is_deleted: AtomicBool::new(false),
             is_paused: AtomicBool::new(false),
             successor: OnceLock::new(),
