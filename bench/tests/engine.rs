@@ -15,14 +15,23 @@ fn a_cell_of_every_kind_runs() {
         ("append/page-cache/200/1p/1c", "engine / pwritev"),
         ("append/page-cache/64k/10p/64c", "aim <= 1.3"),
         ("append/durable/16k/1p/64c", "aim >= 0.8"),
-        ("append/durable/1k/10p/1c", "p99 of an append"),
+        ("append/durable/1k/10p/1c", "appends/s, engine / DSYNC"),
         ("tail-read/64k", "CPU, engine / sendfile"),
         ("cached-read/1k", "CPU, engine / pread"),
+        ("others/64k", "p50, engine / no writes"),
         ("cold-read/1m", "bytes/s, engine / pread"),
         ("recovery/16k/1p", "GiB per CPU second"),
     ];
     let output = bench()
-        .args(["engine", "--quick", "--rounds", "2", "--dir"])
+        .args([
+            "engine",
+            "--quick",
+            "--rounds",
+            "2",
+            "--round-ms",
+            "300",
+            "--dir",
+        ])
         .arg(dir.path())
         .arg("--json")
         .arg(&results)

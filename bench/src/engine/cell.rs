@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::Table;
-use super::{EngineArgs, append, limits, reads, recovery};
+use super::{EngineArgs, append, limits, reads, recovery, tail};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -20,6 +20,8 @@ pub(crate) struct Effort {
     pub(crate) operations: u64,
     /// Bytes of logs that are read or recovered.
     pub(crate) log_bytes: u64,
+    /// Longest time of a side in a round where tails are looked at.
+    pub(crate) tail_duration: Duration,
     /// Where the logs are kept.
     pub(crate) dir: PathBuf,
 }
@@ -31,12 +33,14 @@ impl Effort {
         } else {
             (args.mib << 20, 200_000, args.log_mib << 20)
         };
+        let duration = Duration::from_millis(args.round_ms);
         Self {
             rounds: args.rounds,
-            duration: Duration::from_millis(args.round_ms),
+            duration,
             appended_bytes,
             operations,
             log_bytes,
+            tail_duration: duration * 10,
             dir: args.dir.clone(),
         }
     }
@@ -67,6 +71,8 @@ pub(crate) enum Cell {
     CachedRead { read_bytes: usize },
     /// Reads of a whole log that is not cached, from its beginning to its end.
     ColdRead { read_bytes: usize },
+    /// What others on the ring's thread wait while it appends without pause.
+    Tail { batch_bytes: usize },
     /// Opening logs that were not closed.
     Recovery {
         batch_bytes: usize,
@@ -101,6 +107,9 @@ pub(crate) fn all() -> Vec<Cell> {
     let reads = [KIB, 64 * KIB, MIB];
     cells.extend(reads.map(|read_bytes| Cell::TailRead { read_bytes }));
     cells.extend(reads.map(|read_bytes| Cell::CachedRead { read_bytes }));
+    cells.push(Cell::Tail {
+        batch_bytes: 64 * KIB,
+    });
     cells.push(Cell::ColdRead { read_bytes: MIB });
     for (batch_bytes, partitions) in [(16 * KIB, 1), (MIB, 1), (16 * KIB, 100)] {
         cells.push(Cell::Recovery {
@@ -139,6 +148,7 @@ impl Cell {
             }
             Cell::TailRead { read_bytes } => format!("tail-read/{}", size_name(read_bytes)),
             Cell::CachedRead { read_bytes } => format!("cached-read/{}", size_name(read_bytes)),
+            Cell::Tail { batch_bytes } => format!("others/{}", size_name(batch_bytes)),
             Cell::ColdRead { read_bytes } => format!("cold-read/{}", size_name(read_bytes)),
             Cell::Recovery {
                 batch_bytes,
@@ -175,6 +185,7 @@ impl Cell {
             Cell::CachedRead { read_bytes } => {
                 reads::measure(name, reads::Place::Anywhere, read_bytes, effort)
             }
+            Cell::Tail { batch_bytes } => tail::measure(name, batch_bytes, effort),
             Cell::ColdRead { read_bytes } => reads::measure_cold(name, read_bytes, effort),
             Cell::Recovery {
                 batch_bytes,
