@@ -56,6 +56,10 @@ impl TestDir {
         Self { dir }
     }
 
+    pub(crate) fn of(dir: TempDir) -> Self {
+        Self { dir }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

@@ -7,5 +7,8 @@ mod archive;
 mod content;
 mod damaged;
 mod document;
+#[path = "../../examples/every_file/writer.rs"]
+mod every_file;
 mod kafka_directories;
 mod log_dir;
+mod own_directories;

@@ -149,7 +149,8 @@ final class Damages {
         Files.write(points, lines);
     }
 
-    private static void edit(Path directory, String[] words) throws Exception {
+    /** Does one edit of the table, to files below {@code directory}. */
+    static void edit(Path directory, String[] words) throws Exception {
         Path file = directory.resolve(words[1]);
         switch (words[0]) {
             case "flip" -> {

@@ -26,7 +26,7 @@ final class Exchange {
     /** Kafka serves what is in {@code logDir}; with {@code isClean} it trusts the indices in it. */
     static void kafkaServes(Session session, Path logDir, boolean isClean) throws Exception {
         try (KafkaNode kafka = new KafkaNode(session.work().resolve("kafka-serves-" + isClean))) {
-            String bootstrap = put(kafka, logDir, isClean);
+            String bootstrap = put(kafka, logDir, isClean, Session.partitions());
             session.records().forEach((partition, expected) -> compare(partition, expected,
                 () -> Content.records(bootstrap, partition)));
             for (String line : kafka.log()) {
@@ -49,7 +49,7 @@ final class Exchange {
         Node.command(Map.of(), List.of("tar", "--extract", "--gzip", "--file=" + archive,
             "--directory=" + logDir));
         try (Node node = new RingbrookNode(session.work().resolve("ringbrook-serves-" + name))) {
-            String bootstrap = put(node, logDir, name.equals("clean"));
+            String bootstrap = put(node, logDir, name.equals("clean"), Session.partitions());
             expected(logDir).forEach((partition, expected) -> compare(partition, expected,
                 () -> Content.records(bootstrap, partition)));
             node.stop();
@@ -75,13 +75,18 @@ final class Exchange {
     }
 
     /** Puts the directories into a new node and starts it; returns its address. */
-    private static String put(Node node, Path logDir, boolean isClean) throws Exception {
+    static String put(Node node, Path logDir, boolean isClean, List<TopicPartition> partitions)
+            throws Exception {
         String bootstrap = node.start(Map.of());
+        Map<String, Integer> topics = new TreeMap<>();
+        partitions.forEach(it -> topics.merge(it.topic(), 1, Integer::sum));
         try (Workload workload = new Workload(bootstrap)) {
-            Session.createTopics(workload);
+            for (Map.Entry<String, Integer> topic : topics.entrySet()) {
+                workload.create(topic.getKey(), topic.getValue(), Session.configs(topic.getKey()));
+            }
         }
         node.stop();
-        for (TopicPartition partition : Session.partitions()) {
+        for (TopicPartition partition : partitions) {
             Path target = node.logDir().resolve(partition.toString());
             byte[] identity = Files.readAllBytes(target.resolve("partition.metadata"));
             Node.command(Map.of(), List.of("rm", "-r", target.toString()));

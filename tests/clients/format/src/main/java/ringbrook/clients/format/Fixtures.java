@@ -171,15 +171,69 @@ final class Fixtures {
             }
         }
         Files.write(kept.resolve("expected.txt"), lines);
+        for (Path partition : Dump.partitions(kept)) {
+            if (partition.getFileName().toString().startsWith("__transaction_state-")) {
+                Node.command(Map.of(), List.of("rm", "-r", partition.toString()));
+            }
+        }
+        pack(kept, out, "kafka-" + version() + "-" + name);
+    }
+
+    private static void pack(Path kept, Path out, String name) throws Exception {
         Files.createDirectories(out);
         // The same bytes for the same files, but for times and ids that Kafka made up.
         Node.command(Map.of(), List.of("tar", "--create", "--format=ustar",
             "--use-compress-program=gzip -9n",
             "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw",
             "--exclude=__cluster_metadata-0", "--exclude=.lock",
-            "--exclude=__transaction_state-[0-9]",
-            "--file=" + out.resolve("kafka-" + version() + "-" + name + ".tar.gz").toAbsolutePath(),
+            "--file=" + out.resolve(name + ".tar.gz").toAbsolutePath(),
             "--directory=" + kept, "."));
+    }
+
+    /**
+     * Keeps what the engine's example writes, intact and damaged, under {@code name}. What to expect
+     * of it is what Apache Kafka makes of it, but for producers, which Kafka forgets by the time of
+     * their records.
+     */
+    static void generateOwn(Path work, Path out, String name) throws Exception {
+        keepOwn(work.resolve("intact"), out, name, true, List.of());
+        keepOwn(work.resolve("damaged"), out, name + "-damaged", false, List.of(
+            "cut transactions-0/00000000000000000048.log 3050",
+            "text transactions-0/00000000000000000048.index no index at all",
+            "zeros codecs-0/00000000000000000048.log 100",
+            "flip epochs-0/00000000000000000048.snapshot 12",
+            "flip codecs-2/00000000000000000000.log 2000",
+            "copy codecs-3/00000000000000000000.log codecs-3/00000000000000000000.log.cleaned"));
+    }
+
+    private static void keepOwn(Path dir, Path out, String name, boolean isClean,
+            List<String> damages) throws Exception {
+        Path kept = dir.resolve("kept");
+        List<String> words = new ArrayList<>(
+            List.of(System.getProperty("ringbrook.example"), kept.toString()));
+        if (!isClean) {
+            words.add("killed");
+        }
+        Files.createDirectories(dir);
+        Node.command(Map.of(), words);
+        for (String damage : damages) {
+            Damages.edit(kept, damage.split(" ", 3));
+        }
+        List<TopicPartition> partitions = new ArrayList<>(Session.partitions());
+        partitions.removeIf(it -> !Files.exists(kept.resolve(it.toString())));
+        List<String> lines = new ArrayList<>();
+        try (KafkaNode kafka = new KafkaNode(dir.resolve("kafka"))) {
+            String bootstrap = Exchange.put(kafka, kept, isClean, partitions);
+            for (TopicPartition partition : partitions) {
+                lines.add("partition " + partition.topic() + " " + partition.partition());
+                lines.addAll(Content.batches(kafka.logDir().resolve(partition.toString())));
+                lines.addAll(Content.served(bootstrap, partition));
+            }
+            kafka.stop();
+        }
+        lines.removeIf(line -> line.startsWith("producer "));
+        Files.write(kept.resolve("expected.txt"), lines);
+        pack(kept, out, name);
     }
 
     private static String version() {

@@ -7,8 +7,9 @@ import ringbrook.clients.Runner;
 
 /**
  * Without arguments, or with words of which a case's name must contain one: runs the cases.
- * `generate DIR` lets Apache Kafka write the fixtures of the engine's tests into DIR. `run` sets
- * the system properties that say where things are.
+ * `generate DIR` lets Apache Kafka write the fixtures of the engine's tests into DIR, `generate-own
+ * DIR NAME` keeps what the engine writes. `run` sets the system properties that say where things
+ * are.
  */
 public final class Main {
     private Main() {
@@ -19,6 +20,10 @@ public final class Main {
         Path work = Path.of(System.getProperty("ringbrook.work"));
         if (words.length == 2 && words[0].equals("generate")) {
             Fixtures.generate(work, Path.of(words[1]));
+            return;
+        }
+        if (words.length == 3 && words[0].equals("generate-own")) {
+            Fixtures.generateOwn(work, Path.of(words[1]), words[2]);
             return;
         }
         int failed;

@@ -109,19 +109,21 @@ final class Session implements AutoCloseable {
             "log.initial.task.delay.ms", "100", "log.flush.offset.checkpoint.interval.ms", "200"));
     }
 
-    /** Creates the topics of every session and fixture. */
-    static void createTopics(Workload workload) throws Exception {
-        workload.create("codecs", Workload.CODECS.size(), Map.of());
-        workload.create("stamped", 1, Map.of("message.timestamp.type", "LogAppendTime"));
-        for (String topic : List.of("rolled", "epochs", "transactions")) {
-            workload.create(topic, 1, Map.of());
-        }
-        workload.create("compacted", 1, Map.of("cleanup.policy", "compact",
-            "min.cleanable.dirty.ratio", "0.001"));
+    /** The configuration of a topic, whichever broker has it. */
+    static Map<String, String> configs(String topic) {
+        return switch (topic) {
+            case "stamped" -> Map.of("message.timestamp.type", "LogAppendTime");
+            case "compacted" -> Map.of("cleanup.policy", "compact",
+                "min.cleanable.dirty.ratio", "0.001");
+            default -> Map.of();
+        };
     }
 
     private void writeFirst(Workload workload) throws Exception {
-        createTopics(workload);
+        workload.create("codecs", Workload.CODECS.size(), Map.of());
+        for (String topic : List.of("stamped", "rolled", "epochs", "transactions", "compacted")) {
+            workload.create(topic, 1, configs(topic));
+        }
         workload.writeCodecs(4);
         workload.writeTimed("stamped", Workload.START_MS, 3, 1000);
         workload.writeTimed("rolled", Workload.START_MS, 12, 4000);

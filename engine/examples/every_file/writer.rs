@@ -1,12 +1,8 @@
 //! Writes a log dir with every kind of file and record the engine can write, through its public
 //! API only: all codecs, leader epochs, segments, idempotent producers, transactions that commit,
-//! abort and stay open, and a transaction coordinator's own topic. Kafka's `DumpLogSegments` reads
-//! the result in tests/clients/format; the engine's tests keep one as a fixture.
-//!
-//!     cargo run --example every_file -- DIR [killed]
-//!
-//! With `killed` the process ends as if it were killed: nothing is closed. The bytes are the same
-//! in every run but for the directory's id.
+//! abort and stay open, and a transaction coordinator's own topic. The bytes are the same in every
+//! run but for the directory's id and the order in snapshots. Called by the example's `main` and by
+//! a test that holds today's bytes against those of a release.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,7 +17,7 @@ use ringbrook_engine::{
 use ringbrook_record::{BatchBuilder, Codec, EndTransactionMarker, Header};
 use uuid::Uuid;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// 2025-06-15; every time in the files is at or after it.
 const START_MS: i64 = 1_750_000_000_000;
@@ -33,14 +29,8 @@ const CODECS: [Codec; 5] = [
     Codec::Zstd,
 ];
 
-fn main() -> Outcome<()> {
-    let mut arguments = std::env::args().skip(1);
-    let dir = PathBuf::from(arguments.next().ok_or("usage: every_file DIR [killed]")?);
-    let is_killed = match arguments.next().as_deref() {
-        None => false,
-        Some("killed") => true,
-        Some(other) => return Err(format!("{other} is unknown").into()),
-    };
+/// Writes into an empty or absent directory; the logs are still open afterwards.
+pub(crate) fn write(dir: PathBuf) -> Outcome<Arc<LogManager<UringDisk>>> {
     let dirs = LogDirs::open(&UringDisk, &[dir], 1, Some("AAAAAAAAAAAAAAAAAAAAAA"))?;
     let clock = Arc::new(ManualClock::new(START_MS));
     let options = LogManagerOptions::default();
@@ -50,11 +40,7 @@ fn main() -> Outcome<()> {
     write_epochs(&manager)?;
     write_transactions(&manager)?;
     write_coordinator(&manager)?;
-    if is_killed {
-        std::process::exit(0);
-    }
-    manager.shutdown()?;
-    Ok(())
+    Ok(manager)
 }
 
 /// Small segments with many index entries.
@@ -156,7 +142,7 @@ fn write_epochs(manager: &LogManager<UringDisk>) -> Outcome<()> {
         for round in 0..8 {
             let producer_id = i64::from(leader_epoch) + 40;
             let builder = BatchBuilder::new().producer(producer_id, 0, round * 3);
-            target.produce(builder, Codec::Lz4)?;
+            target.produce(builder, Codec::None)?;
         }
     }
     Ok(())
@@ -174,7 +160,7 @@ fn write_transactions(manager: &LogManager<UringDisk>) -> Outcome<()> {
         target.end(71, round % 3 == 0, 3)?;
     }
     let open = BatchBuilder::new().producer(72, 4, 0).transactional();
-    target.produce(open, Codec::Zstd)?;
+    target.produce(open, Codec::None)?;
     target.produce(BatchBuilder::new(), Codec::None)
 }
 
