@@ -24,14 +24,6 @@
 
 mod checkpoint;
 mod clock;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the log manager's cleaner calls it"
-    )
-)]
 mod compaction;
 mod config;
 mod error;
@@ -56,6 +48,6 @@ pub use log::{
 };
 pub use log_dirs::LogDirs;
 pub use log_manager::{
-    BackgroundReport, LogDirDescription, LogManager, LogManagerOptions, OpenSummary,
-    PartitionDescription,
+    BackgroundReport, CleanerOptions, CleanerStatus, LogDirDescription, LogManager,
+    LogManagerOptions, OpenSummary, PartitionDescription,
 };

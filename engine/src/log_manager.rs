@@ -5,6 +5,7 @@
 
 mod background;
 mod checkpoints;
+mod cleaner;
 mod duplicates;
 mod mover;
 mod moves;
@@ -28,6 +29,7 @@ use crate::log_dirs::LogDirs;
 use crate::segment::{deleted_dir_name, partition_dir_name, stray_dir_name};
 
 pub use background::BackgroundReport;
+pub use cleaner::{CleanerOptions, CleanerStatus};
 pub use startup::OpenSummary;
 
 /// Settings of the manager, Kafka's defaults.
@@ -51,6 +53,8 @@ pub struct LogManagerOptions {
     pub high_watermark_checkpoint_interval_ms: i64,
     /// `log.initial.task.delay.ms`: time before the first retention run.
     pub initial_task_delay_ms: i64,
+    /// `log.cleaner.*`.
+    pub cleaner: CleanerOptions,
 }
 
 impl Default for LogManagerOptions {
@@ -64,6 +68,7 @@ impl Default for LogManagerOptions {
             flush_start_offset_checkpoint_interval_ms: 60_000,
             high_watermark_checkpoint_interval_ms: 5_000,
             initial_task_delay_ms: 30_000,
+            cleaner: CleanerOptions::default(),
         }
     }
 }
@@ -115,6 +120,13 @@ struct TakenAway<D: Disk> {
 }
 
 /// In order, so that a run on the simulated disk can be repeated exactly.
+impl<D: Disk> Drop for LogManager<D> {
+    fn drop(&mut self) {
+        // Without a shutdown the threads would wait for their next round.
+        self.cleaner.stop();
+    }
+}
+
 type Logs<D> = BTreeMap<String, BTreeMap<i32, Arc<PartitionLog<D>>>>;
 
 /// All logs. See the module's documentation.
@@ -135,6 +147,7 @@ pub struct LogManager<D: Disk> {
     /// Logs of topics that do not exist while another topic of their name may.
     namesakes: Mutex<Vec<Arc<PartitionLog<D>>>>,
     checkpoints: checkpoints::Checkpoints,
+    cleaner: Arc<cleaner::CleanerProgress>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,6 +228,9 @@ impl<D: Disk> LogManager<D> {
             dir: health.path().join(name),
         };
         self.forget_checkpointed(health.path(), topic, partition)?;
+        if self.cleaner.forget(topic, partition) {
+            self.write_cleaner_checkpoints();
+        }
         let now_ms = self.clock.now_ms();
         let log = create_log(&self.disk, identity, &health, config, topic_id, now_ms);
         let log = log.inspect_err(|error| {
@@ -316,6 +332,9 @@ impl<D: Disk> LogManager<D> {
         let path = log.delete(name).inspect_err(|error| {
             log.health.fail("rename a log in", log.log_dir(), error);
         })?;
+        if self.cleaner.forget(topic, partition) {
+            self.write_cleaner_checkpoints();
+        }
         self.promote_namesake(topic, partition);
         Ok(Some(TakenAway { log, path }))
     }
@@ -365,6 +384,7 @@ impl<D: Disk> LogManager<D> {
     pub fn shutdown(&self) -> Result<(), EngineError> {
         self.stop_moves();
         let started = self.clock.monotonic();
+        self.cleaner.shut_down();
         let mut first_error = None;
         for dir in &self.dirs.dirs {
             if let Err(error) = self.close_dir(dir) {

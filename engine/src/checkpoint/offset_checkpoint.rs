@@ -20,6 +20,8 @@ pub(crate) enum OffsetCheckpoint {
     LogStart,
     /// High watermark.
     HighWatermark,
+    /// How far the cleaner came: first offset that is not clean.
+    Cleaner,
 }
 
 /// Topic and partition to offset.
@@ -35,6 +37,7 @@ impl OffsetCheckpoint {
             Self::RecoveryPoint => "recovery-point-offset-checkpoint",
             Self::LogStart => "log-start-offset-checkpoint",
             Self::HighWatermark => "replication-offset-checkpoint",
+            Self::Cleaner => "cleaner-offset-checkpoint",
         }
     }
 

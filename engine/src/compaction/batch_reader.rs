@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::io::Disk;
 use crate::units::usize_from;
 
-/// Bytes read at once. They are in the processor's cache while they are looked at and copied.
+/// Bytes of a large batch whose CRC is taken at once.
 const CHUNK_BYTES: usize = 512 << 10;
 /// The CRC of a batch larger than this is checked piece by piece before there is memory for it, so
 /// that a damaged length costs none.
@@ -176,7 +176,7 @@ fn load<'b, D: Disk>(
         } else {
             0
         };
-        let wanted = usize_from(source.bytes - position).min(count.max(CHUNK_BYTES));
+        let wanted = usize_from(source.bytes - position).min(count.max(pace.read_bytes()));
         bytes.resize(wanted, 0);
         *buffer_position = position;
         pace.spend((wanted - held) as u64)?;

@@ -20,7 +20,9 @@ mod retain_rules;
 mod round;
 mod segment_groups;
 
-pub(crate) use clean_error::{CleanError, CleanProblem, Stopped};
+#[cfg(test)]
+pub(crate) use clean_error::CleanProblem;
+pub(crate) use clean_error::{CleanError, Stopped};
 pub(crate) use cleanability::Cleanability;
 pub use offset_map::OffsetMap;
 pub(crate) use round::{CleanReport, Pace};

@@ -35,6 +35,12 @@ pub(crate) trait Pace {
     /// # Errors
     /// When it may not.
     fn spend(&self, bytes: u64) -> Result<(), Stopped>;
+
+    /// Bytes to read at once: `log.cleaner.io.buffer.size`. A larger batch is read whole all the
+    /// same. As small as the default they are in the processor's cache while they are looked at.
+    fn read_bytes(&self) -> usize {
+        512 << 10
+    }
 }
 
 /// What a round did.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use super::write_gauge::WriteGauge;
+
 /// Told once when the log dir goes offline.
 pub trait OfflineObserver: Send + Sync {
     /// The log dir is offline. Called outside of all locks.
@@ -25,6 +27,7 @@ pub struct DirHealth {
     reason: Mutex<Option<String>>,
     observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
     recovery_point_writer: OnceLock<Weak<dyn RecoveryPointWriter>>,
+    writes: WriteGauge,
 }
 
 impl std::fmt::Debug for DirHealth {
@@ -47,6 +50,7 @@ impl DirHealth {
             reason: Mutex::new(None),
             observers: Mutex::new(Vec::new()),
             recovery_point_writer: OnceLock::new(),
+            writes: WriteGauge::default(),
         }
     }
 
@@ -80,6 +84,11 @@ impl DirHealth {
     /// Who writes the recovery points of the dir's logs, while there is one.
     pub(crate) fn recovery_point_writer(&self) -> Option<Arc<dyn RecoveryPointWriter>> {
         self.recovery_point_writer.get()?.upgrade()
+    }
+
+    /// How busy the dir is with writing for clients.
+    pub(crate) fn writes(&self) -> &WriteGauge {
+        &self.writes
     }
 
     /// Asks to be told when the directory goes offline. Observers that are gone are forgotten.

@@ -14,7 +14,9 @@ mod inline_writes;
 mod page_cache;
 mod ring;
 mod sim;
+mod thread_priority;
 mod uring;
+mod write_gauge;
 
 pub(crate) use access::{Access, block_on_ready};
 pub use buffer::{Piece, WriteBuffers};
@@ -24,6 +26,7 @@ pub use failure::{DirHealth, OfflineObserver};
 #[cfg(test)]
 pub(crate) use ring::run_on_ring;
 pub use sim::{Fault, MetFault, SimDisk, SimFile};
+pub(crate) use thread_priority::lower_thread_priority;
 pub use uring::UringDisk;
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ impl<D: Disk> Drain<D> {
         let mut written = None;
         while let Some((mut queue, mut tip)) = self.log.take_queue(written.take()) {
             self.phase = Phase::Working;
-            let result = write_queue(&self.log, access, &mut queue, &mut tip).await;
+            let result = {
+                let _under_way = self.log.health.writes().begin();
+                write_queue(&self.log, access, &mut queue, &mut tip).await
+            };
             self.phase = Phase::Waiting;
             if let Err(error) = result {
                 self.log.fail("write", &error);

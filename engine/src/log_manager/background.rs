@@ -2,10 +2,14 @@
 //! removal of what was renamed. One background thread of the broker calls
 //! [`LogManager::run_background`] about once a second; the parts can also be called alone.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::settling::Settling;
 use super::{LogManager, LogManagerOptions, PendingRemoval, lock};
 use crate::checkpoint::OffsetCheckpoint;
 use crate::io::Disk;
+use crate::log::PartitionLog;
 
 /// When what is due next, and what the checkpoint files hold.
 #[derive(Debug)]
@@ -120,25 +124,45 @@ impl<D: Disk> LogManager<D> {
 
     fn retain(&self, now_ms: i64, report: &mut BackgroundReport) {
         for log in self.logs() {
-            match log.delete_old_segments(now_ms) {
-                Ok(renamed) => {
-                    report.renamed_files += renamed.len();
-                    let due_ms = now_ms.saturating_add(log.config().file_delete_delay_ms);
-                    lock(&self.removals).extend(renamed.into_iter().map(|path| PendingRemoval {
-                        due_ms,
-                        path,
-                        is_dir: false,
-                    }));
-                }
-                Err(error) => {
-                    report.failures += 1;
-                    tracing::error!(
-                        topic = log.topic(), partition = log.partition(), %error,
-                        "retention failed"
-                    );
-                }
+            self.retain_log(&log, now_ms, report);
+        }
+    }
+
+    /// Runs retention on a log that is not cleaned right now; if it is, the cleaner does it after.
+    pub(super) fn retain_log(
+        &self,
+        log: &Arc<PartitionLog<D>>,
+        now_ms: i64,
+        report: &mut BackgroundReport,
+    ) {
+        if !self.cleaner.take_for_retention(log) {
+            return;
+        }
+        match log.delete_old_segments(now_ms) {
+            Ok(renamed) => {
+                report.renamed_files += renamed.len();
+                self.remove_later(log, renamed);
+            }
+            Err(error) => {
+                report.failures += 1;
+                tracing::error!(
+                    topic = log.topic(), partition = log.partition(), %error,
+                    "retention failed"
+                );
             }
         }
+        self.cleaner.release(log);
+    }
+
+    /// Has files that were renamed removed after `file.delete.delay.ms`.
+    pub(super) fn remove_later(&self, log: &PartitionLog<D>, renamed: Vec<PathBuf>) {
+        let delay_ms = log.config().file_delete_delay_ms;
+        let due_ms = self.clock.now_ms().saturating_add(delay_ms);
+        lock(&self.removals).extend(renamed.into_iter().map(|path| PendingRemoval {
+            due_ms,
+            path,
+            is_dir: false,
+        }));
     }
 
     fn remove_due(&self, now_ms: i64, report: &mut BackgroundReport) {

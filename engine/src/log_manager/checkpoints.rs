@@ -119,6 +119,7 @@ impl<D: Disk> LogManager<D> {
                 OffsetCheckpoint::RecoveryPoint => now.recovery_point,
                 OffsetCheckpoint::LogStart => now.log_start,
                 OffsetCheckpoint::HighWatermark => now.high_watermark,
+                OffsetCheckpoint::Cleaner => panic!("the cleaner alone knows its checkpoints"),
             };
             (log.topic(), log.partition(), offset)
         }));

@@ -145,6 +145,11 @@ impl<D: Disk> LogManager<D> {
         Ok(())
     }
 
+    /// Whether a partition is on its way to another log dir.
+    pub(super) fn is_partition_moving(&self, topic: &str, partition: i32) -> bool {
+        lock(&self.moves).find(topic, partition).is_some()
+    }
+
     fn prefer(&self, topic: &str, partition: i32, dir: &Path) {
         let mut moves = lock(&self.moves);
         let key = (topic.to_owned(), partition);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::background::Schedule;
 use super::checkpoints::Checkpoints;
+use super::cleaner::CleanerProgress;
 use super::duplicates::place;
 use super::moves::FutureDir;
 use super::{LogManager, LogManagerOptions, Logs, PendingRemoval, lock};
@@ -119,6 +120,7 @@ impl<D: Disk> LogManager<D> {
             elapsed_ms = summary.elapsed.as_millis(),
             "logs are open"
         );
+        let cleaner = CleanerProgress::load(&disk, &dirs, &logs, options.cleaner)?;
         let schedule = Schedule::new(clock.now_ms(), &options);
         let checkpoints = checkpoints_read(&dirs, &contents);
         let manager = Self {
@@ -134,6 +136,7 @@ impl<D: Disk> LogManager<D> {
             moves_changed: Condvar::new(),
             namesakes: Mutex::default(),
             checkpoints,
+            cleaner: Arc::new(cleaner),
         };
         manager.settle_duplicates(duplicates);
         let futures = contents.into_iter().flat_map(|content| content.futures);

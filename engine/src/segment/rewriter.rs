@@ -18,6 +18,9 @@ use crate::io::Disk;
 
 /// Bytes of batches held back for one write.
 const WRITE_BYTES: usize = 128 << 10;
+/// Bytes after which written ones are handed to the disk: left to the kernel they would all go out
+/// with the final sync, and the writes of producers would wait behind them.
+const WRITEBACK_BYTES: u64 = 4 << 20;
 const WRITTEN_KINDS: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::Log];
 
 /// Writes one segment. Dropped unfinished, it removes its files.
@@ -189,10 +192,24 @@ impl<D: Disk> SegmentRewriter<D> {
         self.files
             .write(FileKind::Log, &self.log, &self.unwritten, position)?;
         self.unwritten.clear();
+        self.write_back(position);
         if self.indexes.offset.is_write_due() || self.indexes.time.is_write_due() {
             self.write_indexes()?;
         }
         Ok(())
+    }
+
+    /// Starts writeback when the write that began at `from` passed a border.
+    fn write_back(&self, from: u64) {
+        let border = self.tail.bytes / WRITEBACK_BYTES * WRITEBACK_BYTES;
+        if border <= from {
+            return;
+        }
+        let range = border.saturating_sub(WRITEBACK_BYTES)..border;
+        // A failing disk shows in the final sync, which is checked.
+        if let Err(error) = self.files.disk.start_writeback(&self.log, range) {
+            tracing::debug!(%error, "writeback was not started");
+        }
     }
 
     fn write_indexes(&mut self) -> Result<(), EngineError> {
