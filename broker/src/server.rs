@@ -112,6 +112,7 @@ impl Server {
             let core = CoreThread::start(index, queue, Arc::clone(&broker));
             cores.push(core.map_err(StartupError::IoUring)?);
         }
+        broker.logs.start_cleaner().map_err(StartupError::Thread)?;
         let (stop, stopping) = watch::channel(false);
         background::spawn(&control, &broker, applied_sender, &stopping);
         let addresses = accept_all(&control, bound, &broker, &stopping)?;
@@ -317,6 +318,7 @@ fn log_manager_options(config: &BrokerConfig) -> LogManagerOptions {
         flush_offset_checkpoint_interval_ms: ms(log.recovery_point_checkpoint_interval),
         flush_start_offset_checkpoint_interval_ms: ms(log.log_start_offset_checkpoint_interval),
         high_watermark_checkpoint_interval_ms: ms(log.high_watermark_checkpoint_interval),
+        cleaner: log.cleaner,
     }
 }
 

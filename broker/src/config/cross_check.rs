@@ -19,6 +19,7 @@ pub(super) fn check(
     check_roles(config, layers, warnings)?;
     check_access_control(layers)?;
     check_times(layers)?;
+    check_cleaner(config)?;
     check_network(config, layers)?;
     note_sizes(config, layers, warnings);
     TopicLayers::of_broker(*layers).check_rules()
@@ -98,6 +99,19 @@ fn check_times(layers: &Layers<'_>) -> Result<(), ConfigError> {
             layers.int(high)
         );
         return Err(ConfigError::Conflict(text));
+    }
+    Ok(())
+}
+
+/// (Kafka `KafkaConfig.validateValues` and `LogCleaner.validateReconfiguration`.)
+fn check_cleaner(config: &BrokerConfig) -> Result<(), ConfigError> {
+    const DEDUPE_BYTES_PER_THREAD: usize = 1 << 20;
+    let cleaner = &config.log.cleaner;
+    let bytes = cleaner.dedupe_buffer_bytes;
+    if 0 < cleaner.threads && bytes / cleaner.threads <= DEDUPE_BYTES_PER_THREAD {
+        let reason = "log.cleaner.dedupe.buffer.size must be more than 1 MiB per cleaner thread";
+        let key = "log.cleaner.dedupe.buffer.size";
+        return Err(ConfigError::invalid(key, &bytes.to_string(), reason));
     }
     Ok(())
 }

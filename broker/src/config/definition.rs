@@ -56,8 +56,6 @@ pub enum Ignored {
     Quotas,
     /// It belongs to the consumer, share or streams group protocols.
     GroupProtocols,
-    /// It belongs to the log cleaner.
-    Compaction,
     /// It belongs to transactions.
     Transactions,
     /// It belongs to client telemetry (KIP-714).
@@ -82,7 +80,6 @@ impl fmt::Display for Ignored {
             Self::GroupProtocols => {
                 "the consumer, share and streams group protocols are not supported yet"
             }
-            Self::Compaction => "the log cleaner is not supported yet",
             Self::Transactions => "transactions are not supported yet",
             Self::Telemetry => "client telemetry is not supported yet",
             Self::PerListener => "settings of a single listener are not supported yet",
@@ -277,7 +274,6 @@ fn parse_support(text: &str) -> Option<Support> {
         "tiered" => Ignored::Tiered,
         "quotas" => Ignored::Quotas,
         "groups" => Ignored::GroupProtocols,
-        "compaction" => Ignored::Compaction,
         "transactions" => Ignored::Transactions,
         "telemetry" => Ignored::Telemetry,
         "internal" => Ignored::Internal,

@@ -105,6 +105,13 @@ impl<'a> Layers<'a> {
         }
     }
 
+    pub(super) fn double(&self, name: &str) -> f64 {
+        match self.named(name) {
+            Value::Double(value) => value,
+            other => panic!("{name} is not a double: {other:?}"),
+        }
+    }
+
     pub(super) fn short(&self, name: &str) -> i16 {
         match i16::try_from(self.int(name)) {
             Ok(value) => value,

@@ -4,6 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use ringbrook_engine::CleanerOptions;
 use ringbrook_record::Codec;
 
 use super::{error::ConfigError, layers::Layers};
@@ -33,6 +34,8 @@ pub struct LogsConfig {
     pub producer_id_expiration: Duration,
     /// Time between two searches for expired producers.
     pub producer_id_expiration_check_interval: Duration,
+    /// The log cleaner; without threads when it is disabled.
+    pub cleaner: CleanerOptions,
 }
 
 impl LogsConfig {
@@ -61,7 +64,24 @@ impl LogsConfig {
             producer_id_expiration: layers.millis("producer.id.expiration.ms"),
             producer_id_expiration_check_interval: layers
                 .millis("producer.id.expiration.check.interval.ms"),
+            cleaner: cleaner_options(layers),
         }
+    }
+}
+
+fn cleaner_options(layers: &Layers<'_>) -> CleanerOptions {
+    let threads = if layers.boolean("log.cleaner.enable") {
+        layers.size("log.cleaner.threads")
+    } else {
+        0
+    };
+    CleanerOptions {
+        threads,
+        dedupe_buffer_bytes: layers.size("log.cleaner.dedupe.buffer.size"),
+        dedupe_load_factor: layers.double("log.cleaner.io.buffer.load.factor"),
+        io_buffer_bytes: layers.size("log.cleaner.io.buffer.size"),
+        io_bytes_per_s_max: layers.double("log.cleaner.io.max.bytes.per.second"),
+        backoff: layers.millis("log.cleaner.backoff.ms"),
     }
 }
 

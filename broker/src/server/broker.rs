@@ -118,7 +118,13 @@ impl Broker {
         let config = self.config.load_full();
         let dynamic = self.dynamic_configs(image);
         match config.with_dynamic(dynamic.as_configs()) {
-            Ok(changed) if changed != *config => self.config.store(Arc::new(changed)),
+            Ok(changed) if changed != *config => {
+                let cleaner = changed.log.cleaner;
+                self.config.store(Arc::new(changed));
+                if let Err(error) = self.logs.configure_cleaner(cleaner) {
+                    tracing::error!(%error, "the log cleaner has fewer threads than configured");
+                }
+            }
             Ok(_) => {}
             // Checked before it was set: it contradicts a static configuration changed since.
             Err(error) => tracing::error!(%error, "dynamic broker configuration not applied"),

@@ -48,6 +48,11 @@ fn contradictions_stop_the_start() {
             "min.compaction.lag.ms",
         ),
         (vec![("node.id", "1"), ("broker.id", "2")], "broker.id"),
+        (
+            vec![("log.cleaner.dedupe.buffer.size", "1048576")],
+            "per cleaner thread",
+        ),
+        (vec![("log.cleaner.threads", "128")], "per cleaner thread"),
     ] {
         let text = load(&pairs).expect_err(expected).to_string();
         assert!(text.contains(expected), "{pairs:?}: {text}");
