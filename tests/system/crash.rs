@@ -49,7 +49,12 @@ fn config(client: &mut Client, topic: &str, name: &str) -> anyhow::Result<Option
         .map(ToString::to_string))
 }
 
-fn set_config(client: &mut Client, topic: &str, name: &str, value: &str) -> anyhow::Result<()> {
+pub(crate) fn set_config(
+    client: &mut Client,
+    topic: &str,
+    name: &str,
+    value: &str,
+) -> anyhow::Result<()> {
     let config = AlterableConfig::default()
         .with_name(text(name))
         .with_config_operation(SET)

@@ -3,6 +3,7 @@
 //! Tests on the shared broker state Kafka's behaviour and pass against Apache Kafka too:
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
+mod compaction;
 mod counters;
 mod crash;
 mod crash_churn;
