@@ -2,6 +2,7 @@
 
 mod appends;
 mod bounded_recovery;
+mod compaction_model;
 mod compacts;
 mod crashes;
 mod failures;
