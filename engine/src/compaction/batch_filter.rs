@@ -56,18 +56,11 @@ impl<'a> BatchFilter<'a> {
         }
     }
 
-    /// Passes a batch whose CRC was verified. The last one of a group stays, if empty, whatever the
-    /// rules say: then the new segment reaches as far as the ones it replaces, and one of those
-    /// that a crash brings back is known to be replaced. Alone it could show a value again whose
-    /// tombstone is gone.
+    /// Passes a batch whose CRC was verified.
     ///
     /// # Errors
     /// When its records cannot be decoded or written anew.
-    pub(super) fn pass(
-        &mut self,
-        batch: &Batch<'_>,
-        is_last: bool,
-    ) -> Result<Filtered<'_>, RecordError> {
+    pub(super) fn pass(&mut self, batch: &Batch<'_>) -> Result<Filtered<'_>, RecordError> {
         let header = &batch.header;
         let (is_discardable, aborted) = if header.attributes.is_control() {
             let kind = ControlKind::of(batch, &mut self.control)?;
@@ -95,7 +88,7 @@ impl<'a> BatchFilter<'a> {
         let outcome = match rewritten {
             Rewritten::Unchanged => Outcome::Kept,
             Rewritten::Changed { header, bytes } => Outcome::Changed { header, bytes },
-            Rewritten::Emptied if plan.stays_empty || is_last => {
+            Rewritten::Emptied if plan.stays_empty => {
                 let (header, bytes) = empty_batch(header);
                 if bytes == batch.bytes {
                     Outcome::Kept

@@ -21,12 +21,20 @@ type Slot = [u64; 3];
 const EMPTY: Slot = [0; 3];
 const SLOT_BYTES: usize = size_of::<Slot>();
 const _: () = assert!(SLOT_BYTES == 24);
+/// Slots at first: few keys stay in the processor's cache.
+const SLOTS_MIN: usize = 4096;
+/// How much larger the table becomes when it is full.
+const GROWTH: usize = 4;
 
-/// Maps keys to offsets. Memory is taken from the system when slots are first used, and given back
-/// by [`OffsetMap::clear`].
+/// Maps keys to offsets. The table grows with its keys, as their hashes say where they go, and is
+/// given back to the system by [`OffsetMap::clear`].
 #[derive(Debug)]
 pub struct OffsetMap {
     slots: Vec<Slot>,
+    /// Keys at which the table grows, if it may.
+    keys_before_growth: usize,
+    slots_max: usize,
+    load_factor: f64,
     keys_max: usize,
     keys_count: usize,
     latest_offset: i64,
@@ -39,21 +47,19 @@ enum Place {
 }
 
 impl OffsetMap {
-    /// A map of at most `bytes` bytes of which the part `load_factor`, between 0 and 1, is used:
-    /// a fuller one needs more probes. It has room for one key at least.
+    /// A map of at most `bytes` bytes, for a moment a quarter more while it grows, of which the
+    /// part `load_factor`, between 0 and 1, is used: a fuller one needs more probes. It has room
+    /// for one key at least.
     #[must_use]
     pub fn new(bytes: usize, load_factor: f64) -> Self {
-        let slots_count = (bytes / SLOT_BYTES).max(2);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a part of a number of slots, rounded down; a bad factor becomes 0"
-        )]
-        let keys_max = (slots_count as f64 * load_factor) as usize;
+        let slots_max = (bytes / SLOT_BYTES).max(2);
+        let slots_count = slots_max.min(SLOTS_MIN);
         Self {
             slots: vec![EMPTY; slots_count],
-            keys_max: keys_max.clamp(1, slots_count - 1),
+            keys_before_growth: keys_in(slots_count, load_factor),
+            slots_max,
+            load_factor,
+            keys_max: keys_in(slots_max, load_factor),
             keys_count: 0,
             latest_offset: -1,
         }
@@ -62,14 +68,27 @@ impl OffsetMap {
     /// Forgets all keys and gives the memory they used back to the system.
     pub fn clear(&mut self) {
         if 0 < self.keys_count {
-            let slots_count = self.slots.len();
-            // Zeroed memory fresh from the system costs nothing for slots that are never used;
-            // the old table goes first so that there are not two of them.
-            self.slots = Vec::new();
-            self.slots = vec![EMPTY; slots_count];
+            drop(self.resize(self.slots_max.min(SLOTS_MIN)));
         }
         self.keys_count = 0;
         self.latest_offset = -1;
+    }
+
+    /// Begins an empty table and returns the one before.
+    fn resize(&mut self, slots_count: usize) -> Vec<Slot> {
+        self.keys_before_growth = keys_in(slots_count, self.load_factor);
+        std::mem::replace(&mut self.slots, vec![EMPTY; slots_count])
+    }
+
+    fn grow(&mut self) {
+        let slots_count = self.slots.len().saturating_mul(GROWTH).min(self.slots_max);
+        for slot in self.resize(slots_count) {
+            if slot != EMPTY
+                && let Place::Free(index) = self.find(hash_in(slot))
+            {
+                self.slots[index] = slot;
+            }
+        }
     }
 
     /// Number of keys.
@@ -108,6 +127,9 @@ impl OffsetMap {
     /// When [`OffsetMap::is_full`], even for a key that is there.
     pub fn put(&mut self, key: &[u8], offset: i64) {
         assert!(!self.is_full(), "the map has {} keys", self.keys_count);
+        if self.keys_before_growth <= self.keys_count {
+            self.grow();
+        }
         let hash = hash_of(key);
         let index = match self.find(hash) {
             Place::Found(index) => index,
@@ -154,6 +176,26 @@ impl OffsetMap {
         let start = word.checked_abs().unwrap_or(0).cast_unsigned() as usize;
         (start + beyond) % self.slots.len()
     }
+}
+
+/// The keys a table takes; one slot stays empty at least, which ends every search.
+fn keys_in(slots_count: usize, load_factor: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a part of a number of slots, rounded down; a bad factor becomes 0"
+    )]
+    let keys = (slots_count as f64 * load_factor) as usize;
+    keys.clamp(1, slots_count - 1)
+}
+
+fn hash_in(slot: Slot) -> [u8; HASH_BYTES] {
+    let [high, low, _] = slot.map(u64::to_ne_bytes);
+    let mut hash = [0; HASH_BYTES];
+    hash[..8].copy_from_slice(&high);
+    hash[8..].copy_from_slice(&low);
+    hash
 }
 
 fn hash_of(key: &[u8]) -> [u8; HASH_BYTES] {

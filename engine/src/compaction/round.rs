@@ -247,9 +247,7 @@ impl<D: Disk> Round<'_, D> {
         let mut modified_ms = 0;
         let mut before = 0;
         let mut output = Output::new(self.log, self.config, group[0].segment.base_offset())?;
-        // Where the last batch of the group is.
-        let last = group.iter().rposition(|it| 0 < it.segment.bytes());
-        for (index, extent) in group.iter().enumerate() {
+        for extent in group {
             let source = self.open(extent)?;
             let stat = self.log.disk.stat(&source.path);
             modified_ms = stat
@@ -260,7 +258,7 @@ impl<D: Disk> Round<'_, D> {
                 .log
                 .aborted_transactions(source.base_offset, source.end_offset);
             filter.transactions.add_aborted(aborted);
-            self.clean_segment(&source, Some(index) == last, filter, &mut output)?;
+            self.clean_segment(&source, filter, &mut output)?;
         }
         self.report.segments_before += group.len() as u64;
         self.report.bytes_before += before;
@@ -284,15 +282,13 @@ impl<D: Disk> Round<'_, D> {
     fn clean_segment(
         &mut self,
         source: &SegmentSource<D>,
-        ends_group: bool,
         filter: &mut BatchFilter<'_>,
         output: &mut Output<'_, D>,
     ) -> Result<(), CleanProblem> {
         let mut batches = BatchReader::new(source, self.pace, &mut self.buffer, 0);
         while let Some((batch, position)) = batches.next()? {
-            let is_last = ends_group && position + batch.bytes.len() as u64 == source.bytes;
             let Filtered { outcome, aborted } = filter
-                .pass(&batch, is_last)
+                .pass(&batch)
                 .map_err(|error| CleanProblem::damaged(&source.path, position, &error))?;
             self.report.records_before += count_of(&batch.header);
             output.is_changed |= outcome != Outcome::Kept;

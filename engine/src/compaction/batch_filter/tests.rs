@@ -56,7 +56,7 @@ fn marker(offset: i64, is_commit: bool) -> BytesMut {
 }
 
 fn pass<'f>(filter: &'f mut BatchFilter<'_>, bytes: &[u8]) -> Filtered<'f> {
-    filter.pass(&Batch::parse(bytes).unwrap(), false).unwrap()
+    filter.pass(&Batch::parse(bytes).unwrap()).unwrap()
 }
 
 #[test]
@@ -86,18 +86,6 @@ fn a_batch_that_loses_all_goes_unless_it_has_to_stay_empty() {
     };
     assert_eq!(outcome, changed);
     assert_eq!(pass(&mut filter, &encoded).outcome, Outcome::Kept, "again");
-}
-
-#[test]
-fn the_last_batch_of_a_group_stays_although_empty() {
-    let map = map();
-    let mut filter = filter(&map);
-    let bytes = batch(6, &[(b"a", Some(b"1"))], Codec::None);
-    let batch = Batch::parse(&bytes).unwrap();
-    let Outcome::Changed { header, .. } = filter.pass(&batch, true).unwrap().outcome else {
-        panic!("it went");
-    };
-    assert_eq!((header.last_offset(), header.records_count), (6, 0));
 }
 
 #[test]
@@ -152,5 +140,5 @@ fn records_that_cannot_be_decoded_are_an_error() {
     let count = bytes.len() - 1;
     bytes[count] = 200;
     let batch = Batch::parse(&bytes).unwrap();
-    assert!(filter(&map).pass(&batch, false).is_err());
+    assert!(filter(&map).pass(&batch).is_err());
 }

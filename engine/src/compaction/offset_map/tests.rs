@@ -75,6 +75,24 @@ fn probes_read_the_hash_and_then_go_on_to_the_next_slot() {
     assert_eq!(map.probe(smallest, 0), 0);
 }
 
+#[test]
+fn the_table_grows_with_its_keys_and_loses_none() {
+    let mut map = OffsetMap::new(24 * 100_000, 0.9);
+    assert_eq!(map.slots.len(), SLOTS_MIN);
+    let mut sizes = vec![map.slots.len()];
+    for n in 0..90_000_i64 {
+        map.put(&n.to_be_bytes(), n);
+        if sizes.last() != Some(&map.slots.len()) {
+            sizes.push(map.slots.len());
+        }
+    }
+    assert_eq!(sizes, [4096, 16_384, 65_536, 100_000]);
+    assert!(map.is_full());
+    assert!((0..90_000_i64).all(|n| map.get(&n.to_be_bytes()) == Some(n)));
+    map.clear();
+    assert_eq!(map.slots.len(), SLOTS_MIN);
+}
+
 proptest! {
     #[test]
     fn the_map_equals_a_hash_map(
