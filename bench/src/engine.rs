@@ -7,6 +7,7 @@
 
 mod append;
 mod cell;
+mod compaction;
 mod cost;
 mod limits;
 mod machine;

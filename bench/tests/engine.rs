@@ -21,6 +21,7 @@ fn a_cell_of_every_kind_runs() {
         ("others/64k", "p50, engine / no writes"),
         ("cold-read/1m", "bytes/s, engine / pread"),
         ("recovery/16k/1p", "GiB per CPU second"),
+        ("compaction/1k", "MiB per CPU second"),
     ];
     let output = bench()
         .args([

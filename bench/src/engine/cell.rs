@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::Table;
-use super::{EngineArgs, append, limits, reads, recovery, tail};
+use super::{EngineArgs, append, compaction, limits, reads, recovery, tail};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -78,6 +78,8 @@ pub(crate) enum Cell {
         batch_bytes: usize,
         partitions: usize,
     },
+    /// A round of the cleaner over keyed records.
+    Compaction,
     /// What memory and CRC give.
     Memory { bytes: usize },
 }
@@ -117,6 +119,7 @@ pub(crate) fn all() -> Vec<Cell> {
             partitions,
         });
     }
+    cells.push(Cell::Compaction);
     cells
 }
 
@@ -154,6 +157,7 @@ impl Cell {
                 batch_bytes,
                 partitions,
             } => format!("recovery/{}/{partitions}p", size_name(batch_bytes)),
+            Cell::Compaction => "compaction/1k".to_owned(),
             Cell::Memory { bytes } => format!("memory/{}", size_name(bytes)),
         }
     }
@@ -191,6 +195,7 @@ impl Cell {
                 batch_bytes,
                 partitions,
             } => recovery::measure(name, batch_bytes, partitions, effort),
+            Cell::Compaction => compaction::measure(name, effort),
             Cell::Memory { bytes } => limits::measure_memory(name, bytes, effort),
         }
     }
