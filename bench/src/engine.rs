@@ -17,6 +17,9 @@ mod rig;
 mod table;
 mod tail;
 
+pub(crate) use cost::process_cpu;
+pub(crate) use rig::raise_file_limit;
+
 use std::path::PathBuf;
 
 use anyhow::ensure;

@@ -15,6 +15,7 @@ mod load;
 mod null_server;
 mod process;
 mod report;
+mod restart;
 mod round;
 mod scenario;
 
@@ -35,6 +36,12 @@ enum Command {
     Run(RunArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
     Engine(engine::EngineArgs),
+    /// Stop the engine cleanly and by kill -9, and measure how long it takes to open its logs again
+    Restart(restart::RestartArgs),
+    /// Fill logs and wait (`restart` starts this)
+    FillLogs(restart::FillArgs),
+    /// Open the logs of a log dir and print what it took; they are recovered as after kill -9
+    OpenLogs(restart::OpenArgs),
     /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
     NullServer {
         /// What the server does with a request
@@ -90,6 +97,9 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Run(args) => scenario::run(&args),
         Command::Engine(args) => engine::run(&args),
+        Command::Restart(args) => restart::run(&args),
+        Command::FillLogs(args) => restart::fill(&args),
+        Command::OpenLogs(args) => restart::open(&args),
         Command::NullServer { work, file } => null_server::run(work, &file),
     }
 }

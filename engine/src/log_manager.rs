@@ -9,11 +9,12 @@ mod cleaner;
 mod duplicates;
 mod mover;
 mod moves;
+mod recovery_progress;
 mod settling;
 mod startup;
 mod throttle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -256,15 +257,11 @@ impl<D: Disk> LogManager<D> {
     }
 
     fn choose_dir(&self) -> Result<Arc<DirHealth>, EngineError> {
-        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
-        for log in self.logs() {
-            *counts.entry(log.log_dir().to_owned()).or_default() += 1;
-        }
         self.dirs
             .dirs
             .iter()
             .filter(|dir| !dir.health.is_offline())
-            .min_by_key(|dir| counts.get(dir.path()).copied().unwrap_or(0))
+            .min_by_key(|dir| dir.health.logs_count())
             .map(|dir| Arc::clone(&dir.health))
             .ok_or(EngineError::NoUsableDir)
     }

@@ -113,7 +113,7 @@ pub(crate) fn all() -> Vec<Cell> {
         batch_bytes: 64 * KIB,
     });
     cells.push(Cell::ColdRead { read_bytes: MIB });
-    for (batch_bytes, partitions) in [(16 * KIB, 1), (MIB, 1), (16 * KIB, 100)] {
+    for (batch_bytes, partitions) in [(KIB, 1), (16 * KIB, 1), (MIB, 1), (16 * KIB, 100)] {
         cells.push(Cell::Recovery {
             batch_bytes,
             partitions,

@@ -2,7 +2,7 @@
 //! is told; the drain, the flush and the checkpoints set it, every append and read asks it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::write_gauge::WriteGauge;
@@ -28,6 +28,8 @@ pub struct DirHealth {
     observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
     recovery_point_writer: OnceLock<Weak<dyn RecoveryPointWriter>>,
     writes: WriteGauge,
+    /// Logs that hold this.
+    logs_count: AtomicUsize,
 }
 
 impl std::fmt::Debug for DirHealth {
@@ -51,6 +53,7 @@ impl DirHealth {
             observers: Mutex::new(Vec::new()),
             recovery_point_writer: OnceLock::new(),
             writes: WriteGauge::default(),
+            logs_count: AtomicUsize::new(0),
         }
     }
 
@@ -73,6 +76,21 @@ impl DirHealth {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// A log of the directory exists from now on.
+    pub(crate) fn add_log(&self) {
+        self.logs_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A log of the directory exists no more.
+    pub(crate) fn remove_log(&self) {
+        self.logs_count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The logs of the directory that exist, also those on their way here or out.
+    pub(crate) fn logs_count(&self) -> usize {
+        self.logs_count.load(Ordering::Relaxed)
     }
 
     /// Sets, once, who writes the recovery points of the dir's logs.

@@ -49,6 +49,8 @@ pub(crate) struct SegmentLoader<'a, D: Disk> {
     pub(crate) now_ms: i64,
     /// Segments are on disk below it with their indices, as far as the checkpoint says.
     pub(crate) recovery_point: i64,
+    /// Told how many bytes each piece has that was walked.
+    pub(crate) on_walked: &'a dyn Fn(u64),
 }
 
 impl<D: Disk> SegmentLoader<'_, D> {
@@ -85,7 +87,14 @@ impl<D: Disk> SegmentLoader<'_, D> {
         if has_indices && must_recover && base_offset < self.recovery_point {
             let point = self.recovery_point;
             if let Some(trusted) = self.trusted_below(base_offset, bytes, point, has_txn)? {
-                return self.recover(base_offset, bytes, Some(trusted));
+                let mut loaded = self.recover(base_offset, bytes, Some(trusted))?;
+                let has_walked = |found: &RecoveryFindings| 0 < found.walked_bytes;
+                if is_last && !loaded.recovered.as_ref().is_some_and(has_walked) {
+                    // All of it was on disk. What was cut off its indices will be synced away with
+                    // the next entries, as the segment is active.
+                    loaded.recovered = None;
+                }
+                return Ok(loaded);
             }
             tracing::warn!(
                 dir = %self.dir.display(), segment = base_offset, recovery_point = point,
@@ -248,6 +257,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
             path: &path,
             base_offset,
             bytes,
+            on_walked: self.on_walked,
         };
         let (start, txn, is_whole) = match trusted {
             Some(trusted) => {

@@ -78,7 +78,18 @@ impl<D: Disk> LogOpener<'_, D> {
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds what must not be touched.
-    pub(crate) fn open(mut self) -> Result<(Arc<PartitionLog<D>>, OpenReport), EngineError> {
+    pub(crate) fn open(self) -> Result<(Arc<PartitionLog<D>>, OpenReport), EngineError> {
+        self.open_telling(&|_| ())
+    }
+
+    /// [`Self::open`], telling of every piece of a segment that is walked how many bytes it has.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_telling(
+        mut self,
+        on_walked: &dyn Fn(u64),
+    ) -> Result<(Arc<PartitionLog<D>>, OpenReport), EngineError> {
         let dir = self.identity.dir.clone();
         let names = tidy_directory(self.disk, &dir)?;
         if let Some(metadata) = PartitionMetadata::read(self.disk, &dir)? {
@@ -88,7 +99,7 @@ impl<D: Disk> LogOpener<'_, D> {
             .iter()
             .filter_map(|name| FileKind::parse(name))
             .collect();
-        let mut loaded = self.load_segments(&dir, &files)?;
+        let mut loaded = self.load_segments(&dir, &files, on_walked)?;
         let log_start = self.settle_start(&dir, &mut loaded)?;
         self.sync_recovered(&dir, &loaded)?;
         let epochs = self.load_epochs(&dir, &loaded, log_start)?;
@@ -136,6 +147,7 @@ impl<D: Disk> LogOpener<'_, D> {
         &self,
         dir: &Path,
         files: &[(FileKind, i64)],
+        on_walked: &dyn Fn(u64),
     ) -> Result<LoadedSegments<D>, EngineError> {
         let bases: Vec<i64> = files
             .iter()
@@ -162,6 +174,7 @@ impl<D: Disk> LogOpener<'_, D> {
             config: &self.config,
             now_ms: self.hints.now_ms,
             recovery_point: self.hints.recovery_point,
+            on_walked,
         };
         for (index, &base_offset) in bases.iter().enumerate() {
             let next = bases.get(index + 1);

@@ -179,6 +179,12 @@ impl<D: Disk> fmt::Debug for PartitionLog<D> {
     }
 }
 
+impl<D: Disk> Drop for PartitionLog<D> {
+    fn drop(&mut self) {
+        self.health.remove_log();
+    }
+}
+
 impl<D: Disk> OfflineObserver for PartitionLog<D> {
     fn on_offline(&self) {
         if let Some(listener) = self.listener.load_full() {
@@ -217,6 +223,7 @@ impl<D: Disk> PartitionLog<D> {
             scans: Mutex::new(None),
             listener: ArcSwapOption::empty(),
         });
+        health.add_log();
         let weak = Arc::downgrade(&log);
         health.observe(weak);
         log

@@ -1,6 +1,7 @@
 //! Start and end of the log manager: opens every partition directory of every log dir with some
 //! threads each, and closes them again.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock, Weak};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::checkpoints::Checkpoints;
 use super::cleaner::CleanerProgress;
 use super::duplicates::place;
 use super::moves::FutureDir;
+use super::recovery_progress::RecoveryProgress;
 use super::{LogManager, LogManagerOptions, Logs, PendingRemoval, lock};
 use crate::checkpoint::{CleanShutdownMarker, OffsetCheckpoint, PartitionOffsets};
 use crate::clock::Clock;
@@ -18,7 +20,7 @@ use crate::error::EngineError;
 use crate::io::Disk;
 use crate::log::{LogIdentity, LogOpener, OpenHints, OpenReport, PartitionLog};
 use crate::log_dirs::{LogDir, LogDirs};
-use crate::segment::DirKind;
+use crate::segment::{DirKind, FileKind, segment_file_name};
 
 /// What opening the logs took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -287,18 +289,15 @@ fn open_dir<D: Disk>(
     dir: &LogDir<D>,
     content: &DirContent,
 ) -> Result<Opened<D>, EngineError> {
-    if !content.is_clean && !content.partitions.is_empty() {
-        tracing::info!(
-            dir = %dir.path().display(), logs = content.partitions.len(),
-            "no clean shutdown: segments above the recovery points are checked"
-        );
-    }
+    let plan = plan(env, content)?;
+    let bytes = plan.iter().map(|(_, bytes)| bytes).sum();
+    let progress = RecoveryProgress::start(env.clock, dir.path(), plan.len(), bytes);
     let opened = Mutex::new(Opened {
         logs: Vec::new(),
         report: OpenReport::default(),
     });
     let threads = env.options.recovery_threads_per_data_dir;
-    run_parallel(&content.partitions, threads, |identity| {
+    run_parallel(&plan, threads, |&(identity, _)| {
         let config = (env.config_of)(&identity.topic);
         let key = (identity.topic.clone(), identity.partition);
         let offset_in = |offsets: &PartitionOffsets| offsets.get(&key).copied().unwrap_or(0);
@@ -317,22 +316,21 @@ fn open_dir<D: Disk>(
             config,
             hints,
         };
-        let (log, report) = opener.open()?;
+        let (log, report) = opener.open_telling(&|bytes| progress.add_bytes(bytes))?;
+        progress.add_log();
         let mut opened = lock(&opened);
         opened.logs.push(log);
         opened.report.recovered_segments += report.recovered_segments;
         opened.report.walked_bytes += report.walked_bytes;
         opened.report.truncated_bytes += report.truncated_bytes;
-        if 0 < report.recovered_segments {
+        if 0 < report.truncated_bytes {
             tracing::info!(
                 topic = identity.topic,
                 partition = identity.partition,
                 segments = report.recovered_segments,
                 walked_bytes = report.walked_bytes,
                 truncated_bytes = report.truncated_bytes,
-                done = opened.logs.len(),
-                of = content.partitions.len(),
-                "log is recovered"
+                "the end of a log was damaged and is cut off"
             );
         }
         Ok(())
@@ -340,6 +338,66 @@ fn open_dir<D: Disk>(
     Ok(opened
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// The logs in the order they are opened, with about the bytes each has above its recovery point:
+/// the largest first, so that no thread is left alone with a large one at the end.
+fn plan<'a, D: Disk>(
+    env: &OpenEnv<'_, D>,
+    content: &'a DirContent,
+) -> Result<Vec<(&'a LogIdentity, u64)>, EngineError> {
+    let mut plan = Vec::with_capacity(content.partitions.len());
+    for identity in &content.partitions {
+        let bytes = if content.is_clean {
+            0
+        } else {
+            let key = (identity.topic.clone(), identity.partition);
+            let recovery_point = content.recovery_points.get(&key).copied().unwrap_or(0);
+            let config = (env.config_of)(&identity.topic);
+            bytes_to_walk(env.disk, &identity.dir, recovery_point, &config)?
+        };
+        plan.push((identity, bytes));
+    }
+    plan.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    Ok(plan)
+}
+
+/// Bytes of the segments at and above a recovery point; of the one it lies in at most what is left
+/// above recovery points. An estimate: only sizes are looked at.
+fn bytes_to_walk<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    recovery_point: i64,
+    config: &LogConfig,
+) -> Result<u64, EngineError> {
+    let names = disk
+        .list(dir)
+        .map_err(|source| EngineError::io("list", dir, source))?;
+    let bases: Vec<i64> = names
+        .iter()
+        .filter_map(|entry| FileKind::parse(&entry.name))
+        .filter(|(kind, _)| *kind == FileKind::Log)
+        .map(|(_, base_offset)| base_offset)
+        .collect();
+    let mut bytes = 0;
+    for (index, &base_offset) in bases.iter().enumerate() {
+        if bases
+            .get(index + 1)
+            .is_some_and(|&next| next <= recovery_point)
+        {
+            continue;
+        }
+        let path = dir.join(segment_file_name(base_offset, FileKind::Log));
+        let stat = disk
+            .stat(&path)
+            .map_err(|source| EngineError::io("stat", &path, source))?;
+        bytes += if base_offset < recovery_point {
+            stat.bytes.min(config.recovery_unflushed_bytes_max)
+        } else {
+            stat.bytes
+        };
+    }
+    Ok(bytes)
 }
 
 /// Calls `work` for every item on some threads, with 0 on this one; ends early at the first error,

@@ -13,8 +13,8 @@ use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
 use crate::io::Disk;
 use crate::units::usize_from;
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes read at once: few calls, and still in the core's cache when the CRC is taken.
+const CHUNK_BYTES: usize = 256 << 10;
 /// Where the bytes covered by the CRC begin: at the attributes.
 const CRC_FROM: u64 = 21;
 /// Smallest length field of the message formats before v2.
@@ -41,6 +41,8 @@ pub(crate) struct SegmentFile<'a, D: Disk> {
     pub(crate) path: &'a Path,
     pub(crate) base_offset: i64,
     pub(crate) bytes: u64,
+    /// Told how many bytes each piece has that was read.
+    pub(crate) on_walked: &'a dyn Fn(u64),
 }
 
 /// Walks the file from `start` on, which is the end of what is known already.
@@ -181,25 +183,34 @@ impl<D: Disk> Scan<'_, '_, D> {
         let mut crc = 0;
         let mut at = from;
         while at < to {
-            let wanted = usize_from(to - at).min(CHUNK_BYTES);
+            // What is there already first, so that no byte is read twice.
+            let held = self.chunk_end().saturating_sub(at);
+            let most = if 0 < held { held } else { CHUNK_BYTES as u64 };
+            let wanted = usize_from((to - at).min(most));
             crc = crc32c::crc32c_append(crc, self.bytes_at(at, wanted)?);
             at += wanted as u64;
         }
         Ok(crc)
     }
 
-    /// `wanted` bytes, at most a chunk, which the file holds.
+    fn chunk_end(&self) -> u64 {
+        self.chunk_position + self.chunk.len() as u64
+    }
+
+    /// `wanted` bytes, at most a chunk, which the file holds. Positions never go back.
     fn bytes_at(&mut self, position: u64, wanted: usize) -> Result<&[u8], EngineError> {
-        let is_in_chunk = self.chunk_position <= position
-            && position + wanted as u64 <= self.chunk_position + self.chunk.len() as u64;
+        let is_in_chunk =
+            self.chunk_position <= position && position + wanted as u64 <= self.chunk_end();
         if !is_in_chunk {
             let io = |source| EngineError::io("read", self.source.path, source);
             let bytes = usize_from(self.source.bytes - position).min(CHUNK_BYTES);
+            let held = self.chunk_end().saturating_sub(position);
             self.chunk.resize(bytes, 0);
             self.chunk_position = position;
             let SegmentFile { disk, file, .. } = self.source;
             let read = disk.read_at(file, &mut self.chunk, position).map_err(io)?;
             self.chunk.truncate(read);
+            (self.source.on_walked)((read as u64).saturating_sub(held));
             if read < wanted {
                 return Err(io(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
             }
