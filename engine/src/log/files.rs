@@ -132,6 +132,7 @@ impl<D: Disk> PartitionLog<D> {
 
     /// Appends the index entries that are only in memory to their files.
     pub(crate) fn write_indexes(&self, segment: &Segment<D>) -> Result<(), EngineError> {
+        self.check_online()?;
         let _writing = self
             .index_files
             .lock()

@@ -178,7 +178,9 @@ impl<D: Disk> LogOpener<'_, D> {
         };
         for (index, &base_offset) in bases.iter().enumerate() {
             let next = bases.get(index + 1);
-            let is_above = next.is_none_or(|&next| self.hints.recovery_point < next);
+            // One that ends at the recovery point may have reached it while it was active: then its
+            // last time index entry was written later.
+            let is_above = next.is_none_or(|&next| self.hints.recovery_point <= next);
             let must_recover = !self.hints.is_clean && is_above;
             let has = |kind| files.contains(&(kind, base_offset));
             let found = loader.load(base_offset, next.is_none(), must_recover, has)?;

@@ -145,7 +145,9 @@ impl<D: Disk> SegmentLoader<'_, D> {
             let follows = last.is_none_or(|last: &TimeEntry| {
                 last.timestamp < entry.timestamp && last.relative_offset < entry.relative_offset
             });
-            follows && 0 <= entry.timestamp && entry.relative_offset < end
+            // All zeros is what a length without its bytes reads as.
+            let is_zero = entry.timestamp == 0 && entry.relative_offset == 0;
+            follows && !is_zero && 0 <= entry.timestamp && entry.relative_offset < end
         })
     }
 

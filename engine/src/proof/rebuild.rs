@@ -53,8 +53,11 @@ fn follow(segment: &SegmentContent, config: &LogConfig) -> Indices {
             newest = (place.header.max_timestamp, relative);
         }
         if (config.index_interval_bytes as usize) < since_entry {
-            offsets.push((relative, place.position));
-            if indexed < newest.0 {
+            if offsets.len() < config.segment_index_bytes as usize / 8 {
+                offsets.push((relative, place.position));
+            }
+            let times_max = config.segment_index_bytes as usize / 12;
+            if indexed < newest.0 && times.len() + 1 < times_max {
                 times.push(newest);
                 indexed = newest.0;
             }

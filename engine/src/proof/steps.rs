@@ -188,7 +188,7 @@ impl Machine {
                 TimestampType::CreateTime
             },
             preallocate: random.chance(5),
-            recovery_unflushed_bytes_max: 64 << 20,
+            recovery_unflushed_bytes_max: [500, 2000, 64 << 20][random.index(3)],
             ..LogConfig::default()
         }
     }

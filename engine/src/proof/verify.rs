@@ -294,7 +294,9 @@ fn verify_transactions(log: &Log, ledger: &Ledger, first_base: i64) -> Checked<u
         let is_whole = first_base <= expected.first_offset;
         let next = rest.next_if(|found| {
             found.last_offset == expected.last_offset
-                && (!is_whole || found.first_offset == expected.first_offset)
+                && (!is_whole
+                    || found.first_offset == expected.first_offset
+                    || found.first_offset < first_base)
                 && (0 < first_base || *found == expected)
         });
         check(Rule::Transactions, next.is_some() || !is_whole, || {
