@@ -1,6 +1,8 @@
 //! L6: after a failed write or sync a log dir is offline until restart. This is the flag and who
 //! is told; the drain, the flush and the checkpoints set it, every append and read asks it.
 
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -124,6 +126,10 @@ impl DirHealth {
     /// Takes the directory offline, logs why and tells the observers; only the first call does.
     /// Call it without holding a lock.
     pub(crate) fn fail(&self, operation: &str, path: &Path, error: &dyn std::fmt::Display) {
+        #[cfg(test)]
+        if is_on(Sabotage::FailureIgnored) {
+            return;
+        }
         {
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             if self.offline.load(Ordering::Acquire) {

@@ -291,6 +291,66 @@ fn ring_write_completes_when_its_future_is_dropped() {
     );
 }
 
+/// Bytes that tell when they are freed.
+struct Observed {
+    bytes: Vec<u8>,
+    is_freed: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl AsRef<[u8]> for Observed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.is_freed
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// Whether an operation that cannot complete yet keeps its buffers when its future is dropped, as
+/// L7 demands. It writes to a pipe that is full.
+fn keeps_its_buffers<F: Future>(write: impl FnOnce(Arc<std::fs::File>, WriteBuffers) -> F) -> bool {
+    let is_freed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let observed = Observed {
+        bytes: vec![6; 4096],
+        is_freed: Arc::clone(&is_freed),
+    };
+    on_ring(async {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        while rustix::io::write(&writer, &[1; 4096]).is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).unwrap();
+        let buffers = WriteBuffers {
+            pieces: vec![Piece::plain(Bytes::from_owner(observed))],
+        };
+        let mut running = Box::pin(write(Arc::new(writer.into()), buffers));
+        let mut ctx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(running.as_mut().poll(&mut ctx).is_pending());
+        drop(running);
+        let is_kept = !is_freed.load(std::sync::atomic::Ordering::SeqCst);
+        // Makes room, so that the kernel ends the operation and the ring can be left.
+        drop(reader);
+        is_kept
+    })
+}
+
+/// L7 is held to by the ring's write, and a write that keeps its buffers in its future is caught.
+#[test]
+fn buffers_belong_to_the_operation_and_a_variant_without_that_is_caught() {
+    let of_the_ring = keeps_its_buffers(|file, buffers| {
+        super::ring::write_vectored(file, buffers, 0..1, 0, 0, true)
+    });
+    assert!(of_the_ring, "the kernel may still read them");
+    let broken = keeps_its_buffers(|_file, buffers| async move {
+        std::future::pending::<()>().await;
+        buffers
+    });
+    assert!(!broken, "freed while the operation runs (L7)");
+}
+
 #[test]
 fn page_cache_is_asked() {
     // Next to the other files of the build, as a temporary directory may be in memory.

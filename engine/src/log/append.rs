@@ -180,6 +180,8 @@ impl<D: Disk> State<D> {
             payload,
             marker,
         } = batch;
+        #[cfg(test)]
+        let (header, payload) = crate::proof::sabotage::change_payload(header, payload);
         let facts = BatchFacts {
             base_offset: header.base_offset,
             last_offset: header.last_offset(),

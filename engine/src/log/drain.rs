@@ -17,6 +17,8 @@ use super::recovery_mark::RecoveryMark;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, block_on_ready};
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 use crate::segment::{FileKind, Segment};
 
 /// Pieces in one write: each has two slices, and a vectored write takes 1,024.
@@ -306,6 +308,9 @@ async fn write_run<D: Disk>(
         .await
         .map_err(|source| EngineError::io("open a segment of", &dir, source))?;
     let plan = FlushPlan::of(&log.config.load(), tip, &queue.batches[range.end - 1]);
+    let is_durable_write = plan.is_durable_write;
+    #[cfg(test)]
+    let is_durable_write = is_durable_write && !is_on(Sabotage::PublishedBeforeSync);
     let position = queue.batches[range.start].position;
     assert_eq!(
         position,
@@ -320,7 +325,7 @@ async fn write_run<D: Disk>(
             buffers,
             range.clone(),
             position,
-            plan.is_durable_write,
+            is_durable_write,
         )
         .await;
     queue.buffers = buffers;

@@ -12,6 +12,8 @@ use super::recovery_mark::LogPlace;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
 use crate::io::{Access, Disk, block_on_ready};
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 use crate::segment::{FileKind, Segment, segment_file_name};
 
 impl<D: Disk> PartitionLog<D> {
@@ -62,6 +64,11 @@ impl<D: Disk> PartitionLog<D> {
             old.indexes().time.push(entry);
         }
         self.finish_segment(&old)?;
+        #[cfg(test)]
+        let roll = Roll {
+            base_offset: roll.base_offset - i64::from(is_on(Sabotage::SegmentsOverlap)),
+            ..roll
+        };
         let new = self.create_segment(roll.base_offset)?;
         let has_snapshot = self.lock().marks.keep_snapshot(roll.base_offset);
         if !has_snapshot {
@@ -280,6 +287,10 @@ impl<D: Disk> PartitionLog<D> {
             if let Ok(file) = self.disk.open(&path) {
                 self.sync_file(&file, || path.clone())?;
             }
+        }
+        #[cfg(test)]
+        if is_on(Sabotage::NamesNotSynced) {
+            return Ok(());
         }
         let dir = self.dir.load();
         self.disk

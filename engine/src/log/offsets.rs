@@ -1,6 +1,9 @@
 //! The offsets of a log and the order between them (L1). Offsets move here and nowhere else; every
 //! move checks the order. Pure; the partition log holds one behind its lock.
 
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
+
 /// The offsets of a log at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOffsets {
@@ -92,6 +95,8 @@ impl Offsets {
         );
         self.log_end = log_end;
         self.is_all_durable = is_durable;
+        #[cfg(test)]
+        let is_durable = is_durable && !is_on(Sabotage::HighWatermarkPastFlushed);
         if is_durable {
             self.flushed = log_end;
         }

@@ -14,6 +14,8 @@ mod produce;
 mod random;
 mod rebuild;
 mod replay;
+#[cfg(test)]
+pub(crate) mod sabotage;
 mod steps;
 mod verify;
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::campaign::sync_points;
+use super::sabotage::{Sabotage, with};
 use super::*;
 use crate::io::Fault;
 
@@ -110,5 +111,41 @@ fn a_seed_does_the_same_again() {
         let plan = Plan::default();
         let (first, second) = (run_seed(seed, plan), run_seed(seed, plan));
         assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+/// The rules that seeds find broken while something is sabotaged; stops at the one that is
+/// expected.
+fn found_broken(sabotage: Sabotage, expected: Rule) -> Vec<Rule> {
+    let mut found = Vec::new();
+    for seed in 0..300 {
+        let result = with(sabotage, || run_seed(seed, Plan::default()));
+        if let Err(failure) = result {
+            found.push(failure.breach.rule);
+        }
+        if found.last() == Some(&expected) {
+            break;
+        }
+    }
+    found
+}
+
+/// The checks can fail: each invariant is broken on purpose, and the campaign names it.
+#[test]
+fn every_sabotaged_invariant_is_found_and_named() {
+    let variants = [
+        (Sabotage::HighWatermarkPastFlushed, Rule::L1),
+        (Sabotage::SegmentsOverlap, Rule::L2),
+        (Sabotage::EntriesOffBatchStarts, Rule::L3),
+        (Sabotage::PayloadChanged, Rule::L4),
+        (Sabotage::PublishedBeforeSync, Rule::L5),
+        (Sabotage::FailureIgnored, Rule::L6),
+        (Sabotage::RecoveryPointTooEarly, Rule::L5),
+        (Sabotage::NamesNotSynced, Rule::L5),
+    ];
+    for (sabotage, rule) in variants {
+        let found = found_broken(sabotage, rule);
+        println!("{sabotage:?}: {found:?}");
+        assert_eq!(found.last(), Some(&rule), "{sabotage:?}: {found:?}");
     }
 }

@@ -7,6 +7,8 @@ use ringbrook_record::NO_TIMESTAMP;
 
 use crate::config::LogConfig;
 use crate::index::{IndexEntry, OffsetEntry, TimeEntry};
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 use crate::units::{position_u32, usize_from};
 
 /// What the tail has to know of a batch.
@@ -132,7 +134,10 @@ impl SegmentTail {
         self.offset_entries += 1;
         Some(OffsetEntry {
             relative_offset,
+            #[cfg(not(test))]
             position: position_u32(self.bytes),
+            #[cfg(test)]
+            position: position_u32(self.bytes + u64::from(is_on(Sabotage::EntriesOffBatchStarts))),
         })
     }
 
