@@ -8,9 +8,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.record.internal.FileLogInputStream.FileChannelRecordBatch;
-import org.apache.kafka.common.record.internal.FileRecords;
-import ringbrook.clients.Check;
 
 /**
  * Lets Apache Kafka write log dirs and keeps them as fixtures of the engine's tests: one after a
@@ -20,7 +17,6 @@ import ringbrook.clients.Check;
 final class Fixtures {
     /** Small indices would hide Kafka's preallocation; one topic keeps the default of 10 MiB. */
     private static final Map<String, String> SMALL_INDEX = Map.of("segment.index.bytes", "65536");
-    private static final java.time.Duration PATIENCE = java.time.Duration.ofSeconds(60);
 
     private final KafkaNode node;
     private final Path work;
@@ -97,7 +93,7 @@ final class Fixtures {
         workload.writeKeys("compacted", true);
         workload.writePlain("epochs", "first", Workload.START_MS);
         workload.commitOffsets("readers", "codecs");
-        Check.eventually("the log is compacted, with a delete horizon", PATIENCE, this::isCompacted);
+        Compaction.await(node.logDir());
     }
 
     private static Map<String, String> with(String... pairs) {
@@ -106,29 +102,6 @@ final class Fixtures {
             configs.put(pairs[i], pairs[i + 1]);
         }
         return configs;
-    }
-
-    /** Whether nothing but the active segment is left to compact and tombstones have a horizon. */
-    private boolean isCompacted() throws Exception {
-        Path directory = node.logDir().resolve("compacted-0");
-        List<Path> logs = Content.files(directory, ".log");
-        String active = "" + Long.parseLong(
-            logs.get(logs.size() - 1).getFileName().toString().replace(".log", ""));
-        Path checkpoint = node.logDir().resolve("cleaner-offset-checkpoint");
-        if (!Files.exists(checkpoint)
-                || !Files.readAllLines(checkpoint).contains("compacted 0 " + active)) {
-            return false;
-        }
-        for (Path log : logs) {
-            try (FileRecords records = FileRecords.open(log.toFile(), false)) {
-                for (FileChannelRecordBatch batch : records.batches()) {
-                    if (batch.deleteHorizonMs().isPresent()) {
-                        return true;
-                    }
-                }
-            }
-        }
-        return false;
     }
 
     /** A batch of this run's leader epoch. */

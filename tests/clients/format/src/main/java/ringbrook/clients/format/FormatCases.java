@@ -53,7 +53,8 @@ final class FormatCases {
             "compresscodec: zstd", "LogAppendTime: ", "CreateTime: ",
             "headerKeys: [twice,other,twice,null,,gr\u00fc\u00df]",
             "\"group\":\"readers\",\"topic\":\"codecs\",\"partition\":0", "\"metadata\":\"a note\"",
-            "\"protocolType\":\"consumer\"", "producerEpoch: 0 coordinatorEpoch: -1");
+            "\"protocolType\":\"consumer\"", "producerEpoch: 0 coordinatorEpoch: -1",
+            "deleteHorizonMs: OptionalLong[");
     }
 
     private static void dumpEngine(Session session) throws Exception {

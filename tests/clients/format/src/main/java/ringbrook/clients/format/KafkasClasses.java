@@ -45,6 +45,11 @@ final class KafkasClasses {
         Map<TopicPartition, Long> points = offsets(logDir, "recovery-point-offset-checkpoint");
         Map<TopicPartition, Long> marks = offsets(logDir, "replication-offset-checkpoint");
         offsets(logDir, "log-start-offset-checkpoint");
+        if (Files.exists(logDir.resolve("compacted-0"))) {
+            Check.isTrue("the cleaner's checkpoint names the compacted partition",
+                offsets(logDir, "cleaner-offset-checkpoint")
+                    .containsKey(new TopicPartition("compacted", 0)));
+        }
         for (Path directory : partitions) {
             String name = directory.getFileName().toString();
             int dash = name.lastIndexOf('-');

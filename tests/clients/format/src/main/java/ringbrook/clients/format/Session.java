@@ -133,6 +133,7 @@ final class Session implements AutoCloseable {
         }
         workload.writeKeys("compacted", node.hasTransactions());
         workload.commitOffsets("readers", "codecs");
+        Compaction.await(node.logDir());
     }
 
     /** The partitions of every session and fixture. */
