@@ -116,6 +116,12 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         background::spawn(&control, &broker, applied_sender, &stopping);
         let addresses = accept_all(&control, bound, &broker, &stopping)?;
+        if let Some(scrub) = broker.config().log.scrub {
+            broker
+                .logs
+                .start_scrub(scrub)
+                .map_err(StartupError::Thread)?;
+        }
         Ok(Self {
             broker,
             control,
@@ -183,7 +189,13 @@ impl Server {
         for core in self.cores {
             core.stop();
         }
-        tracing::info!(counts = %self.broker.metrics, "stopped");
+        let scrub = self.broker.logs.scrub_report();
+        tracing::info!(
+            counts = %self.broker.metrics,
+            scrubbed_segments = scrub.segments,
+            damages_found = scrub.damages_count,
+            "stopped"
+        );
         Ok(closed?)
     }
 }

@@ -49,5 +49,5 @@ pub use log::{
 pub use log_dirs::LogDirs;
 pub use log_manager::{
     BackgroundReport, CleanerOptions, CleanerStatus, LogDirDescription, LogManager,
-    LogManagerOptions, OpenSummary, PartitionDescription,
+    LogManagerOptions, OpenSummary, PartitionDescription, ScrubDamage, ScrubOptions, ScrubReport,
 };

@@ -10,6 +10,7 @@ mod duplicates;
 mod mover;
 mod moves;
 mod recovery_progress;
+mod scrub;
 mod settling;
 mod startup;
 mod throttle;
@@ -31,6 +32,7 @@ use crate::segment::{deleted_dir_name, partition_dir_name, stray_dir_name};
 
 pub use background::BackgroundReport;
 pub use cleaner::{CleanerOptions, CleanerStatus};
+pub use scrub::{ScrubDamage, ScrubOptions, ScrubReport};
 pub use startup::OpenSummary;
 
 /// Settings of the manager, Kafka's defaults.
@@ -149,6 +151,7 @@ pub struct LogManager<D: Disk> {
     namesakes: Mutex<Vec<Arc<PartitionLog<D>>>>,
     checkpoints: checkpoints::Checkpoints,
     cleaner: Arc<cleaner::CleanerProgress>,
+    scrub: scrub::Scrub,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -379,6 +382,7 @@ impl<D: Disk> LogManager<D> {
     /// # Errors
     /// The first failure; the other directories are closed all the same.
     pub fn shutdown(&self) -> Result<(), EngineError> {
+        self.scrub.stop();
         self.stop_moves();
         let started = self.clock.monotonic();
         self.cleaner.shut_down();

@@ -24,6 +24,7 @@ mod property;
 mod rebalance;
 mod recreation;
 mod retention;
+mod scrub;
 mod seeded;
 mod start_stop;
 mod topic_errors;

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ringbrook_engine::CleanerOptions;
+use ringbrook_engine::{CleanerOptions, ScrubOptions};
 use ringbrook_record::Codec;
 
 use super::{error::ConfigError, layers::Layers};
@@ -36,6 +36,8 @@ pub struct LogsConfig {
     pub producer_id_expiration_check_interval: Duration,
     /// The log cleaner; without threads when it is disabled.
     pub cleaner: CleanerOptions,
+    /// How old segments are read again to find damage; `None` when they are not.
+    pub scrub: Option<ScrubOptions>,
 }
 
 impl LogsConfig {
@@ -65,6 +67,12 @@ impl LogsConfig {
             producer_id_expiration_check_interval: layers
                 .millis("producer.id.expiration.check.interval.ms"),
             cleaner: cleaner_options(layers),
+            scrub: layers.boolean("log.scrub.enable").then(|| ScrubOptions {
+                interval: layers.millis("log.scrub.interval.ms"),
+                bytes_per_s: layers
+                    .long("log.scrub.io.max.bytes.per.second")
+                    .cast_unsigned(),
+            }),
         }
     }
 }

@@ -139,6 +139,7 @@ impl<D: Disk> LogManager<D> {
             namesakes: Mutex::default(),
             checkpoints,
             cleaner: Arc::new(cleaner),
+            scrub: super::scrub::Scrub::default(),
         };
         manager.settle_duplicates(duplicates);
         let futures = contents.into_iter().flat_map(|content| content.futures);
