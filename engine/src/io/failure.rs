@@ -20,6 +20,8 @@ pub(crate) trait RecoveryPointWriter: Send + Sync {
     /// Writes the recovery points of the dir's logs, as they are now, durably. Blocks. Returns
     /// whether they are in the file; a failure took the dir offline.
     fn write_recovery_points(&self, dir: &Path) -> bool;
+    /// The same for the log start offsets.
+    fn write_log_starts(&self, dir: &Path) -> bool;
 }
 
 /// The health of one log dir, shared by its logs.

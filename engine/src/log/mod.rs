@@ -28,6 +28,7 @@ mod resume_segment;
 mod retention;
 mod scans;
 mod timestamps;
+mod truncate;
 mod validate;
 
 pub(crate) use advance_recovery_point::ReachedRecoveryPoint;

@@ -134,6 +134,31 @@ impl Offsets {
         self.check();
     }
 
+    /// Everything that was known to be on disk with its indices counts only below `to` from now on.
+    pub(crate) fn lower_recovery_point(&mut self, to: i64) {
+        self.recovery_point = self.recovery_point.min(to);
+        self.check();
+    }
+
+    /// The log was cut: it ends at `log_end`, and everything below the cut that was on disk is.
+    pub(crate) fn truncate(&mut self, log_end: i64) {
+        for offset in [
+            &mut self.log_start,
+            &mut self.high_watermark,
+            &mut self.log_end,
+            &mut self.flushed,
+            &mut self.recovery_point,
+        ] {
+            *offset = (*offset).min(log_end);
+        }
+        self.check();
+    }
+
+    /// The log is empty and begins at `offset`.
+    pub(crate) fn restart_at(&mut self, offset: i64) {
+        *self = Self::new(offset, offset, offset, offset);
+    }
+
     /// The offsets as others see them. `first_unstable` is the first offset of the oldest open
     /// transaction.
     pub(crate) fn snapshot(&self, first_unstable: Option<i64>) -> LogOffsets {

@@ -247,6 +247,40 @@ pub(crate) fn ensure_snapshot<D: Disk>(
     write_snapshot(disk, dir, offset, &state)
 }
 
+/// Producer state of `segments`, which end at `end`, from the newest snapshot and the batches after
+/// it.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn producers_below<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    segments: &[Arc<Segment<D>>],
+    end: i64,
+) -> Result<ProducerState, EngineError> {
+    let entries = disk
+        .list(dir)
+        .map_err(|source| EngineError::io("list", dir, source))?;
+    let names = entries.iter().filter_map(|it| FileKind::parse(&it.name));
+    let snapshots = names.filter(|(kind, offset)| *kind == FileKind::Snapshot && *offset <= end);
+    let mut offsets: Vec<i64> = snapshots.map(|(_, offset)| offset).collect();
+    offsets.sort_unstable();
+    let (mut state, mut from) = (ProducerState::default(), 0);
+    for offset in offsets.into_iter().rev() {
+        if let Some(found) = read_snapshot(disk, dir, offset)? {
+            (state, from) = (found, offset);
+            break;
+        }
+    }
+    for segment in segments {
+        walk(disk, dir, segment, from, |file, place| {
+            state.apply(&place.header, marker_of(disk, file, place, dir)?.as_ref());
+            Ok(())
+        })?;
+    }
+    Ok(state)
+}
+
 fn remove_snapshot<D: Disk>(disk: &D, dir: &Path, offset: i64) -> Result<(), EngineError> {
     let path = dir.join(segment_file_name(offset, FileKind::Snapshot));
     disk.remove_file_if_present(&path)

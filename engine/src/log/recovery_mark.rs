@@ -109,7 +109,6 @@ impl RecoveryMarks {
 
     /// The log was cut: its active segment, at `base_offset`, has `bytes` bytes now. The recovery
     /// point, lowered before, and what the checkpoint file says are not above its end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "truncation calls it"))]
     pub(crate) fn on_truncated(&mut self, base_offset: i64, bytes: u64) {
         self.truncations = self.truncations.wrapping_add(1);
         if self.pending.take().is_some() {
@@ -168,6 +167,11 @@ impl RecoveryMarks {
         if self.snapshots.last().is_none_or(|&last| last < offset) {
             self.snapshots.push(offset);
         }
+    }
+
+    /// Snapshots above `offset` are removed.
+    pub(crate) fn forget_snapshots_above(&mut self, offset: i64) {
+        self.snapshots.retain(|&known| known <= offset);
     }
 
     /// A segment begins at `offset`: its snapshot is kept with it. Returns whether it is there.

@@ -15,3 +15,4 @@ mod retains;
 mod ring;
 mod support;
 mod times;
+mod truncates;

@@ -175,4 +175,12 @@ impl<D: Disk> RecoveryPointWriter for LogManager<D> {
         written.answered.insert(dir.path().to_owned(), newest);
         true
     }
+
+    fn write_log_starts(&self, dir: &Path) -> bool {
+        let found = self.dirs.dirs.iter().find(|known| known.path() == dir);
+        found.is_some_and(|dir| {
+            let result = self.write_checkpoint(dir, OffsetCheckpoint::LogStart);
+            result.is_ok() && !dir.health.is_offline()
+        })
+    }
 }
