@@ -40,6 +40,8 @@ enum Command {
     Restart(restart::RestartArgs),
     /// Fill logs and wait (`restart` starts this)
     FillLogs(restart::FillArgs),
+    /// Fill a running broker, as `restart` fills the engine
+    LoadBroker(restart::LoadArgs),
     /// Open the logs of a log dir and print what it took; they are recovered as after kill -9
     OpenLogs(restart::OpenArgs),
     /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
@@ -99,6 +101,7 @@ fn main() -> anyhow::Result<()> {
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),
         Command::FillLogs(args) => restart::fill(&args),
+        Command::LoadBroker(args) => restart::load(&args),
         Command::OpenLogs(args) => restart::open(&args),
         Command::NullServer { work, file } => null_server::run(work, &file),
     }

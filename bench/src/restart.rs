@@ -3,6 +3,7 @@
 //! Filling and opening run in processes of their own, so that one can be killed and memory is that
 //! of the opening alone. `open` alone measures a log dir that another broker wrote.
 
+mod loader;
 mod worker;
 
 use std::io::{BufRead, BufReader};
@@ -12,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
+pub(crate) use loader::{LoadArgs, load};
 pub(crate) use worker::{FillArgs, OpenArgs, fill, open};
 
 use crate::report::{append_json, line};
