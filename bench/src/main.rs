@@ -8,6 +8,7 @@
 
 mod admin;
 mod client;
+mod cold;
 mod engine;
 mod frames;
 mod idle;

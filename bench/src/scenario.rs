@@ -9,7 +9,7 @@ use crate::client::Limit;
 use crate::null_server::Work;
 use crate::report::{Comparison, Series, append_json, environment, line};
 use crate::round::{BATCH_BYTES, Sample, Setup};
-use crate::{RunArgs, idle, process, round};
+use crate::{RunArgs, cold, idle, process, round};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const MIB: usize = 1024 * 1024;
@@ -103,7 +103,7 @@ const SCENARIOS: &[Scenario] = &[
 /// Names that the command line takes.
 pub(crate) fn names() -> PossibleValuesParser {
     let loads = SCENARIOS.iter().map(|scenario| scenario.name);
-    PossibleValuesParser::new(loads.chain([idle::NAME]))
+    PossibleValuesParser::new(loads.chain([idle::NAME, cold::NAME]))
 }
 
 /// Runs the scenarios that `args` names.
@@ -121,6 +121,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         idle::run(args)?;
     }
     process::pin(args.client_cpu)?;
+    if is_wanted(cold::NAME) && !args.calibrate {
+        cold::run(args)?;
+    }
     let setup = setup(args);
     for scenario in SCENARIOS {
         if is_wanted(scenario.name) {
