@@ -97,13 +97,28 @@ fn run(args: Args) -> anyhow::Result<()> {
     };
     let server = Server::start(config)?;
     announce(&server.banner());
-    signals.block_on(async {
+    let failure = signals.block_on(async {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            _ = terminate.recv() => {
+                tracing::info!("SIGTERM: stopping");
+                None
+            }
+            _ = interrupt.recv() => {
+                tracing::info!("SIGINT: stopping");
+                None
+            }
+            reason = server.failed() => Some(reason),
         }
     });
-    Ok(server.stop()?)
+    let Some(reason) = failure else {
+        return Ok(server.stop()?);
+    };
+    tracing::error!(reason, "the broker cannot go on: stopping");
+    if let Err(error) = server.stop() {
+        // Expected: logs in a dir that is offline are not closed.
+        tracing::warn!(%error, "the stop is not clean");
+    }
+    Err(anyhow::Error::msg(reason))
 }
 
 /// The one line on standard output: programs that start a broker read its addresses from it.

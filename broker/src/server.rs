@@ -5,6 +5,7 @@
 
 mod background;
 mod broker;
+mod dir_watch;
 mod group_loading;
 mod offsets_log;
 mod startup_error;
@@ -13,6 +14,7 @@ mod topic_log_config;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +53,7 @@ pub struct Server {
     addresses: Vec<(String, SocketAddr)>,
     opened: OpenSummary,
     stop: watch::Sender<bool>,
+    failure: watch::Receiver<Option<String>>,
 }
 
 /// A listener whose port is bound but whose connections are not yet accepted.
@@ -74,7 +77,8 @@ impl Server {
         let bound = bind_all(&config)?;
         let dirs = LogDirs::open(&disk, &config.log.dirs, config.node_id, None)?;
         let control = control_runtime()?;
-        let controller = start_controller(&config, &dirs, &bound)?;
+        let metadata_dir = find_metadata(&config, &dirs)?;
+        let controller = start_controller(&config, &dirs, &bound, &metadata_dir)?;
         let image = controller.image();
         let effective = Arc::new(ArcSwap::from_pointee(config));
         let topic_config = TopicLogConfig::new(&effective);
@@ -114,7 +118,11 @@ impl Server {
         }
         broker.logs.start_cleaner().map_err(StartupError::Thread)?;
         let (stop, stopping) = watch::channel(false);
+        let (failed, failure) = watch::channel(None);
         background::spawn(&control, &broker, applied_sender, &stopping);
+        let watching = dir_watch::run(Arc::clone(&broker), metadata_dir, failed);
+        control.spawn(background::until(stopping.clone(), watching));
+        broker.logs.start_moves();
         let addresses = accept_all(&control, bound, &broker, &stopping)?;
         if let Some(scrub) = broker.config().log.scrub {
             broker
@@ -129,6 +137,7 @@ impl Server {
             addresses,
             opened,
             stop,
+            failure,
         })
     }
 
@@ -167,6 +176,17 @@ impl Server {
             self.cores.len(),
             recovered(&self.opened),
         )
+    }
+
+    /// Waits until the broker cannot go on, and says why: no log dir is left, or the metadata
+    /// cannot be written. Then it should be stopped.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The watching task ends without a word only when the broker stops.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Stops cleanly: no new requests, answers under way are sent, logs are flushed and closed, and
@@ -271,10 +291,35 @@ fn bind_all(config: &BrokerConfig) -> Result<Vec<BoundListener>, StartupError> {
     bound.collect()
 }
 
+/// The directory of the metadata. While a log dir is offline it must exist: new metadata would take
+/// the place of that in the dir that is offline.
+fn find_metadata(
+    config: &BrokerConfig,
+    log_dirs: &LogDirs<UringDisk>,
+) -> Result<PathBuf, StartupError> {
+    let mut dirs = vec![config.log.metadata_dir.clone()];
+    dirs.extend(
+        config
+            .log
+            .dirs
+            .iter()
+            .filter(|dir| **dir != config.log.metadata_dir)
+            .cloned(),
+    );
+    let metadata = metadata_directory(&dirs)?;
+    match log_dirs.first_offline() {
+        Some((dir, reason)) if !metadata.is_dir() => {
+            Err(StartupError::MetadataOffline { dir, reason })
+        }
+        _ => Ok(metadata),
+    }
+}
+
 fn start_controller(
     config: &BrokerConfig,
     log_dirs: &LogDirs<UringDisk>,
     bound: &[BoundListener],
+    metadata_dir: &Path,
 ) -> Result<Controller, StartupError> {
     let endpoints = bound.iter().filter_map(|listener| {
         let (host, port) = config
@@ -288,18 +333,8 @@ fn start_controller(
             security_protocol: PLAINTEXT,
         })
     });
-    let mut dirs = vec![config.log.metadata_dir.clone()];
-    dirs.extend(
-        config
-            .log
-            .dirs
-            .iter()
-            .filter(|dir| **dir != config.log.metadata_dir)
-            .cloned(),
-    );
-    let dir = metadata_directory(&dirs)?;
     let mut options = ControllerOptions::new(
-        dir,
+        metadata_dir,
         config.node_id,
         log_dirs.cluster_id(),
         endpoints.collect(),
@@ -322,6 +357,7 @@ fn log_manager_options(config: &BrokerConfig) -> LogManagerOptions {
     let log = &config.log;
     let ms = |interval: Duration| i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
     LogManagerOptions {
+        min_free_bytes: log.dir_min_free_bytes,
         recovery_threads_per_data_dir: log.recovery_threads_per_data_dir,
         producer_id_expiration_ms: ms(log.producer_id_expiration),
         producer_id_expiration_check_interval_ms: ms(log.producer_id_expiration_check_interval),

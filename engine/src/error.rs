@@ -112,6 +112,19 @@ pub enum EngineError {
         /// The partition.
         partition: i32,
     },
+    /// A log directory has no room for what is to be put there.
+    #[error(
+        "log directory {} has {usable_bytes} bytes free, {needed_bytes} are needed",
+        path.display()
+    )]
+    NoSpace {
+        /// The log directory.
+        path: PathBuf,
+        /// Bytes its file system has left.
+        usable_bytes: u64,
+        /// Bytes it should have.
+        needed_bytes: u64,
+    },
     /// A batch could not be copied into another log directory.
     #[error("cannot copy into {}: {source}", path.display())]
     NotCopied {
@@ -287,6 +300,10 @@ pub enum AppendError {
         /// The lowest offset it could have.
         log_end: i64,
     },
+    /// The file system of the log dir is nearly full; passes when room is made
+    /// (`KAFKA_STORAGE_ERROR`).
+    #[error("the file system of the log directory is nearly full (log.dir.min.free.bytes)")]
+    LogDirFull,
     /// The log dir is offline until restart (`KAFKA_STORAGE_ERROR`).
     #[error("the log directory is offline")]
     LogDirOffline,

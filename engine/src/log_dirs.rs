@@ -17,9 +17,10 @@ const LOCK_FILE: &str = ".lock";
 #[derive(Debug)]
 pub(crate) struct LogDir<D: Disk> {
     pub(crate) health: Arc<DirHealth>,
+    /// All zeroes when the directory could not be used at the start.
     pub(crate) directory_id: Uuid,
-    /// Held until the process ends.
-    _lock: D::Lock,
+    /// Held until the process ends; absent when the directory could not be used.
+    _lock: Option<D::Lock>,
 }
 
 impl<D: Disk> LogDir<D> {
@@ -38,10 +39,11 @@ pub struct LogDirs<D: Disk> {
 impl<D: Disk> LogDirs<D> {
     /// Creates the directories that are missing, takes their locks and reads their
     /// `meta.properties`, or writes it in those that have none. Without a cluster id, here or
-    /// there, a new one is made up.
+    /// there, a new one is made up. A directory that cannot be used is offline from the beginning,
+    /// as long as another one can be used.
     ///
     /// # Errors
-    /// When a directory cannot be used, is in use, or belongs to another node or cluster.
+    /// When no directory can be used, or one is in use or belongs to another node or cluster.
     pub fn open(
         disk: &D,
         paths: &[PathBuf],
@@ -56,31 +58,42 @@ impl<D: Disk> LogDirs<D> {
             if paths[..index].contains(path) {
                 return Err(EngineError::DirListedTwice { path: path.clone() });
             }
-            let lock = lock_dir(disk, path)?;
-            let meta = MetaProperties::read(disk, path)?;
-            locked.push((path, lock, meta));
+            let dir =
+                lock_dir(disk, path).and_then(|lock| Ok((lock, MetaProperties::read(disk, path)?)));
+            match dir {
+                Err(error @ EngineError::DirLocked { .. }) => return Err(error),
+                dir => locked.push((path, dir)),
+            }
+        }
+        if locked.iter().all(|(_, dir)| dir.is_err()) {
+            let first = locked.into_iter().next().map(|(_, dir)| dir);
+            return Err(first
+                .and_then(Result::err)
+                .unwrap_or(EngineError::NoUsableDir));
         }
         let mut cluster_id = cluster_id.map(str::to_owned);
-        for (path, _, meta) in &locked {
-            if let Some(meta) = meta {
+        for (path, dir) in &locked {
+            if let Ok((_, Some(meta))) = dir {
                 check(path, meta, node_id, cluster_id.as_deref())?;
                 cluster_id.get_or_insert_with(|| meta.cluster_id.clone());
             }
         }
         let cluster_id = cluster_id.unwrap_or_else(|| encode_id(random_id()));
         let mut dirs = Vec::with_capacity(locked.len());
-        for (path, lock, meta) in locked {
-            let known = meta.as_ref().and_then(|meta| meta.directory_id);
-            let directory_id = known.unwrap_or_else(random_id);
-            if known.is_none() {
-                let meta = MetaProperties {
-                    cluster_id: cluster_id.clone(),
-                    node_id,
-                    directory_id: Some(directory_id),
-                };
-                meta.write(disk, path)?;
-            }
+        for (path, dir) in locked {
             let health = Arc::new(DirHealth::new(path.clone()));
+            let identified = dir.and_then(|(lock, meta)| {
+                let known = meta.and_then(|meta| meta.directory_id);
+                let id = known.map_or_else(|| identify(disk, path, node_id, &cluster_id), Ok)?;
+                Ok((lock, id))
+            });
+            let (lock, directory_id) = match identified {
+                Ok((lock, id)) => (Some(lock), id),
+                Err(error) => {
+                    health.fail("use", path, &error);
+                    (None, Uuid::nil())
+                }
+            };
             dirs.push(LogDir {
                 health,
                 directory_id,
@@ -96,11 +109,35 @@ impl<D: Disk> LogDirs<D> {
         &self.cluster_id
     }
 
+    /// The first directory that cannot be used, and why.
+    #[must_use]
+    pub fn first_offline(&self) -> Option<(PathBuf, String)> {
+        let mut dirs = self.dirs.iter();
+        dirs.find_map(|dir| Some((dir.path().to_owned(), dir.health.reason()?)))
+    }
+
     /// The ids of the directories, in the order they were given.
     #[must_use]
     pub fn directory_ids(&self) -> Vec<Uuid> {
         self.dirs.iter().map(|dir| dir.directory_id).collect()
     }
+}
+
+/// Gives a directory its id, durably.
+fn identify<D: Disk>(
+    disk: &D,
+    path: &Path,
+    node_id: i32,
+    cluster_id: &str,
+) -> Result<Uuid, EngineError> {
+    let directory_id = random_id();
+    let meta = MetaProperties {
+        cluster_id: cluster_id.to_owned(),
+        node_id,
+        directory_id: Some(directory_id),
+    };
+    meta.write(disk, path)?;
+    Ok(directory_id)
 }
 
 fn lock_dir<D: Disk>(disk: &D, path: &Path) -> Result<D::Lock, EngineError> {

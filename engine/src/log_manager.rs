@@ -12,12 +12,13 @@ mod moves;
 mod recovery_progress;
 mod scrub;
 mod settling;
+mod space;
 mod startup;
 mod throttle;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::LogConfig;
 use crate::error::EngineError;
-use crate::io::{DirHealth, Disk};
+use crate::io::{DirHealth, Disk, OfflineObserver};
 use crate::log::{LogIdentity, PartitionLog, create_log};
 use crate::log_dirs::LogDirs;
 use crate::segment::{deleted_dir_name, partition_dir_name, stray_dir_name};
@@ -58,6 +59,10 @@ pub struct LogManagerOptions {
     pub initial_task_delay_ms: i64,
     /// `log.cleaner.*`.
     pub cleaner: CleanerOptions,
+    /// `log.dir.min.free.bytes` (ours): with less room on a log dir's file system, clients' appends
+    /// are refused; at most a twentieth of the file system counts. 0 lets them go on until a write
+    /// fails.
+    pub min_free_bytes: u64,
 }
 
 impl Default for LogManagerOptions {
@@ -72,6 +77,7 @@ impl Default for LogManagerOptions {
             high_watermark_checkpoint_interval_ms: 5_000,
             initial_task_delay_ms: 30_000,
             cleaner: CleanerOptions::default(),
+            min_free_bytes: 256 << 20,
         }
     }
 }
@@ -187,6 +193,29 @@ impl<D: Disk> LogManager<D> {
             .iter()
             .map(|dir| (dir.path().to_owned(), dir.directory_id))
             .collect()
+    }
+
+    /// That every log dir is online: only then a partition whose log is not found has none.
+    ///
+    /// # Errors
+    /// [`EngineError::LogDirOffline`] with the first dir that is not.
+    pub fn check_all_online(&self) -> Result<(), EngineError> {
+        self.dirs.dirs.iter().try_for_each(moves::check_online)
+    }
+
+    /// Why each log dir that is offline is so.
+    #[must_use]
+    pub fn offline_dirs(&self) -> Vec<(PathBuf, String)> {
+        let dirs = self.dirs.dirs.iter();
+        dirs.filter_map(|dir| Some((dir.path().to_owned(), dir.health.reason()?)))
+            .collect()
+    }
+
+    /// Tells `observer` once for each log dir that goes offline from now on.
+    pub fn watch_dirs(&self, observer: &Weak<dyn OfflineObserver>) {
+        for dir in &self.dirs.dirs {
+            dir.health.observe(Weak::clone(observer));
+        }
     }
 
     /// Creates the log of a partition, durably, in the online directory with the fewest partitions;
@@ -361,11 +390,15 @@ impl<D: Disk> LogManager<D> {
             .dirs
             .iter()
             .map(|dir| {
-                let space = self.disk.space(dir.path()).ok();
+                let error = dir.health.reason();
+                let space = match error {
+                    None => self.disk.space(dir.path()).ok(),
+                    Some(_) => None,
+                };
                 LogDirDescription {
                     path: dir.path().to_owned(),
                     directory_id: dir.directory_id,
-                    error: dir.health.reason(),
+                    error,
                     total_bytes: space.map_or(-1, |space| signed(space.total_bytes)),
                     usable_bytes: space.map_or(-1, |space| signed(space.usable_bytes)),
                     partitions: describe(dir.path()),

@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tempfile::TempDir;
 
-use crate::{Client, now, wait_until};
+use crate::{Client, SmallDisk, now, wait_until};
 
 /// How long a broker may take to start or stop on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ pub struct BrokerOptions {
     overrides: Vec<(String, String)>,
     config: Option<PathBuf>,
     cpu: Option<usize>,
+    namespace: Option<u32>,
 }
 
 impl BrokerOptions {
@@ -45,6 +46,13 @@ impl BrokerOptions {
     #[must_use]
     pub fn config(mut self, file: &Path) -> Self {
         self.config = Some(file.to_owned());
+        self
+    }
+
+    /// Starts the broker where `disk` is mounted.
+    #[must_use]
+    pub fn with_disk(mut self, disk: &SmallDisk) -> Self {
+        self.namespace = Some(disk.holder());
         self
     }
 
@@ -161,7 +169,10 @@ impl TestBroker {
                 command.arg("-c").arg(cpu.to_string()).arg(binary()?);
                 command
             }
-            None => Command::new(binary()?),
+            None => match options.namespace {
+                Some(holder) => SmallDisk::enter(holder, binary()?),
+                None => Command::new(binary()?),
+            },
         };
         // The argument would win over log dirs of the test's own.
         if options.overrides.iter().all(|(key, _)| key != "log.dirs") {
@@ -265,6 +276,19 @@ impl TestBroker {
             self.log()
         );
         Ok(())
+    }
+
+    /// Waits for the broker to end by itself.
+    ///
+    /// # Errors
+    /// It does not in time.
+    pub fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        let mut status = None;
+        wait_until(DEADLINE, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        status.with_context(|| format!("broker still runs: {}", self.log()))
     }
 
     /// Sends a signal and waits for the end.

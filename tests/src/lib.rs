@@ -10,6 +10,7 @@ mod broker;
 mod client;
 mod process;
 mod shared;
+mod small_disk;
 mod wire;
 
 pub use batch::{
@@ -22,4 +23,5 @@ pub use client::{
 };
 pub use process::{cpu_time, now, now_ms, resident_bytes, wait_until};
 pub use shared::{SharedBroker, unique};
+pub use small_disk::SmallDisk;
 pub use wire::{Wire, WireError};

@@ -18,6 +18,8 @@ mod hostile;
 mod idempotence;
 mod idle;
 mod librdkafka;
+mod log_dir_failures;
+mod log_dir_moves;
 mod produce;
 mod produce_errors;
 mod property;

@@ -186,6 +186,7 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::OffsetForLeaderEpoch => &data::OFFSET_FOR_LEADER_EPOCH,
         ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
         ApiKey::AlterConfigs => &admin::ALTER_CONFIGS,
+        ApiKey::AlterReplicaLogDirs => &admin::ALTER_REPLICA_LOG_DIRS,
         ApiKey::DescribeLogDirs => &admin::DESCRIBE_LOG_DIRS,
         ApiKey::CreatePartitions => &admin::CREATE_PARTITIONS,
         ApiKey::DeleteGroups => &group::DELETE_GROUPS,

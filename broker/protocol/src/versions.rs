@@ -46,6 +46,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
     range(ApiKey::OffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4),
     range(ApiKey::DescribeConfigs, "DescribeConfigs", 1, 4),
     range(ApiKey::AlterConfigs, "AlterConfigs", 0, 2),
+    range(ApiKey::AlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2),
     range(ApiKey::DescribeLogDirs, "DescribeLogDirs", 1, 4),
     range(ApiKey::CreatePartitions, "CreatePartitions", 0, 3),
     range(ApiKey::DeleteGroups, "DeleteGroups", 0, 2),

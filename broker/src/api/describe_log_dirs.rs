@@ -16,6 +16,7 @@ use ringbrook_protocol::{ResponseError, StrBytes};
 
 use super::RequestContext;
 use super::error::NONE;
+use super::log_dir_path::absolute;
 
 /// Describes the partitions that the request names; without a list, all.
 pub(crate) async fn handle(
@@ -54,6 +55,12 @@ fn wanted(topics: &[DescribableLogDirTopic]) -> Wanted {
 }
 
 fn describe(dir: LogDirDescription, wanted: Option<&Wanted>) -> DescribeLogDirsResult {
+    let path = absolute(&dir.path).display().to_string();
+    let answer = DescribeLogDirsResult::default().with_log_dir(StrBytes::from_string(path));
+    if dir.error.is_some() {
+        // As Kafka: nothing is known of what an offline dir holds.
+        return answer.with_error_code(ResponseError::KafkaStorageError.code());
+    }
     let mut topics = BTreeMap::<String, Vec<DescribeLogDirsPartition>>::new();
     for partition in dir.partitions {
         let name = (partition.topic.to_string(), partition.partition);
@@ -72,14 +79,8 @@ fn describe(dir: LogDirDescription, wanted: Option<&Wanted>) -> DescribeLogDirsR
             .with_name(TopicName(StrBytes::from_string(name)))
             .with_partitions(partitions)
     });
-    let error_code = if dir.error.is_some() {
-        ResponseError::KafkaStorageError.code()
-    } else {
-        NONE
-    };
-    DescribeLogDirsResult::default()
-        .with_error_code(error_code)
-        .with_log_dir(StrBytes::from_string(dir.path.display().to_string()))
+    answer
+        .with_error_code(NONE)
         .with_topics(topics.collect())
         .with_total_bytes(dir.total_bytes)
         .with_usable_bytes(dir.usable_bytes)

@@ -17,6 +17,7 @@ use ringbrook_protocol::{ResponseError, StrBytes};
 use super::RequestContext;
 use super::error::KafkaError;
 use super::metadata::ALL_TOPIC_OPERATIONS;
+use super::offline_partitions::OfflinePartitions;
 use crate::controller::MetadataImage;
 use crate::controller::image::{PartitionImage, TopicImage};
 use crate::controller::topic_name::{self, is_internal};
@@ -59,7 +60,7 @@ pub(crate) async fn handle(
             response.next_cursor = Some(cursor(name, 0));
             break;
         }
-        let (topic, described) = page(&image, name, first_partition, remaining);
+        let (topic, described) = page(&ctx, &image, name, first_partition, remaining);
         let end = first_partition + described;
         remaining -= described;
         response.topics.push(topic);
@@ -80,6 +81,7 @@ fn cursor(topic: &str, partition: usize) -> Cursor {
 
 /// At most `count` partitions of a topic from `first` on, and how many they are.
 fn page(
+    ctx: &RequestContext,
     image: &MetadataImage,
     name: &str,
     first: usize,
@@ -96,7 +98,8 @@ fn page(
         };
         return (answer.with_error_code(error.code()), 0);
     };
-    let partitions = partitions(topic, first, count);
+    let offline = OfflinePartitions::of(ctx.broker(), topic);
+    let partitions = partitions(topic, &offline, first, count);
     let described = partitions.len();
     (
         answer.with_topic_id(topic.id).with_partitions(partitions),
@@ -106,23 +109,31 @@ fn page(
 
 fn partitions(
     topic: &Arc<TopicImage>,
+    offline: &OfflinePartitions,
     first: usize,
     count: usize,
 ) -> Vec<DescribeTopicPartitionsResponsePartition> {
     let numbered = topic.partitions.iter().zip(0i32..).skip(first).take(count);
     numbered
-        .map(|(partition, index)| describe(partition, index))
+        .map(|(partition, index)| describe(partition, index, offline))
         .collect()
 }
 
-fn describe(partition: &PartitionImage, index: i32) -> DescribeTopicPartitionsResponsePartition {
+fn describe(
+    partition: &PartitionImage,
+    index: i32,
+    offline: &OfflinePartitions,
+) -> DescribeTopicPartitionsResponsePartition {
     let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+    let shown = offline.shown(partition, index);
     DescribeTopicPartitionsResponsePartition::default()
+        .with_error_code(shown.error_code)
         .with_partition_index(index)
-        .with_leader_id(BrokerId(partition.leader))
+        .with_leader_id(BrokerId(shown.leader))
         .with_leader_epoch(partition.leader_epoch)
         .with_replica_nodes(ids(&partition.replicas))
         .with_isr_nodes(ids(&partition.isr))
         .with_eligible_leader_replicas(Some(Vec::new()))
         .with_last_known_elr(Some(Vec::new()))
+        .with_offline_replicas(ids(&shown.offline_replicas))
 }

@@ -43,7 +43,9 @@ impl KafkaError for AppendError {
             AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
             AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
             AppendError::InvalidTxnState { .. } => ResponseError::InvalidTxnState,
-            AppendError::LogDirOffline => ResponseError::KafkaStorageError,
+            AppendError::LogDirOffline | AppendError::LogDirFull => {
+                ResponseError::KafkaStorageError
+            }
             _ => ResponseError::UnknownServerError,
         }
     }
@@ -63,6 +65,9 @@ impl KafkaError for EngineError {
         match self {
             EngineError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
             EngineError::CorruptRecords { .. } => ResponseError::CorruptMessage,
+            EngineError::UnknownLogDir { .. } => ResponseError::LogDirNotFound,
+            EngineError::InvalidTopicName { .. } => ResponseError::InvalidTopicException,
+            EngineError::UnknownPartition { .. } => ResponseError::UnknownTopicOrPartition,
             _ => ResponseError::KafkaStorageError,
         }
     }

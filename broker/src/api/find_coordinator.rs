@@ -80,7 +80,10 @@ async fn find(ctx: &RequestContext, key_type: i8, key: &str) -> Result<Found, No
             .ok_or_else(|| unavailable("The offsets topic cannot be created."))?,
     };
     let partition = topic.partition(broker.groups.partition_for(key));
+    let index = broker.groups.partition_for(key);
+    let is_offline = broker.replicas.served().is_offline(CONSUMER_OFFSETS, index);
     let leader = partition.map(|partition| partition.leader);
+    let leader = leader.filter(|_| !is_offline);
     let image = broker.image();
     let found = leader.and_then(|node_id| {
         let endpoint = image

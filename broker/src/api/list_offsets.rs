@@ -115,12 +115,12 @@ async fn look_up(
         LATEST_TIERED if LATEST_TIERED_VERSION <= api_version => Ok(unknown()),
         EARLIEST_PENDING_UPLOAD if EARLIEST_PENDING_UPLOAD_VERSION <= api_version => Ok(unknown()),
         MAX_TIMESTAMP if MAX_TIMESTAMP_VERSION <= api_version => {
-            let log = Arc::clone(log);
+            let log = Arc::clone(&log);
             found(blocking(move || log.max_timestamp_offset()).await?, upper)
         }
         timestamp if timestamp < 0 => Err(ResponseError::UnsupportedVersion),
         timestamp => {
-            let log = Arc::clone(log);
+            let log = Arc::clone(&log);
             found(
                 blocking(move || log.offset_for_timestamp(timestamp, upper)).await?,
                 upper,

@@ -16,9 +16,11 @@ use ringbrook_protocol::{ResponseError, StrBytes};
 
 use super::RequestContext;
 use super::error::KafkaError;
+use super::offline_partitions::OfflinePartitions;
 use crate::controller::MetadataImage;
 use crate::controller::image::{PartitionImage, TopicImage};
 use crate::controller::topic_name::is_internal;
+use crate::server::Broker;
 
 /// Before this version an empty list of topics means all.
 const NULL_MEANS_ALL_VERSION: i16 = 1;
@@ -43,7 +45,8 @@ pub(crate) async fn handle(ctx: RequestContext, request: MetadataRequest) -> Met
     };
     let mut topics = Vec::new();
     if is_all {
-        topics.extend(broker.image().topics().map(|topic| found(topic, &request)));
+        let image = broker.image();
+        topics.extend(image.topics().map(|topic| found(broker, topic, &request)));
     } else {
         let may_create = broker.config().topics.auto_create_enable
             && (request.allow_auto_topic_creation || ctx.api_version < AUTO_CREATION_FLAG_VERSION);
@@ -57,7 +60,7 @@ pub(crate) async fn handle(ctx: RequestContext, request: MetadataRequest) -> Met
             topics.push(match name {
                 Some(name) => by_name(&ctx, &request, name, may_create).await,
                 None => match broker.image().topic_by_id(wanted.topic_id) {
-                    Some(topic) => found(topic, &request),
+                    Some(topic) => found(broker, topic, &request),
                     None => {
                         missing(None, ResponseError::UnknownTopicId).with_topic_id(wanted.topic_id)
                     }
@@ -85,7 +88,7 @@ async fn by_name(
     may_create: bool,
 ) -> MetadataResponseTopic {
     if let Some(topic) = ctx.broker().image().topic(name) {
-        return found(topic, request);
+        return found(ctx.broker(), topic, request);
     }
     if !may_create {
         let error = match crate::controller::topic_name::validate(name) {
@@ -95,7 +98,7 @@ async fn by_name(
         return missing(Some(name.clone()), error);
     }
     match ctx.broker().create_topic_on_first_use(name).await {
-        Ok(topic) => found(&topic, request),
+        Ok(topic) => found(ctx.broker(), &topic, request),
         Err(error) => missing(Some(name.clone()), error.kafka_error()),
     }
 }
@@ -115,12 +118,17 @@ fn brokers(ctx: &RequestContext, image: &MetadataImage) -> Vec<MetadataResponseB
     endpoints.collect()
 }
 
-fn found(topic: &Arc<TopicImage>, request: &MetadataRequest) -> MetadataResponseTopic {
+fn found(
+    broker: &Broker,
+    topic: &Arc<TopicImage>,
+    request: &MetadataRequest,
+) -> MetadataResponseTopic {
+    let offline = OfflinePartitions::of(broker, topic);
     let partitions = topic
         .partitions
         .iter()
         .zip(0..)
-        .map(|(it, index)| partition(it, index));
+        .map(|(it, index)| partition(it, index, &offline));
     let mut answer = MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(
             topic.name.to_string(),
@@ -144,12 +152,19 @@ fn missing(name: Option<TopicName>, error: ResponseError) -> MetadataResponseTop
         .with_topic_authorized_operations(NO_AUTHORIZED_OPERATIONS)
 }
 
-fn partition(partition: &PartitionImage, index: i32) -> MetadataResponsePartition {
+fn partition(
+    partition: &PartitionImage,
+    index: i32,
+    offline: &OfflinePartitions,
+) -> MetadataResponsePartition {
     let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+    let shown = offline.shown(partition, index);
     MetadataResponsePartition::default()
+        .with_error_code(shown.error_code)
         .with_partition_index(index)
-        .with_leader_id(BrokerId(partition.leader))
+        .with_leader_id(BrokerId(shown.leader))
         .with_leader_epoch(partition.leader_epoch)
         .with_replica_nodes(ids(&partition.replicas))
         .with_isr_nodes(ids(&partition.isr))
+        .with_offline_replicas(ids(&shown.offline_replicas))
 }

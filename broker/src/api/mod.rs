@@ -12,9 +12,12 @@ mod context;
 mod dispatch;
 mod error;
 mod group_names;
+mod log_dir_path;
+mod offline_partitions;
 mod table;
 
 mod alter_configs;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;

@@ -86,6 +86,9 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::AlterConfigs, |ctx, body| {
         answer(ctx, body, alter_configs::handle)
     }),
+    api(ApiKey::AlterReplicaLogDirs, |ctx, body| {
+        answer(ctx, body, alter_replica_log_dirs::handle)
+    }),
     api(ApiKey::DescribeLogDirs, |ctx, body| {
         answer(ctx, body, describe_log_dirs::handle)
     }),

@@ -38,6 +38,10 @@ pub struct LogsConfig {
     pub cleaner: CleanerOptions,
     /// How old segments are read again to find damage; `None` when they are not.
     pub scrub: Option<ScrubOptions>,
+    /// Bytes per second that may move between log directories; may change at run time.
+    pub alter_log_dirs_bytes_per_s: u64,
+    /// Room that a log directory's file system must have for produce to be taken.
+    pub dir_min_free_bytes: u64,
 }
 
 impl LogsConfig {
@@ -73,6 +77,11 @@ impl LogsConfig {
                     .long("log.scrub.io.max.bytes.per.second")
                     .cast_unsigned(),
             }),
+            alter_log_dirs_bytes_per_s: layers
+                .long("replica.alter.log.dirs.io.max.bytes.per.second")
+                .max(0)
+                .cast_unsigned(),
+            dir_min_free_bytes: layers.long("log.dir.min.free.bytes").max(0).cast_unsigned(),
         }
     }
 }

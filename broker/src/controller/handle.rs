@@ -252,6 +252,11 @@ impl Controller {
         }
     }
 
+    /// Waits until the controller has ended: it was shut down, or its files cannot be written.
+    pub async fn closed(&self) {
+        self.queue.closed().await;
+    }
+
     /// Stops the controller after what is queued, and waits until its files are closed. Further
     /// submissions end in [`ControllerError::Stopped`]. Blocks; a second call does nothing.
     pub fn shutdown(&self) {

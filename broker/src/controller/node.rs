@@ -191,9 +191,16 @@ impl Node {
         loop {
             let first = match carried_over.take() {
                 Some(submission) => submission,
-                None => match next(&mut queue, &mut stop).await {
-                    Some(submission) => submission,
-                    None => break,
+                None => tokio::select! {
+                    submission = next(&mut queue, &mut stop) => match submission {
+                        Some(submission) => submission,
+                        None => break,
+                    },
+                    // Who waits for the controller's end hears of it; nothing can be written.
+                    () = broken(&self.raft) => {
+                        tracing::error!("the metadata cannot be written any more");
+                        break;
+                    }
                 },
             };
             let batch;
@@ -237,6 +244,16 @@ impl Node {
             && let Err(error) = self.raft.trigger().snapshot().await
         {
             tracing::error!(%error, "metadata snapshot could not be started");
+        }
+    }
+}
+
+/// Waits until a storage failure, which is final, has ended openraft.
+async fn broken(raft: &Raft) {
+    let mut metrics = raft.metrics();
+    while metrics.borrow_and_update().running_state.is_ok() {
+        if metrics.changed().await.is_err() {
+            return;
         }
     }
 }

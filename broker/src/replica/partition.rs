@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_engine::{
@@ -25,7 +26,8 @@ const NO_LEADER_EPOCH: i32 = -1;
 pub(crate) struct Partition {
     topic: Arc<str>,
     index: i32,
-    log: Arc<Log>,
+    /// Another one after a move between log dirs.
+    log: ArcSwap<Log>,
     leader_epoch: AtomicI32,
     published: OffsetWaiters,
     committed: OffsetWaiters,
@@ -49,19 +51,15 @@ impl Partition {
         let partition = Arc::new(Self {
             topic,
             index,
-            log,
+            log: ArcSwap::new(Arc::clone(&log)),
             leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
             published: OffsetWaiters::default(),
             committed: OffsetWaiters::default(),
             fetches: FetchWaiters::default(),
         });
-        partition
-            .log
-            .set_listener(Box::new(Publisher(Arc::downgrade(&partition))));
+        log.set_listener(Box::new(Publisher(Arc::downgrade(&partition))));
         // With one replica all that the log holds is committed.
-        partition
-            .log
-            .advance_high_watermark(partition.log.offsets().log_end);
+        log.advance_high_watermark(log.offsets().log_end);
         partition
     }
 
@@ -75,9 +73,24 @@ impl Partition {
         self.index
     }
 
-    /// The partition's log.
-    pub(crate) fn log(&self) -> &Arc<Log> {
-        &self.log
+    /// The partition's log. Ask again after waiting: it may have moved to another log dir. Who
+    /// still holds the old one is passed on by it.
+    pub(crate) fn log(&self) -> Guard<Arc<Log>> {
+        let log = self.log.load();
+        if log.successor().is_none() {
+            return log;
+        }
+        let mut newest = Arc::clone(&log);
+        while let Some(successor) = newest.successor() {
+            newest = Arc::clone(successor);
+        }
+        self.log.store(newest);
+        self.log.load()
+    }
+
+    /// Whether the log dir of the partition is offline: then it is neither read nor written.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.log().is_offline()
     }
 
     /// The epoch of the current leader.
@@ -93,12 +106,12 @@ impl Partition {
     /// # Errors
     /// The epoch cannot be written.
     pub(crate) fn lead(&self, leader_epoch: i32) -> Result<(), EngineError> {
-        let is_newer = self
-            .log
+        let log = self.log();
+        let is_newer = log
             .latest_epoch()
             .is_some_and(|latest| latest < leader_epoch);
         if is_newer {
-            self.log.assign_epoch_start(leader_epoch)?;
+            log.assign_epoch_start(leader_epoch)?;
         }
         self.leader_epoch.store(leader_epoch, Ordering::Release);
         Ok(())
@@ -135,7 +148,7 @@ impl Partition {
             origin,
             now_ms,
         };
-        let mut appended = self.log.append(records, ctx)?;
+        let mut appended = self.log().append(records, ctx)?;
         if let Some(drain) = appended.drain.take() {
             tokio::task::spawn_local(drain.run());
         }
@@ -146,13 +159,13 @@ impl Partition {
     /// `flush.before.ack` on disk. `None` when they are already.
     pub(crate) fn published(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
         self.published
-            .register(offset, || self.log.offsets().log_end)
+            .register(offset, || self.log().offsets().log_end)
     }
 
     /// Waits until the high watermark is at least `offset`. `None` when it is already.
     pub(crate) fn committed(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
         self.committed
-            .register(offset, || self.log.offsets().high_watermark)
+            .register(offset, || self.log().offsets().high_watermark)
     }
 
     /// The fetches that wait for this partition.
@@ -176,11 +189,10 @@ impl LogListener for Publisher {
         let Some(partition) = self.0.upgrade() else {
             return;
         };
-        partition.log.advance_high_watermark(offsets.log_end);
+        let log = partition.log();
+        log.advance_high_watermark(offsets.log_end);
         partition.published.advance(offsets.log_end);
-        partition
-            .committed
-            .advance(partition.log.offsets().high_watermark);
+        partition.committed.advance(log.offsets().high_watermark);
         partition.fetches.wake();
     }
 

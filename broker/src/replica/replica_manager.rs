@@ -96,7 +96,12 @@ impl Served {
             .partition(index)
     }
 
-    /// All partitions that are served.
+    /// Whether the partition is one of this broker's and its log dir is offline.
+    pub(crate) fn is_offline(&self, topic: &str, index: i32) -> bool {
+        self.partition(topic, index).err() == Some(NotServed::StorageFailed)
+    }
+
+    /// All partitions that are served, and those whose log dir went offline since.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
         self.by_name
             .values()
@@ -105,11 +110,17 @@ impl Served {
 }
 
 impl TopicReplicas {
+    /// The partition, also when its log dir is offline.
+    fn hosted(&self, index: i32) -> Option<&Arc<Partition>> {
+        let index = usize::try_from(index).ok()?;
+        self.partitions.get(index)?.as_ref()
+    }
+
     fn partition(&self, index: i32) -> Result<&Arc<Partition>, NotServed> {
         let index = usize::try_from(index).map_err(|_| NotServed::UnknownTopicOrPartition)?;
         match self.partitions.get(index) {
-            Some(Some(partition)) => Ok(partition),
-            Some(None) => Err(NotServed::StorageFailed),
+            Some(Some(partition)) if !partition.is_offline() => Ok(partition),
+            Some(_) => Err(NotServed::StorageFailed),
             None => Err(NotServed::UnknownTopicOrPartition),
         }
     }
@@ -171,7 +182,7 @@ impl ReplicaManager {
             let known = before.by_id.get(&topic.id);
             let replicas = match known {
                 Some(known) if Arc::ptr_eq(&known.image, topic) => Arc::clone(known),
-                _ => Arc::new(self.open_topic(image, topic, known)),
+                _ => Arc::new(self.open_topic(&before.image, image, topic, known)),
             };
             after.add(replicas);
         }
@@ -182,6 +193,7 @@ impl ReplicaManager {
     /// Sets aside the logs that were found on disk and belong to no topic of the metadata. Called
     /// once, after the first image is applied.
     pub(crate) fn set_strays_aside(&self) {
+        self.logs.set_namesakes_aside();
         let served = self.served.load();
         for log in self.logs.logs() {
             let (topic, partition) = (log.topic(), log.partition());
@@ -194,20 +206,24 @@ impl ReplicaManager {
         }
     }
 
+    /// Opens or creates the logs of a topic; `before` is the metadata applied before `image`.
     fn open_topic(
         &self,
+        before: &MetadataImage,
         image: &MetadataImage,
         topic: &Arc<TopicImage>,
         known: Option<&Arc<TopicReplicas>>,
     ) -> TopicReplicas {
         let config = self.topic_log_config.of(image, &topic.name);
+        let before = before.topic_by_id(topic.id);
+        let is_new = |index| before.is_none_or(|before| before.partition(index).is_none());
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (partition, index) in topic.partitions.iter().zip(0i32..) {
-            let existing = known.and_then(|known| known.partition(index).ok());
+            let existing = known.and_then(|known| known.hosted(index));
             let replica = match existing {
                 Some(existing) => Ok(Arc::clone(existing)),
                 None => self
-                    .open_log(topic, index, &config)
+                    .open_log(topic, index, &config, is_new(index))
                     .map(|log| Partition::new(Arc::clone(&topic.name), index, log)),
             };
             let led = replica.and_then(|replica| {
@@ -230,6 +246,7 @@ impl ReplicaManager {
         topic: &TopicImage,
         index: i32,
         config: &LogConfig,
+        is_new: bool,
     ) -> Result<Arc<Log>, EngineError> {
         let found = self.logs.log(&topic.name, index);
         let found_id = found.as_ref().and_then(|log| log.topic_id());
@@ -238,9 +255,35 @@ impl ReplicaManager {
             Some(_) => {
                 // Of an earlier topic of that name, whose deletion a crash kept from the disk.
                 self.logs.set_aside_log(&topic.name, index)?;
-                self.logs.create_log(&topic.name, index, topic.id, *config)
+                self.create_log(topic, index, config)
             }
-            None => self.logs.create_log(&topic.name, index, topic.id, *config),
+            None => {
+                if !is_new {
+                    // Its log may lie in a dir that is offline: an empty one must not take its
+                    // place.
+                    self.logs.check_all_online()?;
+                }
+                self.create_log(topic, index, config)
+            }
+        }
+    }
+
+    /// Creates a log; a log dir that fails meanwhile does not keep it from another one.
+    fn create_log(
+        &self,
+        topic: &TopicImage,
+        index: i32,
+        config: &LogConfig,
+    ) -> Result<Arc<Log>, EngineError> {
+        loop {
+            let offline = self.logs.offline_dirs().len();
+            let created = self.logs.create_log(&topic.name, index, topic.id, *config);
+            match created {
+                Err(error) if offline < self.logs.offline_dirs().len() => {
+                    not_served(&topic.name, index, error);
+                }
+                created => return created,
+            }
         }
     }
 

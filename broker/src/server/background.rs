@@ -32,7 +32,7 @@ pub(super) fn spawn(
     }
 }
 
-async fn until(mut stopping: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+pub(super) async fn until(mut stopping: watch::Receiver<bool>, task: impl Future<Output = ()>) {
     tokio::select! {
         () = task => {}
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}

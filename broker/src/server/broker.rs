@@ -129,6 +129,8 @@ impl Broker {
             // Checked before it was set: it contradicts a static configuration changed since.
             Err(error) => tracing::error!(%error, "dynamic broker configuration not applied"),
         }
+        let bytes_per_s = self.config().log.alter_log_dirs_bytes_per_s;
+        self.logs.limit_moves(bytes_per_s);
         self.replicas.apply(image);
     }
 

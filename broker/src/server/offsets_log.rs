@@ -12,7 +12,7 @@ use super::Broker;
 use crate::config::OffsetsConfig;
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::group::{GroupError, LoadedRecord, OffsetsLog, OffsetsRecord};
-use crate::replica::{Partition, Reached};
+use crate::replica::{NotServed, Partition, Reached};
 
 /// What one batch of offsets may take decompressed.
 const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -45,9 +45,12 @@ impl PartitionOffsetsLog {
             .ok_or(GroupError::NotLeaderOrFollower)?;
         let served = broker.replicas.served();
         let partition = served.partition(CONSUMER_OFFSETS, index);
-        partition
-            .cloned()
-            .map_err(|_| GroupError::UnknownTopicOrPartition)
+        partition.cloned().map_err(|error| match error {
+            NotServed::StorageFailed => GroupError::KafkaStorageError,
+            NotServed::UnknownTopicOrPartition | NotServed::UnknownTopicId => {
+                GroupError::UnknownTopicOrPartition
+            }
+        })
     }
 
     fn batch(&self, records: &[OffsetsRecord], now_ms: i64) -> Result<bytes::Bytes, GroupError> {

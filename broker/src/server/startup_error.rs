@@ -30,6 +30,17 @@ pub enum StartupError {
     /// The configuration names no log dir.
     #[error("log.dirs names no directory")]
     NoLogDir,
+    /// There is no metadata, but it may be in a log dir that cannot be used.
+    #[error(
+        "the metadata is in none of the log directories that can be used, and {} cannot: {reason}",
+        dir.display()
+    )]
+    MetadataOffline {
+        /// The directory that cannot be used.
+        dir: std::path::PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] io::Error),

@@ -28,6 +28,8 @@ pub(crate) trait RecoveryPointWriter: Send + Sync {
 pub struct DirHealth {
     path: PathBuf,
     offline: AtomicBool,
+    /// There is so little room left that clients' appends are refused.
+    is_full: AtomicBool,
     reason: Mutex<Option<String>>,
     observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
     recovery_point_writer: OnceLock<Weak<dyn RecoveryPointWriter>>,
@@ -53,6 +55,7 @@ impl DirHealth {
         Self {
             path,
             offline: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             reason: Mutex::new(None),
             observers: Mutex::new(Vec::new()),
             recovery_point_writer: OnceLock::new(),
@@ -71,6 +74,18 @@ impl DirHealth {
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.offline.load(Ordering::Acquire)
+    }
+
+    /// Whether clients' appends are refused because the file system is nearly full. Unlike a failed
+    /// write this passes when room is made.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Sets what [`Self::is_full`] says; returns whether that is news.
+    pub(crate) fn set_full(&self, is_full: bool) -> bool {
+        self.is_full.swap(is_full, Ordering::Relaxed) != is_full
     }
 
     /// The first failure, when offline.

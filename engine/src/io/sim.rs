@@ -76,6 +76,7 @@ struct World {
     is_off: bool,
     seed: Seed,
     write_bytes_max: usize,
+    usable_bytes: u64,
 }
 
 const ROOT: u64 = 0;
@@ -94,6 +95,7 @@ impl World {
             is_off: false,
             seed,
             write_bytes_max: usize::MAX,
+            usable_bytes: 1 << 39,
         }
     }
 }
@@ -135,6 +137,11 @@ impl SimDisk {
     /// Makes the changing operation number `mutation` (the first is 0) fail.
     pub fn fail_at(&self, mutation: u64, fault: Fault) {
         self.world().faults.insert(mutation, fault);
+    }
+
+    /// What [`Disk::space`] says is left, of 1 TiB.
+    pub fn set_usable_bytes(&self, bytes: u64) {
+        self.world().usable_bytes = bytes;
     }
 
     /// Vectored writes stop after at most this many bytes: short writes.
@@ -512,7 +519,7 @@ impl Disk for SimDisk {
     fn space(&self, _path: &Path) -> io::Result<DiskSpace> {
         Ok(DiskSpace {
             total_bytes: 1 << 40,
-            usable_bytes: 1 << 39,
+            usable_bytes: self.world().usable_bytes,
         })
     }
 

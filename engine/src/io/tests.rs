@@ -386,6 +386,20 @@ fn page_cache_is_asked() {
     );
 }
 
+/// tmpfs cannot say whether bytes are cached; a fetch from such a log dir failed.
+#[test]
+fn a_file_system_without_nowait_is_read_through_the_ring() {
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else {
+        eprintln!("NOT TESTED: /dev/shm is not there");
+        return;
+    };
+    let file = UringDisk.create(&dir.path().join("f")).unwrap();
+    UringDisk.write_all_at(&file, b"abc", 0).unwrap();
+    let (result, bytes) =
+        run_on_ring(async { Access::Ring.read(&UringDisk, &file, vec![0; 3], 0).await });
+    assert_eq!((result.unwrap(), &*bytes), (3, &b"abc"[..]));
+}
+
 #[test]
 fn missing_files_and_held_locks_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();

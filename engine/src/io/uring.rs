@@ -160,12 +160,11 @@ impl Disk for UringDisk {
 
     fn read_cached(&self, file: &File, buf: &mut [u8], position: u64) -> io::Result<usize> {
         let mut slices = [io::IoSliceMut::new(buf)];
-        Ok(rustix::io::preadv2(
-            file,
-            &mut slices,
-            position,
-            ReadWriteFlags::NOWAIT,
-        )?)
+        match rustix::io::preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT) {
+            // tmpfs, for one, cannot be asked that way.
+            Err(rustix::io::Errno::OPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
+            result => Ok(result?),
+        }
     }
 
     fn cached(&self, file: &File, range: Range<u64>) -> Cached {

@@ -65,6 +65,9 @@ impl<D: Disk> PartitionLog<D> {
         if self.is_offline() && self.successor().is_none() {
             return Err(AppendError::LogDirOffline);
         }
+        if ctx.origin == Origin::Client && self.health.is_full() && self.successor().is_none() {
+            return Err(AppendError::LogDirFull);
+        }
         let config = self.config.load();
         let prepared = validate(&records, &ctx, &config)?;
         let mut guard = self.lock();

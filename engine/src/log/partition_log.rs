@@ -235,8 +235,9 @@ impl<D: Disk> PartitionLog<D> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing can be written for good.
-    pub(crate) fn is_offline(&self) -> bool {
+    /// Whether nothing can be written for good: the log dir is offline until restart.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
         self.health.is_offline() || self.state.is_poisoned()
     }
 

@@ -34,6 +34,19 @@ impl<D: Disk> PartitionLog<D> {
         timestamp: i64,
         limit: i64,
     ) -> Result<Option<TimestampAndOffset>, EngineError> {
+        let found = self.find_timestamp(timestamp, limit);
+        match self.successor() {
+            // It moved to another log dir meanwhile.
+            Some(successor) if found.is_err() => successor.offset_for_timestamp(timestamp, limit),
+            _ => found,
+        }
+    }
+
+    fn find_timestamp(
+        &self,
+        timestamp: i64,
+        limit: i64,
+    ) -> Result<Option<TimestampAndOffset>, EngineError> {
         let (segments, log_start) = self.published_segments();
         for segment in segments {
             if segment.bytes() == 0 || self.largest_timestamp(&segment)? < timestamp {
@@ -60,6 +73,14 @@ impl<D: Disk> PartitionLog<D> {
     /// # Errors
     /// When a file cannot be read or a batch not be decoded.
     pub fn max_timestamp_offset(&self) -> Result<Option<TimestampAndOffset>, EngineError> {
+        let found = self.find_max_timestamp();
+        match self.successor() {
+            Some(successor) if found.is_err() => successor.max_timestamp_offset(),
+            _ => found,
+        }
+    }
+
+    fn find_max_timestamp(&self) -> Result<Option<TimestampAndOffset>, EngineError> {
         let (segments, log_start) = self.published_segments();
         let dir = self.dir.load_full();
         let mut best: Option<(i64, Arc<Segment<D>>)> = None;

@@ -63,6 +63,7 @@ impl<D: Disk> LogManager<D> {
         let options = &self.options;
         let mut schedule = lock(&self.background);
         let mut report = BackgroundReport::default();
+        self.check_space();
         report.failures += self.flush_due(now_ms);
         if is_due(
             &mut schedule.retention_ms,

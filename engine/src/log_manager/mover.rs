@@ -130,6 +130,7 @@ impl<D: Disk> LogManager<D> {
                 throttle.spend(bytes as u64, bytes_per_s, self.clock.monotonic());
                 pieces += 1;
                 if pieces.is_multiple_of(PIECES_PER_CLOSE) {
+                    self.check_room_for(it)?;
                     it.current.close_idle_files();
                     it.future.close_idle_files();
                 }
@@ -138,6 +139,7 @@ impl<D: Disk> LogManager<D> {
                 return Ok(Outcome::Ended);
             }
             it.future.flush(self.clock.now_ms())?;
+            self.check_room_for(it)?;
         }
         self.switch(it)
     }
@@ -215,7 +217,9 @@ impl<D: Disk> LogManager<D> {
         drop(pause);
         // So that an unclean restart need not look at the whole log. A failure took the dir
         // offline.
-        let checkpointed = self.write_checkpoint(to, OffsetCheckpoint::RecoveryPoint);
+        let checkpointed = self
+            .write_checkpoint(to, OffsetCheckpoint::LogStart)
+            .and_then(|()| self.write_checkpoint(to, OffsetCheckpoint::RecoveryPoint));
         drop(background);
         self.retire(it)?;
         checkpointed.map(|()| Outcome::Moved)

@@ -93,6 +93,7 @@ impl<D: Disk> LogManager<D> {
     /// # Errors
     /// [`EngineError::InvalidTopicName`] when the name leaves no room for a copy's,
     /// [`EngineError::UnknownLogDir`] when the path is none of the log dirs,
+    /// [`EngineError::NoSpace`] when it does not fit there,
     /// [`EngineError::UnknownPartition`] when there is no log, and then the log will be created in
     /// `to`; [`EngineError::LogDirOffline`] when either dir, or a third one that might hold a copy,
     /// is offline; and when a file cannot be written.
@@ -132,6 +133,7 @@ impl<D: Disk> LogManager<D> {
         }
         // One that is offline may hold a copy, and there must not be two.
         self.dirs.dirs.iter().try_for_each(check_online)?;
+        self.check_room(dir, current.size_bytes())?;
         self.forget_checkpointed(to, topic, partition)?;
         let future = create_future_log(&current, &dir.health, &name, self.clock.now_ms())?;
         tracing::info!(
@@ -257,7 +259,7 @@ impl<D: Disk> LogManager<D> {
     }
 }
 
-fn check_online<D: Disk>(dir: &LogDir<D>) -> Result<(), EngineError> {
+pub(super) fn check_online<D: Disk>(dir: &LogDir<D>) -> Result<(), EngineError> {
     match dir.health.reason() {
         None => Ok(()),
         Some(reason) => Err(EngineError::LogDirOffline {

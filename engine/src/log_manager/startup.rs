@@ -40,6 +40,7 @@ pub struct OpenSummary {
 }
 
 /// The partitions of one log dir with what its checkpoints say.
+#[derive(Default)]
 struct DirContent {
     is_clean: bool,
     partitions: Vec<LogIdentity>,
@@ -67,7 +68,7 @@ impl<D: Disk> LogManager<D> {
     /// log cannot be opened goes offline as a whole; the others are served.
     ///
     /// # Errors
-    /// When a directory cannot be listed, or none is usable.
+    /// When no directory is usable.
     pub fn open(
         disk: D,
         dirs: LogDirs<D>,
@@ -92,8 +93,8 @@ impl<D: Disk> LogManager<D> {
         let contents = dirs
             .dirs
             .iter()
-            .map(|dir| read_dir(&env, dir, &mut removals))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|dir| read_dir_or_fail(&env, dir, &mut removals))
+            .collect::<Vec<_>>();
         let opened = open_dirs(&env, &dirs, &contents);
         for ((dir, content), opened) in dirs.dirs.iter().zip(&contents).zip(opened) {
             summary.is_clean &= content.is_clean || content.partitions.is_empty();
@@ -193,6 +194,21 @@ fn checkpoints_read<D: Disk>(dirs: &LogDirs<D>, contents: &[DirContent]) -> Chec
         }
     }
     checkpoints
+}
+
+/// A directory that cannot be read goes offline; an offline one has nothing.
+fn read_dir_or_fail<D: Disk>(
+    env: &OpenEnv<'_, D>,
+    dir: &LogDir<D>,
+    removals: &mut Vec<PendingRemoval>,
+) -> DirContent {
+    if !dir.health.is_offline() {
+        match read_dir(env, dir, removals) {
+            Ok(content) => return content,
+            Err(error) => dir.health.fail("read", dir.path(), &error),
+        }
+    }
+    DirContent::default()
 }
 
 /// Takes the marker, reads the checkpoints and lists the partitions of one log dir.

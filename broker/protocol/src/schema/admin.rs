@@ -7,9 +7,10 @@ use super::{
 };
 use crate::StrBytes;
 use crate::messages::{
-    TopicName, alter_configs_request, create_partitions_request, create_topics_request,
-    delete_topics_request, describe_configs_request, describe_log_dirs_request,
-    describe_topic_partitions_request, incremental_alter_configs_request, metadata_request,
+    TopicName, alter_configs_request, alter_replica_log_dirs_request, create_partitions_request,
+    create_topics_request, delete_topics_request, describe_configs_request,
+    describe_log_dirs_request, describe_topic_partitions_request,
+    incremental_alter_configs_request, metadata_request,
 };
 
 pub(super) const API_VERSIONS: RequestShape = flexible(
@@ -160,6 +161,20 @@ pub(super) const INCREMENTAL_ALTER_CONFIGS: RequestShape = flexible(
         ),
         i8("validate_only"),
     ],
+);
+
+pub(super) const ALTER_REPLICA_LOG_DIRS: RequestShape = flexible(
+    2,
+    &[array::<alter_replica_log_dirs_request::AlterReplicaLogDir>(
+        "dirs",
+        &[
+            string("path"),
+            array::<alter_replica_log_dirs_request::AlterReplicaLogDirTopic>(
+                "topics",
+                &[string("name"), i32s("partitions")],
+            ),
+        ],
+    )],
 );
 
 pub(super) const DESCRIBE_LOG_DIRS: RequestShape = flexible(

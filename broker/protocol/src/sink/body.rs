@@ -43,5 +43,5 @@ plain_bodies! {
     DeleteTopicsResponse DeleteRecordsResponse InitProducerIdResponse OffsetForLeaderEpochResponse
     DescribeConfigsResponse AlterConfigsResponse DescribeLogDirsResponse CreatePartitionsResponse
     DeleteGroupsResponse IncrementalAlterConfigsResponse OffsetDeleteResponse
-    DescribeClusterResponse DescribeTopicPartitionsResponse
+    DescribeClusterResponse DescribeTopicPartitionsResponse AlterReplicaLogDirsResponse
 }

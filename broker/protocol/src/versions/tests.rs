@@ -34,6 +34,7 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::OffsetForLeaderEpochRequest>(),
         of_kafka_protocol::<messages::DescribeConfigsRequest>(),
         of_kafka_protocol::<messages::AlterConfigsRequest>(),
+        of_kafka_protocol::<messages::AlterReplicaLogDirsRequest>(),
         of_kafka_protocol::<messages::DescribeLogDirsRequest>(),
         of_kafka_protocol::<messages::CreatePartitionsRequest>(),
         of_kafka_protocol::<messages::DeleteGroupsRequest>(),

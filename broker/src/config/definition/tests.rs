@@ -6,7 +6,7 @@ use super::*;
 fn the_table_is_complete_and_sorted() {
     // The counts of Kafka 4.3 (34 topic and 374 broker configs), and Ringbrook's own.
     assert_eq!(topic_configs().len(), 34 + 1);
-    assert_eq!(broker_configs().len(), 374 + 6);
+    assert_eq!(broker_configs().len(), 374 + 7);
     for table in [topic_configs(), broker_configs(), &TABLE.retired] {
         assert!(
             table.is_sorted_by(|a, b| a.name < b.name),

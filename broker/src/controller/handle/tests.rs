@@ -265,11 +265,19 @@ fn a_storage_failure_is_final() {
             .err()
     });
     assert!(
-        matches!(failure, Some(ControllerError::Failed(_))),
+        matches!(
+            failure,
+            Some(ControllerError::Failed(_) | ControllerError::Stopped)
+        ),
         "{failure:?}"
     );
     let again = controller.submit_blocking(Command::AllocateProducerIds { broker_id: 1 });
     assert!(again.is_err());
+    // The broker waits for this and stops.
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(controller.closed());
     controller.shutdown();
 }
 

@@ -79,7 +79,8 @@ impl CleanerProgress {
     ) -> Result<Self, EngineError> {
         let mut state = State::default();
         let mut files = HashMap::new();
-        for dir in dirs.dirs.iter().map(LogDir::path) {
+        let online = dirs.dirs.iter().filter(|dir| !dir.health.is_offline());
+        for dir in online.map(LogDir::path) {
             let offsets = OffsetCheckpoint::Cleaner.read(disk, dir)?;
             for ((topic, partition), &offset) in &offsets {
                 let log = logs.get(topic).and_then(|logs| logs.get(partition));

@@ -585,6 +585,62 @@ fn appends_go_on_while_a_partition_moves() {
     manager.shutdown().unwrap();
 }
 
+#[test]
+fn with_little_room_clients_wait_and_coordinators_go_on() {
+    let disk = SimDisk::new(1);
+    let manager = sim(&disk);
+    let log = create(&manager);
+    let produce = || log.append(plain(1), context(Origin::Client, 0));
+    produce().unwrap().drain.unwrap().run_blocking();
+    disk.set_usable_bytes((256 << 20) - 1);
+    manager.run_background();
+    let error = produce().unwrap_err();
+    assert!(matches!(error, crate::AppendError::LogDirFull), "{error:?}");
+    assert!(append(&log, plain(2)), "coordinators may still write");
+    let error = manager.alter_log_dir("t", 0, Path::new("/b")).unwrap_err();
+    assert!(matches!(error, EngineError::NoSpace { .. }), "{error:?}");
+    disk.set_usable_bytes(256 << 20);
+    manager.run_background();
+    produce().unwrap().drain.unwrap().run_blocking();
+    assert_eq!(log.offsets().log_end, 6, "no restart is needed");
+}
+
+/// A copy does not fill the disk under the partitions that are there: it gives up before.
+#[test]
+fn a_copy_ends_when_there_is_no_room_for_it() {
+    let disk = SimDisk::new(1);
+    let manager = sim(&disk);
+    let log = create(&manager);
+    fill(&log);
+    manager.alter_log_dir("t", 0, Path::new("/b")).unwrap();
+    disk.set_usable_bytes(1 << 20);
+    manager.run_moves();
+    assert_eq!(described(&manager), [("/a".to_owned(), true, 0, false)]);
+    assert!(manager.offline_dirs().is_empty());
+    assert!(append(&log, plain(1)));
+}
+
+/// A log dir that cannot be used at the start is offline; the others are served.
+#[test]
+fn a_dir_that_cannot_be_used_at_the_start_is_offline() {
+    let disk = SimDisk::new(1);
+    disk.create(Path::new("/b")).unwrap();
+    let manager = sim(&disk);
+    let offline = manager.offline_dirs();
+    assert_eq!(offline.len(), 1);
+    assert_eq!(offline[0].0, Path::new("/b"));
+    assert!(matches!(
+        manager.check_all_online(),
+        Err(EngineError::LogDirOffline { .. })
+    ));
+    assert!(append(&create(&manager), plain(1)));
+    moved_to(&manager, "/a");
+    let other = manager.create_log("u", 0, Uuid::from_u128(6), small());
+    assert_eq!(other.unwrap().log_dir(), Path::new("/c"));
+    let paths = [Path::new("/b")];
+    assert!(open(&disk, &paths).is_err(), "with no other it is an error");
+}
+
 /// Directories with different topic ids: the broker says which it wants.
 #[test]
 fn a_namesake_of_another_topic_is_found_when_it_is_wanted() {
