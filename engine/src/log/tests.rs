@@ -5,6 +5,7 @@ mod bounded_recovery;
 mod compaction_model;
 mod compacts;
 mod crashes;
+mod decoders;
 mod failures;
 mod model;
 mod producers;

@@ -2,6 +2,8 @@
 //! workloads. A failing seed is printed with what led to it; `RINGBROOK_PROOF_SEED` runs it alone,
 //! `RINGBROOK_PROOF_SEEDS` runs more.
 
+mod kill;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -17,6 +17,7 @@ const STEPS: [(&str, &[&str]); 4] = [
             "clippy",
             "--workspace",
             "--all-targets",
+            "--all-features",
             "--",
             "-D",
             "warnings",
