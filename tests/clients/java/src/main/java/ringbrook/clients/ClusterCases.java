@@ -2,12 +2,17 @@ package ringbrook.clients;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.DescribeReplicaLogDirsResult.ReplicaLogDirInfo;
 import org.apache.kafka.clients.admin.LogDirDescription;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionReplica;
+import org.apache.kafka.common.errors.LogDirNotFoundException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** The broker describes itself: cluster, features and log directories. */
 final class ClusterCases {
@@ -19,7 +24,8 @@ final class ClusterCases {
             new Case("describe_cluster_shows_id_controller_and_node", ClusterCases::cluster),
             new Case("describe_cluster_can_include_fenced_brokers", ClusterCases::fenced),
             new Case("describe_features_answers", ClusterCases::features),
-            new Case("describe_log_dirs_shows_partitions_with_size", ClusterCases::logDirs));
+            new Case("describe_log_dirs_shows_partitions_with_size", ClusterCases::logDirs),
+            new Case("a_partition_moves_to_another_log_dir", ClusterCases::moves));
     }
 
     private static void cluster(Broker broker) throws Exception {
@@ -77,5 +83,35 @@ final class ClusterCases {
         Check.same("partitions", 2, partitions);
         // A batch header is 61 bytes.
         Check.isTrue("the size counts the batch: " + written, written > 61);
+    }
+
+    private static void moves(Broker broker) throws Exception {
+        String topic = broker.createTopic("log-dir-moves", 1);
+        broker.produce(topic, "one", "two");
+        int node = broker.admin().describeCluster().controller().get().id();
+        var replica = new TopicPartitionReplica(topic, 0, node);
+        Set<String> dirs =
+            broker.admin().describeLogDirs(Set.of(node)).allDescriptions().get().get(node).keySet();
+        String from = place(broker, replica).getCurrentReplicaLogDir();
+        Optional<String> other = dirs.stream().filter(dir -> !dir.equals(from)).findFirst();
+        Check.isTrue("there are two log dirs: " + dirs, other.isPresent());
+        broker.admin().alterReplicaLogDirs(Map.of(replica, other.get())).all().get();
+        Check.eventually("it has moved", Broker.PATIENCE, () -> {
+            var place = place(broker, replica);
+            return other.get().equals(place.getCurrentReplicaLogDir())
+                && place.getFutureReplicaLogDir() == null;
+        });
+        Check.same("records", 2, broker.read(topic, 0, 2).size());
+        Check.same("log end", 2L, broker.endOffset(topic, 0));
+        Check.fails(LogDirNotFoundException.class, broker.admin()
+            .alterReplicaLogDirs(Map.of(replica, "/no/such/dir")).all());
+        var absent = new TopicPartitionReplica(broker.name("absent"), 0, node);
+        Check.fails(UnknownTopicOrPartitionException.class, broker.admin()
+            .alterReplicaLogDirs(Map.of(absent, from)).all());
+    }
+
+    private static ReplicaLogDirInfo place(Broker broker, TopicPartitionReplica replica)
+        throws Exception {
+        return broker.admin().describeReplicaLogDirs(Set.of(replica)).all().get().get(replica);
     }
 }
