@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ringbrook_protocol::messages::{
-    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    AlterConfigsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
     DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
     IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
@@ -70,6 +70,7 @@ fn every_advertised_version_is_answered_in_that_version() -> anyhow::Result<()> 
         every_version(client, &OffsetForLeaderEpochRequest::default())?,
         every_version(client, &DescribeConfigsRequest::default())?,
         every_version(client, &AlterConfigsRequest::default())?,
+        every_version(client, &AlterReplicaLogDirsRequest::default())?,
         every_version(client, &DescribeLogDirsRequest::default())?,
         every_version(client, &CreatePartitionsRequest::default())?,
         every_version(client, &DeleteGroupsRequest::default())?,
