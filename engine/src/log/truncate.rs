@@ -140,6 +140,8 @@ impl<D: Disk> PartitionLog<D> {
         self.truncate_epochs(cut.log_end)?;
         self.remove_segments_after(cut.index)?;
         self.remove_snapshots(|offset| cut.log_end < offset)?;
+        // Gone for good before the segment below them is cut: else a crash may leave a hole.
+        self.sync_names()?;
         // The files get every entry below the cut; what is above it goes when they are loaded.
         self.write_indexes(&cut.segment)?;
         let path = self.path_of(base_offset, FileKind::Log);
@@ -149,7 +151,6 @@ impl<D: Disk> PartitionLog<D> {
             self.disk.sync(&file)
         };
         shorten().map_err(|source| EngineError::io("cut", &path, source))?;
-        self.sync_names()?;
         let loaded = self.load_cut(&cut)?;
         let segment = Arc::new(loaded.segment);
         let producers = self.producers_at(&cut, &segment)?;

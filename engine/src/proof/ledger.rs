@@ -69,6 +69,11 @@ pub(crate) struct Ledger {
     pub(crate) is_always_durable: bool,
     /// Its directory was offline when it was last looked at.
     pub(crate) was_offline: bool,
+    /// A truncation is not finished: what the log says of its end means nothing until it is opened
+    /// again.
+    pub(crate) is_half_cut: bool,
+    /// It was truncated: its end may have been an offset that no batch holds in place.
+    pub(crate) was_cut: bool,
 }
 
 impl Ledger {
@@ -88,6 +93,8 @@ impl Ledger {
             end_lowest: 0,
             is_always_durable: config.flush_before_ack,
             was_offline: false,
+            is_half_cut: false,
+            was_cut: false,
         }
     }
 
@@ -135,6 +142,33 @@ impl Ledger {
             format!("acknowledged {promised} before it was flushed: {now:?}")
         })?;
         self.durable_to = self.durable_to.max(promised);
+        Ok(())
+    }
+
+    /// The log is about to be cut at `to`: from now on what lies above may be gone.
+    pub(crate) fn begin_truncation(&mut self, to: i64) {
+        let kept = self.sent.iter().take_while(|sent| sent.last_offset() < to);
+        let kept_end = kept.last().map_or(0, |sent| sent.last_offset() + 1);
+        self.durable_to = self.durable_to.min(kept_end);
+        self.published_to = self.published_to.min(kept_end);
+        self.is_half_cut = true;
+        self.was_cut = true;
+        // A batch that reaches over the log start takes it along.
+        self.start_checkpointed = self.start_checkpointed.min(kept_end);
+        // Who cuts does so as of a new leader.
+        self.leader_epoch += 1;
+    }
+
+    /// The log was cut at `to`, durably, and ends at `log_end`.
+    pub(crate) fn end_truncation(&mut self, to: i64, log_end: i64) -> Checked {
+        self.sent.retain(|sent| sent.last_offset() < to);
+        let kept_end = self.sent.last().map_or(0, |sent| sent.last_offset() + 1);
+        check(Rule::L4, kept_end <= log_end && log_end <= to, || {
+            format!("cut at {to} the log ends at {log_end}, its last batch at {kept_end}")
+        })?;
+        self.end_lowest = log_end;
+        self.replay = Replay::of(&self.sent);
+        self.is_half_cut = false;
         Ok(())
     }
 
@@ -190,17 +224,15 @@ impl Ledger {
                 format!("{first} to {last} was not sent or is out of order"),
             ));
         }
-        check(Rule::L5, must_have_to <= log_end, || {
+        check(Rule::L5, self.was_cut || must_have_to <= log_end, || {
             format!("the log ends at {log_end}, {must_have_to} was acknowledged")
         })?;
         self.sent = survivors;
-        self.replay = Replay::default();
-        for sent in &self.sent {
-            self.replay.apply(&sent.header, sent.marker.as_ref());
-        }
+        self.replay = Replay::of(&self.sent);
         self.published_to = log_end;
         self.end_lowest = log_end;
         self.was_offline = false;
+        self.is_half_cut = false;
         Ok(lost)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ringbrook_record::{BatchHeader, EndTransactionMarker};
 
+use super::ledger::Sent;
 use crate::index::AbortedTransaction;
 use crate::log::ActiveProducer;
 
@@ -44,6 +45,15 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
+    /// The state after these batches.
+    pub(crate) fn of(sent: &[Sent]) -> Self {
+        let mut replay = Self::default();
+        for sent in sent {
+            replay.apply(&sent.header, sent.marker.as_ref());
+        }
+        replay
+    }
+
     /// Takes the next batch into account.
     pub(crate) fn apply(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>) {
         if !header.has_producer_id() || (header.attributes.is_control() && marker.is_none()) {

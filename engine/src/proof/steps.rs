@@ -69,6 +69,7 @@ impl Machine {
                 let count = self.disk.run_background_jobs(count);
                 progress.note(format!("{count} background jobs"));
             }
+            94..96 => self.truncate(progress)?,
             _ => {
                 let minutes = self.random.below(7);
                 self.clock.advance(Duration::from_secs(60 * minutes));
@@ -115,6 +116,9 @@ impl Machine {
             let Some(log) = manager.log(topic, *partition) else {
                 continue;
             };
+            if ledger.is_half_cut {
+                continue;
+            }
             let before = ledger.published_to;
             ledger.observe(&log.offsets()).map_err(|breach| {
                 let detail = format!("{topic}-{partition}: {}", breach.detail);
@@ -406,6 +410,29 @@ impl Machine {
             }
             Err(_) if self.may_fail(&log) => Ok(()),
             Err(error) => Err(broken("delete", &error)),
+        }
+    }
+
+    fn truncate(&mut self, progress: &mut Progress) -> Checked {
+        let Some((key, log)) = self.any_log()? else {
+            return Ok(());
+        };
+        let offsets = log.offsets();
+        // Not those with the gaps of a leader that compacts.
+        if offsets.log_end <= offsets.log_start || self.ledger(&key).is_follower {
+            return Ok(());
+        }
+        let to = self.random.between(offsets.log_start, offsets.log_end - 1);
+        progress.note(format!("truncate {key:?} to {to}"));
+        let ledger = self.ledger(&key);
+        ledger.begin_truncation(to);
+        match log.truncate_to(to) {
+            Ok(()) => {
+                let log_end = log.offsets().log_end;
+                self.ledger(&key).end_truncation(to, log_end)
+            }
+            Err(_) if self.may_fail(&log) => Ok(()),
+            Err(error) => Err(broken("truncate", &error)),
         }
     }
 
