@@ -258,8 +258,9 @@ impl DiskEntries {
                 None => high = middle,
             }
         }
-        // What follows is what a reader that goes on from here asks for next.
-        let count = PAGE_ENTRIES.min(self.count - low);
+        // What follows is what a reader that goes on from here asks for next; with the entry behind
+        // the searched part, the one above every floor is there too.
+        let count = (PAGE_ENTRIES + 1).min(self.count - low);
         let entries = read_entries::<E, D>(access, disk, file, low, count).await?;
         Ok(IndexPage {
             first: low,

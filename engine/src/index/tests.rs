@@ -46,6 +46,27 @@ fn around(
         .expect("the page that was just read holds the key's floor")
 }
 
+/// The last entry of a page used to have no neighbour above, and its floor was lost: a fetch there
+/// read all headers of its segment.
+#[test]
+fn every_entry_of_a_large_index_has_its_neighbours() {
+    let disk = SimDisk::new(0);
+    let file = disk.create(Path::new("/index")).unwrap();
+    for count in [256, 257, 1024, 16_383] {
+        let mut index = SparseIndex::empty();
+        (1..=count).for_each(|key| index.push(entry(key)));
+        let unwritten = index.encode_unwritten();
+        disk.write_all_at(&file, &unwritten.bytes, 0).unwrap();
+        index.mark_written(unwritten.count);
+        for key in 1..=count {
+            index.forget_page();
+            let found = around(&mut index, &disk, key);
+            assert_eq!(found.floor, Some(entry(key)));
+            assert_eq!(found.ceiling, (key < count).then(|| entry(key + 1)));
+        }
+    }
+}
+
 #[test]
 fn entries_have_kafkas_layout() {
     let mut bytes = Vec::new();
