@@ -73,14 +73,14 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 28] {
+fn probes() -> [(i16, Probe); 29] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
         InitProducerIdRequest OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
-        DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
+        AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
         IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
         DescribeTopicPartitionsRequest
     }
