@@ -80,8 +80,8 @@ fn probes() -> [(i16, Probe); 29] {
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
         InitProducerIdRequest OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
-        AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
-        IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
+        AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest
+        DeleteGroupsRequest IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
         DescribeTopicPartitionsRequest
     }
 }
