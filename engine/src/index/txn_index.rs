@@ -104,6 +104,11 @@ impl TxnIndex {
         }
     }
 
+    /// The entries, by rising marker offset.
+    pub(crate) fn entries(&self) -> &[AbortedTransaction] {
+        &self.entries
+    }
+
     /// Adds the newest entry.
     pub(crate) fn push(&mut self, entry: AbortedTransaction) {
         if let Some(last) = self.entries.last() {

@@ -8,13 +8,14 @@ use ringbrook_record::NO_TIMESTAMP;
 
 use super::rebuild::read_header;
 use super::resume_segment::Trusted;
+use super::split_segment::SplitPlan;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
 use crate::io::{Access, Disk, block_on_ready};
 use crate::segment::{
     FileKind, HeaderReader, Largest, RecoveredSegment, Segment, SegmentFile, SegmentIndexes,
-    SegmentTail, recover_segment, segment_file_name,
+    SegmentTail, is_within_reach, recover_segment, segment_file_name,
 };
 
 /// Largest transaction index that is read: a million aborted transactions.
@@ -30,6 +31,9 @@ pub(crate) struct Loaded<D: Disk> {
     /// Present when it was recovered.
     pub(crate) recovered: Option<RecoveryFindings>,
 }
+
+/// A segment that was loaded, or how it has to be split first.
+pub(crate) type Found<D> = Result<Loaded<D>, SplitPlan>;
 
 /// What recovery found.
 pub(crate) struct RecoveryFindings {
@@ -58,7 +62,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
         self.dir.join(segment_file_name(base_offset, kind))
     }
 
-    fn bytes(&self, base_offset: i64, kind: FileKind) -> Result<u64, EngineError> {
+    pub(super) fn bytes(&self, base_offset: i64, kind: FileKind) -> Result<u64, EngineError> {
         let path = self.path(base_offset, kind);
         match self.disk.stat(&path) {
             Ok(stat) => Ok(stat.bytes),
@@ -67,13 +71,17 @@ impl<D: Disk> SegmentLoader<'_, D> {
     }
 
     /// Loads the segment, recovering it when `must_recover` or when its files do not fit together.
+    /// The `next` one begins where given; there is none after the last.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or holds what must not be touched.
     pub(crate) fn load(
         &self,
         base_offset: i64,
-        is_last: bool,
+        next: Option<i64>,
         must_recover: bool,
         has: impl Fn(FileKind) -> bool,
-    ) -> Result<Loaded<D>, EngineError> {
+    ) -> Result<Found<D>, EngineError> {
         let bytes = self.bytes(base_offset, FileKind::Log)?;
         if i32::MAX.cast_unsigned() < u32::try_from(bytes).unwrap_or(u32::MAX) {
             let path = self.path(base_offset, FileKind::Log);
@@ -87,14 +95,15 @@ impl<D: Disk> SegmentLoader<'_, D> {
         if has_indices && must_recover && base_offset < self.recovery_point {
             let point = self.recovery_point;
             if let Some(trusted) = self.trusted_below(base_offset, bytes, point, has_txn)? {
-                let mut loaded = self.recover(base_offset, bytes, Some(trusted))?;
-                let has_walked = |found: &RecoveryFindings| 0 < found.walked_bytes;
-                if is_last && !loaded.recovered.as_ref().is_some_and(has_walked) {
+                let mut found = self.recover(base_offset, next, bytes, Some(trusted))?;
+                if let Ok(loaded) = &mut found
+                    && next.is_none()
+                {
                     // All of it was on disk. What was cut off its indices will be synced away with
                     // the next entries, as the segment is active.
-                    loaded.recovered = None;
+                    loaded.recovered.take_if(|found| found.walked_bytes == 0);
                 }
-                return Ok(loaded);
+                return Ok(found);
             }
             tracing::warn!(
                 dir = %self.dir.display(), segment = base_offset, recovery_point = point,
@@ -103,10 +112,10 @@ impl<D: Disk> SegmentLoader<'_, D> {
         }
         // A crash may leave the transaction index of a marker that it took.
         if !has_indices || must_recover && (has_txn || !self.is_empty(base_offset, bytes)?) {
-            return self.recover(base_offset, bytes, None);
+            return self.recover(base_offset, next, bytes, None);
         }
         let Some(txn) = self.load_txn_index(base_offset, has_txn)? else {
-            return self.recover(base_offset, bytes, None);
+            return self.recover(base_offset, next, bytes, None);
         };
         let indexes = SegmentIndexes {
             offset: SparseIndex::from_file(self.bytes(base_offset, FileKind::OffsetIndex)?),
@@ -115,24 +124,24 @@ impl<D: Disk> SegmentLoader<'_, D> {
             largest: None,
         };
         let segment = Segment::new(base_offset, bytes, indexes);
-        if !is_last {
+        let (tail, next_offset) = if let Some(next) = next {
+            if let Some(plan) = self.find_overflow(&segment, next)? {
+                return Ok(Err(plan));
+            }
             let tail = SegmentTail::new(base_offset, self.now_ms);
-            return Ok(Loaded {
-                segment,
-                tail,
-                next_offset: base_offset,
-                recovered: None,
-            });
-        }
-        match self.find_end(&segment)? {
-            Some((tail, next_offset)) => Ok(Loaded {
-                segment,
-                tail,
-                next_offset,
-                recovered: None,
-            }),
-            None => self.recover(base_offset, bytes, None),
-        }
+            (tail, base_offset)
+        } else {
+            let Some(end) = self.find_end(&segment)? else {
+                return self.recover(base_offset, next, bytes, None);
+            };
+            end
+        };
+        Ok(Ok(Loaded {
+            segment,
+            tail,
+            next_offset,
+            recovered: None,
+        }))
     }
 
     /// Whether a segment and its indices are empty: then there is nothing to recover.
@@ -165,7 +174,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
     }
 
     /// The tail of a segment that was closed cleanly and the offset after its last batch. `None`
-    /// when the files contradict each other.
+    /// when the files contradict each other, or the segment is to be split.
     fn find_end(&self, segment: &Segment<D>) -> Result<Option<(SegmentTail, i64)>, EngineError> {
         let base_offset = segment.base_offset();
         let mut tail = SegmentTail::new(base_offset, self.now_ms);
@@ -203,6 +212,9 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 _ => return Ok(None),
             }
         }
+        if !is_within_reach(base_offset, next_offset - 1) {
+            return Ok(None);
+        }
         let newest = self.last_entry::<TimeEntry>(base_offset, FileKind::TimeIndex)?;
         let largest = newest.map(|entry| segment.largest_of(entry));
         {
@@ -219,7 +231,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
         Ok(Some((tail, next_offset)))
     }
 
-    fn last_entry<E: IndexEntry>(
+    pub(super) fn last_entry<E: IndexEntry>(
         &self,
         base_offset: i64,
         kind: FileKind,
@@ -240,14 +252,35 @@ impl<D: Disk> SegmentLoader<'_, D> {
         Ok(E::decode(&buf[..read]))
     }
 
+    /// What is known of the segment before it is walked.
+    fn start_of_walk(
+        &self,
+        base_offset: i64,
+        trusted: Option<Trusted>,
+    ) -> (RecoveredSegment, TxnIndex) {
+        let empty = RecoveredSegment::empty(base_offset, self.now_ms);
+        let Some(trusted) = trusted else {
+            return (empty, TxnIndex::default());
+        };
+        let start = RecoveredSegment {
+            tail: trusted.tail,
+            offset_index: trusted.offset_index,
+            time_index: trusted.time_index,
+            next_offset: self.recovery_point,
+            ..empty
+        };
+        (start, trusted.txn)
+    }
+
     /// Walks the segment, from the end of the trusted part on, cuts it before the first damaged
-    /// batch and writes its indices anew.
+    /// batch and writes its indices anew. Changes nothing when it has to be split.
     fn recover(
         &self,
         base_offset: i64,
+        next_base: Option<i64>,
         bytes: u64,
         trusted: Option<Trusted>,
-    ) -> Result<Loaded<D>, EngineError> {
+    ) -> Result<Found<D>, EngineError> {
         let path = self.path(base_offset, FileKind::Log);
         let io = |source| EngineError::io("recover", &path, source);
         let file = self.disk.open(&path).map_err(io)?;
@@ -256,26 +289,12 @@ impl<D: Disk> SegmentLoader<'_, D> {
             file: &file,
             path: &path,
             base_offset,
+            next_base,
             bytes,
             on_walked: self.on_walked,
         };
-        let (start, txn, is_whole) = match trusted {
-            Some(trusted) => {
-                let start = RecoveredSegment {
-                    tail: trusted.tail,
-                    offset_index: trusted.offset_index,
-                    time_index: trusted.time_index,
-                    next_offset: self.recovery_point,
-                    epochs: Vec::new(),
-                    damage: None,
-                };
-                (start, trusted.txn, false)
-            }
-            None => {
-                let start = RecoveredSegment::empty(base_offset, self.now_ms);
-                (start, TxnIndex::default(), true)
-            }
-        };
+        let is_whole = trusted.is_none();
+        let (start, txn) = self.start_of_walk(base_offset, trusted);
         let (from, from_bytes) = (start.next_offset, start.tail.bytes);
         let RecoveredSegment {
             mut tail,
@@ -284,7 +303,11 @@ impl<D: Disk> SegmentLoader<'_, D> {
             next_offset,
             epochs,
             damage,
+            has_overflow,
         } = recover_segment(&source, self.config, start)?;
+        if has_overflow {
+            return Ok(Err(self.plan_split(base_offset, next_base, bytes, true)?));
+        }
         // Also gives back the blocks that were reserved past the end.
         self.disk.set_len(&file, tail.bytes).map_err(io)?;
         let largest = Largest {
@@ -312,12 +335,12 @@ impl<D: Disk> SegmentLoader<'_, D> {
             epochs,
             damage,
         });
-        Ok(Loaded {
+        Ok(Ok(Loaded {
             segment,
             tail,
             next_offset,
             recovered,
-        })
+        }))
     }
 
     /// Cuts the transaction index to what is kept of it. The producers' replay adds the rest: it

@@ -27,6 +27,7 @@ mod replace;
 mod resume_segment;
 mod retention;
 mod scans;
+mod split_segment;
 mod timestamps;
 mod truncate;
 mod validate;

@@ -18,6 +18,7 @@ use super::partition_log::{LogIdentity, PartitionLog, State};
 use super::rebuild::{load_producers, walk_epochs};
 use super::recent_batches::RecentBatches;
 use super::recovery_mark::{LogPlace, RecoveryMarks};
+use super::split_segment::Pieces;
 use crate::checkpoint::{FILE_BYTES_MAX, PartitionMetadata};
 use crate::config::LogConfig;
 use crate::error::EngineError;
@@ -149,7 +150,7 @@ impl<D: Disk> LogOpener<'_, D> {
         files: &[(FileKind, i64)],
         on_walked: &dyn Fn(u64),
     ) -> Result<LoadedSegments<D>, EngineError> {
-        let bases: Vec<i64> = files
+        let mut bases: Vec<i64> = files
             .iter()
             .filter(|(kind, _)| *kind == FileKind::Log)
             .map(|(_, base_offset)| *base_offset)
@@ -176,32 +177,40 @@ impl<D: Disk> LogOpener<'_, D> {
             recovery_point: self.hints.recovery_point,
             on_walked,
         };
-        for (index, &base_offset) in bases.iter().enumerate() {
-            let next = bases.get(index + 1);
+        let (mut index, mut pieces) = (0, Pieces::default());
+        while let Some(&base_offset) = bases.get(index) {
+            let next = bases.get(index + 1).copied();
             // One that ends at the recovery point may have reached it while it was active: then its
             // last time index entry was written later.
-            let is_above = next.is_none_or(|&next| self.hints.recovery_point <= next);
+            let is_above = next.is_none_or(|next| self.hints.recovery_point <= next);
             let must_recover = !self.hints.is_clean && is_above;
-            let has = |kind| files.contains(&(kind, base_offset));
-            let found = loader.load(base_offset, next.is_none(), must_recover, has)?;
-            let is_damaged = self.take_segment(dir, &mut loaded, found)?;
-            if is_damaged {
-                for &later in &bases[index + 1..] {
-                    loaded.report.truncated_bytes += self.remove_segment(dir, later)?;
+            let has = |kind| match pieces.knows(base_offset) {
+                true => pieces.has(base_offset, kind),
+                false => files.contains(&(kind, base_offset)),
+            };
+            let is_damaged = match loader.load(base_offset, next, must_recover, has)? {
+                Ok(found) => {
+                    index += 1;
+                    self.take_segment(dir, &mut loaded, found)
                 }
-                break;
+                Err(plan) => {
+                    loaded.report.truncated_bytes += plan.truncated_bytes();
+                    if plan.is_damaged() {
+                        self.remove_segments(dir, bases.drain(index + 1..), &mut loaded.report)?;
+                    }
+                    bases.splice(index..=index, loader.split(&plan, &mut pieces)?);
+                    continue;
+                }
+            };
+            if is_damaged {
+                self.remove_segments(dir, bases.drain(index..), &mut loaded.report)?;
             }
         }
         Ok(loaded)
     }
 
     /// Adds a loaded segment; returns whether it had to be cut.
-    fn take_segment(
-        &self,
-        dir: &Path,
-        loaded: &mut LoadedSegments<D>,
-        found: Loaded<D>,
-    ) -> Result<bool, EngineError> {
+    fn take_segment(&self, dir: &Path, loaded: &mut LoadedSegments<D>, found: Loaded<D>) -> bool {
         let segment = Arc::new(found.segment);
         loaded.segments.push(Arc::clone(&segment));
         if let Some(recovered) = found.recovered {
@@ -222,12 +231,12 @@ impl<D: Disk> LogOpener<'_, D> {
                 );
                 loaded.tail = found.tail;
                 loaded.next_offset = found.next_offset;
-                return Ok(true);
+                return true;
             }
         }
         loaded.tail = found.tail;
         loaded.next_offset = found.next_offset;
-        Ok(false)
+        false
     }
 
     /// The log start offset; makes sure that there is a segment and that the log reaches up to it.
@@ -346,6 +355,19 @@ impl<D: Disk> LogOpener<'_, D> {
         self.disk
             .remove_file_if_present(path)
             .map_err(|source| EngineError::io("remove", path, source))
+    }
+
+    /// Removes what lies behind a segment that was cut.
+    fn remove_segments(
+        &self,
+        dir: &Path,
+        bases: impl Iterator<Item = i64>,
+        report: &mut OpenReport,
+    ) -> Result<(), EngineError> {
+        for base_offset in bases {
+            report.truncated_bytes += self.remove_segment(dir, base_offset)?;
+        }
+        Ok(())
     }
 
     /// Removes a segment's files and returns the bytes its log had.

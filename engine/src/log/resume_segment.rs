@@ -14,7 +14,7 @@ use super::rebuild::read_header;
 use crate::error::EngineError;
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
 use crate::io::{Access, Disk, block_on_ready};
-use crate::segment::{FileKind, HeaderReader, ResumedTail, SegmentTail};
+use crate::segment::{FileKind, HeaderReader, ResumedTail, SegmentTail, is_within_reach};
 
 /// Bytes of an index read at once; a multiple of both entries' sizes.
 const INDEX_CHUNK_BYTES: usize = 12 * 8192;
@@ -50,6 +50,9 @@ impl<D: Disk> SegmentLoader<'_, D> {
         let Ok(end) = u32::try_from(recovery_point - base_offset) else {
             return Ok(None);
         };
+        if !is_within_reach(base_offset, recovery_point - 1) {
+            return Ok(None);
+        }
         let offsets = self.offset_run(base_offset, end)?;
         let times = self.time_run(base_offset, end)?;
         let mut resumed = ResumedTail {

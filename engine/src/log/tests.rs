@@ -14,6 +14,7 @@ mod reopens;
 mod replaces;
 mod retains;
 mod ring;
+mod splits;
 mod support;
 mod times;
 mod truncates;

@@ -175,12 +175,16 @@ impl<D: Disk> PartitionLog<D> {
             let path = dir.join(segment_file_name(base_offset, kind));
             self.disk.stat(&path).is_ok()
         };
-        let loaded = loader.load(base_offset, true, true, exists)?;
+        let path = self.path_of(base_offset, FileKind::Log);
+        let Ok(loaded) = loader.load(base_offset, None, true, exists)? else {
+            // The open would have split it.
+            let problem = "its offsets lie too far from its base offset".to_owned();
+            return Err(EngineError::corrupt(&path, problem));
+        };
         if loaded.next_offset == cut.kept_end {
             return Ok(loaded);
         }
         let (found, expected) = (loaded.next_offset, cut.kept_end);
-        let path = self.path_of(base_offset, FileKind::Log);
         let problem = format!("its batches end at offset {found}, not {expected}");
         Err(EngineError::corrupt(&path, problem))
     }

@@ -436,49 +436,6 @@ fn logs_left_alone_have_nothing_to_walk_after_an_interval() {
     assert_eq!(manager.log("t", 0).unwrap().offsets().log_end, 7);
 }
 
-/// On the real disk: many idle partitions open quickly and hold no descriptors.
-#[test]
-fn idle_partitions_are_cheap() {
-    const PARTITIONS: i32 = 200;
-    let dir = tempfile::tempdir().unwrap();
-    let open = || {
-        let dirs = LogDirs::open(&UringDisk, &[dir.path().into()], 1, None).unwrap();
-        let clock = Arc::new(SystemClock::new());
-        let options = LogManagerOptions::default();
-        LogManager::open(UringDisk, dirs, options, clock, &|_: &str| {
-            LogConfig::default()
-        })
-        .unwrap()
-    };
-    let (manager, _) = open();
-    for partition in 0..PARTITIONS {
-        let config = LogConfig {
-            flush_before_ack: false,
-            ..LogConfig::default()
-        };
-        let log = manager
-            .create_log("t", partition, Uuid::from_u128(1), config)
-            .unwrap();
-        if partition % 2 == 0 {
-            append(&log);
-        }
-    }
-    manager.shutdown().unwrap();
-    drop(manager);
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = descriptors();
-    let (manager, summary) = open();
-    assert_eq!((summary.logs, summary.is_clean), (200, true));
-    let opened = descriptors().saturating_sub(before);
-    assert!(
-        opened < 150,
-        "{opened} descriptors for idle logs (other tests run beside)"
-    );
-    assert!(summary.elapsed < Duration::from_secs(2), "{summary:?}");
-    append(&manager.log("t", 7).unwrap());
-    assert_eq!(manager.log("t", 7).unwrap().offsets().log_end, 1);
-}
-
 #[test]
 fn a_log_set_aside_is_kept_and_makes_room_for_another() {
     let disk = SimDisk::new(7);

@@ -12,7 +12,7 @@ mod ledger;
 mod machine;
 mod produce;
 mod random;
-mod rebuild;
+pub(crate) mod rebuild;
 mod replay;
 #[cfg(test)]
 pub(crate) mod sabotage;

@@ -13,7 +13,9 @@ pub(crate) use file_name::{
     CLEANED_SUFFIX, DELETED_SUFFIX, DirKind, FileKind, SWAP_SUFFIX, deleted_dir_name,
     future_dir_name, partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
 };
-pub(crate) use recovery::{RecoveredSegment, SegmentFile, recover_segment};
+pub(crate) use recovery::{
+    RecoveredSegment, SegmentBorders, SegmentFile, find_borders, is_within_reach, recover_segment,
+};
 pub(crate) use rewriter::{RewrittenSegment, SegmentRewriter};
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};

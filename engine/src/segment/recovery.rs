@@ -32,6 +32,20 @@ pub(crate) struct RecoveredSegment {
     pub(crate) epochs: Vec<(i32, i64)>,
     /// Why the walk ended before the file did.
     pub(crate) damage: Option<String>,
+    /// The walk ended before a good batch that lies too far from the base offset: the segment has
+    /// to be split.
+    pub(crate) has_overflow: bool,
+}
+
+/// The pieces a segment has to be split into.
+pub(crate) struct SegmentBorders {
+    /// Base offset and position of each; the first keeps those of the segment, and is empty when
+    /// all batches lie too far away.
+    pub(crate) starts: Vec<(i64, u64)>,
+    /// Where the last good batch ends.
+    pub(crate) end: u64,
+    /// Why that is not the end of the file.
+    pub(crate) damage: Option<String>,
 }
 
 /// Where the file is and what is known about it.
@@ -40,6 +54,8 @@ pub(crate) struct SegmentFile<'a, D: Disk> {
     pub(crate) file: &'a D::File,
     pub(crate) path: &'a Path,
     pub(crate) base_offset: i64,
+    /// Base offset of the next segment; `None` for the last.
+    pub(crate) next_base: Option<i64>,
     pub(crate) bytes: u64,
     /// Told how many bytes each piece has that was read.
     pub(crate) on_walked: &'a dyn Fn(u64),
@@ -63,7 +79,13 @@ pub(crate) fn recover_segment<D: Disk>(
     while recovered.tail.bytes < source.bytes {
         let position = recovered.tail.bytes;
         match scan.batch_at(position, recovered.next_offset)? {
-            Ok(header) => recovered.add(&header, config),
+            Ok(header) if is_within_reach(source.base_offset, header.last_offset()) => {
+                recovered.add(&header, config);
+            }
+            Ok(_) => {
+                recovered.has_overflow = true;
+                break;
+            }
             Err(damage) => {
                 scan.refuse_legacy_format(position)?;
                 recovered.damage = Some(damage);
@@ -72,6 +94,50 @@ pub(crate) fn recover_segment<D: Disk>(
         }
     }
     Ok(recovered)
+}
+
+/// Whether a segment can hold an offset: index entries have 31 bits for its distance to the base.
+pub(crate) fn is_within_reach(base_offset: i64, offset: i64) -> bool {
+    let distance = offset.checked_sub(base_offset);
+    distance.is_some_and(|distance| (0..=i64::from(i32::MAX)).contains(&distance))
+}
+
+/// Walks the whole file and begins another piece wherever a batch lies too far from the base offset
+/// of the one before.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn find_borders<D: Disk>(
+    source: &SegmentFile<'_, D>,
+) -> Result<SegmentBorders, EngineError> {
+    let mut scan = Scan {
+        source,
+        chunk: Vec::new(),
+        chunk_position: 0,
+    };
+    let (mut piece, mut next_offset) = (source.base_offset, source.base_offset);
+    let mut borders = SegmentBorders {
+        starts: vec![(piece, 0)],
+        end: 0,
+        damage: None,
+    };
+    while borders.end < source.bytes {
+        match scan.batch_at(borders.end, next_offset)? {
+            Ok(header) => {
+                if !is_within_reach(piece, header.last_offset()) {
+                    piece = header.base_offset;
+                    borders.starts.push((piece, borders.end));
+                }
+                next_offset = header.last_offset() + 1;
+                borders.end += header.size_bytes() as u64;
+            }
+            Err(damage) => {
+                borders.damage = Some(damage);
+                break;
+            }
+        }
+    }
+    Ok(borders)
 }
 
 impl RecoveredSegment {
@@ -84,6 +150,7 @@ impl RecoveredSegment {
             next_offset: base_offset,
             epochs: Vec::new(),
             damage: None,
+            has_overflow: false,
         }
     }
 
@@ -141,7 +208,14 @@ impl<D: Disk> Scan<'_, '_, D> {
         }
         let (first, last) = (header.base_offset, header.last_offset());
         let is_in_order = next_offset <= first && first <= last && last < i64::MAX;
-        if !is_in_order || i32::try_from(last - self.source.base_offset).is_err() {
+        // The CRC does not cover the base offset. Out of the segment's reach it is believed only
+        // below the next segment; in the last one, if the jump is not as wide as that reach.
+        let is_believed = is_within_reach(self.source.base_offset, last)
+            || match self.source.next_base {
+                Some(next) => last < next,
+                None => is_within_reach(next_offset, first),
+            };
+        if !is_in_order || !is_believed {
             return Ok(Err(format!(
                 "offsets {first} to {last} cannot follow {next_offset}"
             )));
