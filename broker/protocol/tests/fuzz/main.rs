@@ -81,8 +81,8 @@ fn probes() -> [(i16, Probe); 29] {
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
         InitProducerIdRequest OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
         AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest
-        DeleteGroupsRequest IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
-        DescribeTopicPartitionsRequest
+        DeleteGroupsRequest IncrementalAlterConfigsRequest OffsetDeleteRequest
+        DescribeClusterRequest DescribeTopicPartitionsRequest
     }
 }
 
