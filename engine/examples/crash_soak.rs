@@ -1,5 +1,6 @@
 //! Runs the crash campaign for as many seeds as wanted, by hand:
 //! `cargo run --release -p ringbrook-engine --features sim --example crash_soak -- --seeds 100000`.
+//! With `--keyed` it is the campaign of logs that are compacted and moved.
 //! A failure is printed with its seed, generation, step and what led to it; `--seed X` repeats it.
 
 #![expect(clippy::print_stdout, reason = "a command-line tool reports on it")]
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
-use ringbrook_engine::proof::{Failure, Plan, Rule, Tally, run_seed};
+use ringbrook_engine::proof::{Failure, KeyedTally, Plan, Rule, Tally, run_keyed_seed, run_seed};
 
 /// Power cuts, failed writes and restarts on a simulated disk.
 #[derive(Parser)]
@@ -24,6 +25,9 @@ struct Arguments {
     /// Run this seed alone.
     #[arg(long, conflicts_with_all = ["seeds", "first_seed"])]
     seed: Option<u64>,
+    /// Compacted logs that are moved between log dirs.
+    #[arg(long)]
+    keyed: bool,
     /// Threads, each with seeds of its own.
     #[arg(long, default_value_t = 2)]
     threads: u64,
@@ -38,6 +42,7 @@ struct Arguments {
 #[derive(Default)]
 struct Results {
     tally: Tally,
+    keyed_tally: KeyedTally,
     broken: BTreeMap<Rule, u64>,
     first: Option<Box<Failure>>,
 }
@@ -55,14 +60,19 @@ fn main() -> ExitCode {
     };
     // What panics is reported as a failure of its seed.
     std::panic::set_hook(Box::new(|_| {}));
+    let end = first.saturating_add(count);
     let (next, results) = (AtomicU64::new(first), Mutex::new(Results::default()));
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads.max(1) {
-            scope.spawn(|| run_share(&next, first.saturating_add(count), plan, &results));
+            scope.spawn(|| run_share(&next, end, plan, arguments.keyed, &results));
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    println!("{count} seeds from {first}: {:?}", results.tally);
+    if arguments.keyed {
+        println!("{count} seeds from {first}: {:?}", results.keyed_tally);
+    } else {
+        println!("{count} seeds from {first}: {:?}", results.tally);
+    }
     let Some(failure) = results.first else {
         println!("nothing is broken");
         return ExitCode::SUCCESS;
@@ -73,16 +83,24 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run_share(next: &AtomicU64, end: u64, plan: Plan, results: &Mutex<Results>) {
+fn run_share(next: &AtomicU64, end: u64, plan: Plan, is_keyed: bool, results: &Mutex<Results>) {
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if end <= seed {
             return;
         }
-        let result = run_seed(seed, plan);
+        let mut tallies = (Tally::default(), KeyedTally::default());
+        let result = if is_keyed {
+            run_keyed_seed(seed, plan).map(|tally| tallies.1 = tally)
+        } else {
+            run_seed(seed, plan).map(|tally| tallies.0 = tally)
+        };
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(tally) => results.tally.add(&tally),
+            Ok(()) => {
+                results.tally.add(&tallies.0);
+                results.keyed_tally.add(&tallies.1);
+            }
             Err(failure) => {
                 println!("seed {seed}: {}", failure.breach);
                 *results.broken.entry(failure.breach.rule).or_default() += 1;

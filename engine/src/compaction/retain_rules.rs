@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use ringbrook_record::{BatchHeader, Record};
 
 use super::offset_map::OffsetMap;
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 
 /// The newest batch of a producer that is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,10 @@ impl RetainRules<'_> {
         if !header.has_producer_id() {
             return false;
         }
+        #[cfg(test)]
+        if is_on(Sabotage::LastSequenceDropped) {
+            return false;
+        }
         let Some(last) = self.producers.get(&header.producer_id) else {
             return false;
         };
@@ -88,7 +94,15 @@ impl RetainRules<'_> {
         let Some(key) = record.key else {
             return false;
         };
+        #[cfg(test)]
+        if is_on(Sabotage::LatestOfKeyDropped) && self.map.get(key) == Some(offset) {
+            return false;
+        }
         let is_protected = || {
+            #[cfg(test)]
+            if is_on(Sabotage::TombstoneDroppedEarly) {
+                return false;
+            }
             header
                 .delete_horizon_ms()
                 .is_none_or(|horizon_ms| self.now_ms < horizon_ms)

@@ -224,6 +224,10 @@ impl<D: Disk> PartitionLog<D> {
             return Ok(());
         };
         for segment in &segments {
+            #[cfg(test)]
+            if is_on(Sabotage::CopyNotSynced) {
+                continue;
+            }
             self.sync_segment(segment)?;
         }
         let end = {

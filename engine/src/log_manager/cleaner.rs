@@ -137,7 +137,7 @@ impl<D: Disk> LogManager<D> {
     }
 
     /// Cleans the log that asks most for it; returns whether there was one. Blocks.
-    pub(super) fn clean_filthiest_log(&self, map: &mut OffsetMap) -> bool {
+    pub(crate) fn clean_filthiest_log(&self, map: &mut OffsetMap) -> bool {
         let Some(chosen) = self.choose_log() else {
             return false;
         };

@@ -26,6 +26,8 @@ pub enum Rule {
     Transactions,
     /// Leader epochs follow from the batches.
     Epochs,
+    /// Compaction keeps the latest of each key, and what it dropped does not come back.
+    Compaction,
     /// Every log that was created and not deleted opens again, and no other.
     Logs,
     /// An operation failed or panicked without a reason.

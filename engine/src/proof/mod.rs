@@ -4,10 +4,12 @@
 //!
 //! `campaign` runs a seed, `machine` is what runs, `steps` what it does, `ledger` what it must not
 //! lose, `verify` and `rebuild` how that is checked, on other code paths than the engine's own.
+//! `keyed` is a campaign of its own for logs that are compacted and moved between log dirs.
 
 mod breach;
 mod campaign;
 mod files;
+mod keyed;
 mod ledger;
 mod machine;
 mod produce;
@@ -21,6 +23,7 @@ mod verify;
 
 pub use breach::{Breach, Rule};
 pub use campaign::{Failure, Plan, run_seed};
+pub use keyed::{KeyedTally, run_keyed_seed};
 pub use machine::Tally;
 
 #[cfg(test)]

@@ -28,6 +28,16 @@ pub(crate) enum Sabotage {
     RecoveryPointTooEarly,
     /// Bounded recovery: a segment's names count as durable without a sync of the directory.
     NamesNotSynced,
+    /// Compaction: tombstones go before their time.
+    TombstoneDroppedEarly,
+    /// Compaction: the latest record of a key goes with the older ones.
+    LatestOfKeyDropped,
+    /// Compaction: the last batch of a producer is not kept, not even empty.
+    LastSequenceDropped,
+    /// Compaction: rewritten segments take the place of the old ones before they are synced.
+    RewrittenNotSynced,
+    /// Moves: the segments of the copy take the place of the old log without having been synced.
+    CopyNotSynced,
 }
 
 thread_local! {

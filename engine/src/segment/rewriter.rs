@@ -15,6 +15,8 @@ use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::{AbortedTransaction, SparseIndex, TxnIndex};
 use crate::io::Disk;
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 
 /// Bytes of batches held back for one write.
 const WRITE_BYTES: usize = 128 << 10;
@@ -82,6 +84,10 @@ impl<D: Disk> CleanedFiles<D> {
     }
 
     fn sync(&self, kind: FileKind, file: &D::File) -> Result<(), EngineError> {
+        #[cfg(test)]
+        if is_on(Sabotage::RewrittenNotSynced) {
+            return Ok(());
+        }
         self.disk
             .sync(file)
             .map_err(|source| EngineError::io("sync", &self.path(kind), source))
