@@ -141,7 +141,9 @@ pub(crate) fn load_producers<D: Disk>(
     let is_stray = |offset: i64, newest: Option<i64>| {
         loaded.next_offset < offset || (Some(offset) != newest && is_mark(offset))
     };
-    let newest = offsets.iter().copied().rfind(|offset| *offset <= limit);
+    // One below the first segment misses the batches in between, which are gone.
+    let is_usable = |offset: &i64| (first_base..=limit).contains(offset);
+    let newest = offsets.iter().copied().rfind(is_usable);
     for offset in offsets
         .iter()
         .copied()
@@ -151,12 +153,7 @@ pub(crate) fn load_producers<D: Disk>(
     }
     offsets.retain(|offset| !is_stray(*offset, newest));
     let mut start = None;
-    for offset in offsets
-        .iter()
-        .copied()
-        .filter(|offset| *offset <= limit)
-        .rev()
-    {
+    for offset in offsets.iter().copied().filter(is_usable).rev() {
         if let Some(state) = read_snapshot(disk, dir, offset)? {
             start = Some((state, offset));
             break;
@@ -262,7 +259,10 @@ pub(crate) fn producers_below<D: Disk>(
         .list(dir)
         .map_err(|source| EngineError::io("list", dir, source))?;
     let names = entries.iter().filter_map(|it| FileKind::parse(&it.name));
-    let snapshots = names.filter(|(kind, offset)| *kind == FileKind::Snapshot && *offset <= end);
+    // One below the first segment misses the batches in between, which are gone.
+    let usable = segments.first().map_or(0, |first| first.base_offset())..=end;
+    let snapshots =
+        names.filter(|(kind, offset)| *kind == FileKind::Snapshot && usable.contains(offset));
     let mut offsets: Vec<i64> = snapshots.map(|(_, offset)| offset).collect();
     offsets.sort_unstable();
     let (mut state, mut from) = (ProducerState::default(), 0);

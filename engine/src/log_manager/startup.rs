@@ -39,6 +39,20 @@ pub struct OpenSummary {
     pub elapsed: Duration,
 }
 
+impl OpenSummary {
+    fn report(&self) {
+        tracing::info!(
+            logs = self.logs,
+            is_clean = self.is_clean,
+            recovered_segments = self.recovered_segments,
+            walked_bytes = self.walked_bytes,
+            truncated_bytes = self.truncated_bytes,
+            elapsed_ms = self.elapsed.as_millis(),
+            "logs are open"
+        );
+    }
+}
+
 /// The partitions of one log dir with what its checkpoints say.
 #[derive(Default)]
 struct DirContent {
@@ -53,6 +67,9 @@ struct DirContent {
 struct Opened<D: Disk> {
     logs: Vec<Arc<PartitionLog<D>>>,
     report: OpenReport,
+    /// A log ends below its checkpointed recovery point, which has to go down before batches are
+    /// appended there: an open after a crash trusts what is below it.
+    has_shorter: bool,
 }
 
 /// What opening one log needs besides the log.
@@ -80,6 +97,7 @@ impl<D: Disk> LogManager<D> {
         let mut logs = Logs::<D>::new();
         let mut removals = Vec::new();
         let mut duplicates = Vec::new();
+        let mut shorter = Vec::new();
         let mut summary = OpenSummary {
             is_clean: true,
             ..OpenSummary::default()
@@ -96,7 +114,8 @@ impl<D: Disk> LogManager<D> {
             .map(|dir| read_dir_or_fail(&env, dir, &mut removals))
             .collect::<Vec<_>>();
         let opened = open_dirs(&env, &dirs, &contents);
-        for ((dir, content), opened) in dirs.dirs.iter().zip(&contents).zip(opened) {
+        let opened = contents.iter().zip(opened);
+        for (index, (dir, (content, opened))) in dirs.dirs.iter().zip(opened).enumerate() {
             summary.is_clean &= content.is_clean || content.partitions.is_empty();
             match opened {
                 Ok(opened) => {
@@ -104,6 +123,9 @@ impl<D: Disk> LogManager<D> {
                     summary.recovered_segments += opened.report.recovered_segments;
                     summary.walked_bytes += opened.report.walked_bytes;
                     summary.truncated_bytes += opened.report.truncated_bytes;
+                    if opened.has_shorter {
+                        shorter.push(index);
+                    }
                     let placed = opened.logs.into_iter();
                     duplicates.extend(placed.filter_map(|log| place(&mut logs, log)));
                 }
@@ -114,15 +136,7 @@ impl<D: Disk> LogManager<D> {
             return Err(EngineError::NoUsableDir);
         }
         summary.elapsed = clock.monotonic().saturating_sub(started);
-        tracing::info!(
-            logs = summary.logs,
-            is_clean = summary.is_clean,
-            recovered_segments = summary.recovered_segments,
-            walked_bytes = summary.walked_bytes,
-            truncated_bytes = summary.truncated_bytes,
-            elapsed_ms = summary.elapsed.as_millis(),
-            "logs are open"
-        );
+        summary.report();
         let cleaner = CleanerProgress::load(&disk, &dirs, &logs, options.cleaner)?;
         let schedule = Schedule::new(clock.now_ms(), &options);
         let checkpoints = checkpoints_read(&dirs, &contents);
@@ -143,9 +157,20 @@ impl<D: Disk> LogManager<D> {
             scrub: super::scrub::Scrub::default(),
         };
         manager.settle_duplicates(duplicates);
+        manager.lower_recovery_points(&shorter);
         let futures = contents.into_iter().flat_map(|content| content.futures);
         manager.resume_moves(futures.collect());
         Ok((manager.shared(), summary))
+    }
+
+    /// Writes the recovery points of some directories, by index, in which logs end below them.
+    fn lower_recovery_points(&self, dirs: &[usize]) {
+        for dir in dirs.iter().map(|&index| &self.dirs.dirs[index]) {
+            // After a failure the directory is offline, which was logged.
+            if let Err(error) = self.write_checkpoint(dir, OffsetCheckpoint::RecoveryPoint) {
+                tracing::debug!(%error, "a recovery point stays above the end of its log");
+            }
+        }
     }
 
     /// Lets the logs ask for a checkpoint of their recovery points.
@@ -312,6 +337,7 @@ fn open_dir<D: Disk>(
     let opened = Mutex::new(Opened {
         logs: Vec::new(),
         report: OpenReport::default(),
+        has_shorter: false,
     });
     let threads = env.options.recovery_threads_per_data_dir;
     run_parallel(&plan, threads, |&(identity, _)| {
@@ -336,6 +362,7 @@ fn open_dir<D: Disk>(
         let (log, report) = opener.open_telling(&|bytes| progress.add_bytes(bytes))?;
         progress.add_log();
         let mut opened = lock(&opened);
+        opened.has_shorter |= log.offsets().log_end < hints.recovery_point;
         opened.logs.push(log);
         opened.report.recovered_segments += report.recovered_segments;
         opened.report.walked_bytes += report.walked_bytes;

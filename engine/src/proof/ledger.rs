@@ -230,6 +230,9 @@ impl Ledger {
         self.sent = survivors;
         self.replay = Replay::of(&self.sent);
         self.published_to = log_end;
+        // An end that a truncation left above the last batch is forgotten: batches that nobody
+        // acknowledged may go there.
+        self.durable_to = self.durable_to.min(log_end);
         self.end_lowest = log_end;
         self.was_offline = false;
         self.is_half_cut = false;

@@ -12,6 +12,7 @@ use super::campaign::Progress;
 use super::ledger::{Existence, Ledger};
 use super::machine::{Key, Log, Machine};
 use super::produce::{Expected, Request, next_request};
+use super::verify::verify_producers;
 use crate::config::{CleanupPolicy, LogConfig};
 use crate::error::AppendError;
 use crate::io::block_on_ready;
@@ -418,8 +419,7 @@ impl Machine {
             return Ok(());
         };
         let offsets = log.offsets();
-        // Not those with the gaps of a leader that compacts.
-        if offsets.log_end <= offsets.log_start || self.ledger(&key).is_follower {
+        if offsets.log_end <= offsets.log_start {
             return Ok(());
         }
         let to = self.random.between(offsets.log_start, offsets.log_end - 1);
@@ -429,7 +429,10 @@ impl Machine {
         match log.truncate_to(to) {
             Ok(()) => {
                 let log_end = log.offsets().log_end;
-                self.ledger(&key).end_truncation(to, log_end)
+                let first_base = log.lock().segments[0].base_offset();
+                let ledger = self.ledger(&key);
+                ledger.end_truncation(to, log_end)?;
+                verify_producers(&log, ledger, first_base)
             }
             Err(_) if self.may_fail(&log) => Ok(()),
             Err(error) => Err(broken("truncate", &error)),

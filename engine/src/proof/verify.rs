@@ -238,7 +238,7 @@ fn read(log: &Log, start: i64, bytes_max: usize, upper: i64) -> Checked<Vec<u8>>
 
 /// Producers equal a replay of everything. What only batches that retention removed could tell may
 /// be unknown if a crash took the snapshot that told it, too.
-fn verify_producers(log: &Log, ledger: &mut Ledger, first_base: i64) -> Checked {
+pub(crate) fn verify_producers(log: &Log, ledger: &mut Ledger, first_base: i64) -> Checked {
     let found = log.active_producers();
     for producer in &found {
         let id = producer.producer_id;

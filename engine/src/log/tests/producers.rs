@@ -7,7 +7,7 @@ use super::support::*;
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::io::{Disk, SimDisk};
-use crate::log::PartitionLog;
+use crate::log::{OpenHints, PartitionLog};
 
 fn new_log() -> Arc<PartitionLog<SimDisk>> {
     create(&SimDisk::new(1), LogConfig::default())
@@ -214,6 +214,40 @@ fn damaged_snapshot_is_replaced_by_a_replay() {
             .is_duplicate
     );
     assert!(disk.stat(&path).is_err());
+}
+
+/// A crash took the end of a log whose start had moved there: what an older snapshot tells of its
+/// producers misses the batches that were emptied away.
+#[test]
+fn producers_of_an_emptied_log_are_unknown() {
+    for is_clean in [true, false] {
+        let disk = SimDisk::new(1);
+        let config = LogConfig::default();
+        let log = create(&disk, config);
+        append(&log, &produced(1, 0, 0, 2, 10), client()).unwrap();
+        log.close(2000).unwrap();
+        let (log, _) = open(&disk, config, hints(true));
+        append(&log, &produced(1, 0, 2, 2, 10), client()).unwrap();
+        drop(log);
+        let hints = OpenHints {
+            recovery_point: 2,
+            log_start: 10,
+            ..hints(is_clean)
+        };
+        let (log, _) = open(&disk, config, hints);
+        assert_eq!(log.active_producers(), []);
+        assert!(
+            disk.stat(&partition_dir().join("00000000000000000002.snapshot"))
+                .is_err()
+        );
+        let next = append(&log, &produced(1, 0, 4, 2, 10), client()).unwrap();
+        assert_eq!((next.base_offset, next.is_duplicate), (10, false));
+        let again = append(&log, &produced(1, 0, 4, 2, 10), client()).unwrap();
+        assert_eq!((again.base_offset, again.is_duplicate), (10, true));
+        // Also a cut, which begins with snapshots again.
+        log.truncate_to(10).unwrap();
+        assert_eq!(log.active_producers(), []);
+    }
 }
 
 #[test]
