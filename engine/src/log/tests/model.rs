@@ -1,11 +1,12 @@
 //! The log against a `Vec` of batches: appends of several producers, rolls, reopening, retention,
-//! DeleteRecords, reads anywhere. Offsets are dense and bytes equal (L4).
+//! DeleteRecords, truncation, reads anywhere, lookups by timestamp. Offsets are dense and bytes
+//! equal (L4).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use ringbrook_record::Batches;
+use ringbrook_record::{Batches, RecordBuffer};
 
 use super::support::*;
 use crate::config::LogConfig;
@@ -38,6 +39,16 @@ enum Step {
         percent: u8,
         max_bytes: usize,
     },
+    AppendTimed {
+        timestamp: i64,
+        count: i32,
+    },
+    Find {
+        timestamp: i64,
+    },
+    Truncate {
+        percent: u8,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -52,10 +63,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_i64..4000).prop_map(|bytes| Step::Retain { bytes }),
         4 => (0_u8..=100, 0_usize..2000)
             .prop_map(|(percent, max_bytes)| Step::Read { percent, max_bytes }),
+        4 => (100_i64..400, 1_i32..5)
+            .prop_map(|(timestamp, count)| Step::AppendTimed { timestamp, count }),
+        3 => (90_i64..420).prop_map(|timestamp| Step::Find { timestamp }),
+        1 => (0_u8..=100).prop_map(|percent| Step::Truncate { percent }),
     ]
 }
 
 struct Stored {
+    producer: i64,
     base_offset: i64,
     last_offset: i64,
     bytes: Bytes,
@@ -102,10 +118,11 @@ impl Model {
         records
     }
 
-    fn note(&mut self, records: Bytes, count: i32) -> i64 {
+    fn note(&mut self, producer: i64, records: Bytes, count: i32) -> i64 {
         let base_offset = self.next_offset();
         let last_offset = base_offset + i64::from(count) - 1;
         self.batches.push(Stored {
+            producer,
             base_offset,
             last_offset,
             bytes: records,
@@ -122,7 +139,7 @@ impl Model {
             } => {
                 let records = self.make(producer, count, bytes);
                 let stored = append(&self.log, &records, client()).unwrap();
-                assert_eq!(stored.base_offset, self.note(records, count));
+                assert_eq!(stored.base_offset, self.note(producer, records, count));
             }
             Step::AppendTogether { batches } => {
                 let mut drain = None;
@@ -130,7 +147,7 @@ impl Model {
                     let records = self.make(0, 1, n * 30);
                     let mut appended = self.log.append(records.clone(), client()).unwrap();
                     drain = drain.or(appended.drain.take());
-                    assert_eq!(appended.base_offset, self.note(records, 1));
+                    assert_eq!(appended.base_offset, self.note(0, records, 1));
                 }
                 drain.unwrap().run_blocking();
                 self.log.advance_high_watermark(i64::MAX);
@@ -169,6 +186,64 @@ impl Model {
                 self.log_start = start;
             }
             Step::Read { percent, max_bytes } => self.read(percent, max_bytes),
+            Step::AppendTimed { timestamp, count } => {
+                let records = timed(timestamp, count);
+                let stored = append(&self.log, &records, client()).unwrap();
+                assert_eq!(stored.base_offset, self.note(0, records, count));
+            }
+            Step::Find { timestamp } => self.find(timestamp),
+            Step::Truncate { percent } => self.truncate(percent),
+        }
+    }
+
+    /// The first record from the log start on that is not older.
+    fn find(&self, timestamp: i64) {
+        let mut expected = None;
+        for stored in &self.batches {
+            let batch = Batches::new(&stored.bytes).next().unwrap().unwrap();
+            let mut buffer = RecordBuffer::new();
+            for record in batch.records(&mut buffer, 1 << 20).unwrap() {
+                let record = record.unwrap();
+                let offset = stored.base_offset + i64::from(record.offset_delta);
+                let found = batch.header.record_timestamp(record.timestamp_delta);
+                if self.log_start <= offset && timestamp <= found {
+                    expected = expected.or(Some((found, offset)));
+                }
+            }
+        }
+        let end = self.next_offset();
+        let found = self.log.offset_for_timestamp(timestamp, end).unwrap();
+        assert_eq!(found.map(|it| (it.timestamp, it.offset)), expected);
+    }
+
+    /// Cuts before a batch; producers go on where they were there.
+    fn truncate(&mut self, percent: u8) {
+        let above = self
+            .batches
+            .iter()
+            .filter(|batch| self.log_start <= batch.base_offset);
+        let above: Vec<i64> = above.map(|batch| batch.base_offset).collect();
+        let Some(last) = above.len().checked_sub(1) else {
+            return;
+        };
+        let to = above[last * usize::from(percent) / 100];
+        self.log.truncate_to(to).unwrap();
+        self.batches.retain(|batch| batch.base_offset < to);
+        let offsets = self.log.offsets();
+        assert_eq!((offsets.log_start, offsets.log_end), (self.log_start, to));
+        assert!(offsets.high_watermark <= to && offsets.recovery_point <= to);
+        for producer in 1..4 {
+            let mut newest_first = self.batches.iter().rev();
+            let newest = newest_first.find(|batch| batch.producer == producer);
+            let index = usize::try_from(producer).unwrap();
+            self.sequences[index] = newest.map_or(0, |batch| {
+                let sent = Batches::new(&batch.bytes).next().unwrap().unwrap();
+                sent.header.last_sequence() + 1
+            });
+            // Of what retention removed nothing is known any more for certain.
+            self.last_sent[index] = newest
+                .filter(|batch| self.log_start <= batch.base_offset)
+                .map(|batch| (batch.base_offset, batch.bytes.clone()));
         }
     }
 
