@@ -310,6 +310,10 @@ impl<D: Disk> SegmentLoader<'_, D> {
         }
         // Also gives back the blocks that were reserved past the end.
         self.disk.set_len(&file, tail.bytes).map_err(io)?;
+        if tail.bytes < bytes {
+            // Damage that came back would take the segments after it along.
+            self.disk.sync(&file).map_err(io)?;
+        }
         let largest = Largest {
             timestamp: tail.max_timestamp,
             offset: tail.max_timestamp_offset,

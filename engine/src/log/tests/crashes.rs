@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::support::*;
 use crate::config::LogConfig;
-use crate::io::{Fault, SimDisk, block_on_ready};
+use crate::io::{Disk, Fault, SimDisk, block_on_ready};
 use crate::log::open::OpenHints;
 use crate::log::{AppendContext, PartitionLog};
 
@@ -274,5 +274,47 @@ fn producers_do_not_outlive_their_batches() {
             assert_eq!(known, newest, "seed {seed}");
             disk = disk.restart();
         }
+    }
+}
+
+/// The open after a crash cuts a torn end off. What is acknowledged in the next segment must not
+/// follow the torn end again when the machine goes off before the cut segment is synced.
+#[test]
+fn a_torn_end_that_was_cut_off_does_not_come_back() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let config = LogConfig {
+            flush_before_ack: false,
+            ..LogConfig::default()
+        };
+        let log = create(&disk, config);
+        append(&log, &batch(1, 60), client()).unwrap();
+        log.flush(0).unwrap();
+        drop(log);
+        let file = disk
+            .open(&partition_dir().join("00000000000000000000.log"))
+            .unwrap();
+        let bytes = disk.file_bytes(&file).unwrap();
+        disk.write_all_at(&file, &[7; 100], bytes).unwrap();
+        disk.sync(&file).unwrap();
+        drop(file);
+        let hints = OpenHints {
+            recovery_point: 1,
+            ..hints(false)
+        };
+        let (log, report) = open(&disk, config, hints);
+        assert_eq!((report.truncated_bytes, log.offsets().log_end), (100, 1));
+        log.update_config(LogConfig {
+            segment_bytes: 200,
+            flush_before_ack: true,
+            ..config
+        });
+        disk.defer_background(true);
+        let appended = log.append(batch(1, 60), client()).unwrap();
+        block_on_ready(appended.drain.unwrap().run());
+        assert_eq!((log.segments_count(), log.offsets().flushed), (2, 2));
+        drop(log);
+        let (log, _) = open(&disk.restart(), config, hints);
+        assert_eq!(log.offsets().log_end, 2, "seed {seed}");
     }
 }
