@@ -342,15 +342,21 @@ fn a_scan_drops_what_it_brought_in_and_nothing_else() {
     let mut buf = vec![0; 2 << 20];
     UringDisk.expect_random_reads(&file).unwrap();
     UringDisk.read_at(&file, &mut buf, 8 * MIB).unwrap();
+    // The kernel keeps a page that it is using itself at the moment: dropping is a request, so some
+    // pages may stay, above all on a busy machine.
+    let is_dropped = |range: std::ops::Range<u64>| {
+        let parts: Vec<u64> = range.step_by(64 << 10).collect();
+        let left = parts
+            .iter()
+            .filter(|&&at| cached(at..at + (64 << 10)) != Cached::Nothing);
+        left.count() * 10 <= parts.len()
+    };
     crate::io::run_on_ring(async {
         scan(&log, 400).await;
         // The pages of the first headers were cached before the scan was known to be one.
-        wait_until("the beginning is dropped", || {
-            cached(2 * MIB..8 * MIB) == Cached::Nothing
-        })
-        .await;
+        wait_until("the beginning is dropped", || is_dropped(2 * MIB..8 * MIB)).await;
         wait_until("what comes behind is dropped", || {
-            cached(10 * MIB..16 * MIB) == Cached::Nothing
+            is_dropped(10 * MIB..16 * MIB)
         })
         .await;
         assert_eq!(
@@ -360,7 +366,7 @@ fn a_scan_drops_what_it_brought_in_and_nothing_else() {
         );
         log.close_idle_files();
         log.close_idle_files();
-        assert_eq!(cached(16 * MIB..22 * MIB), Cached::Nothing);
+        assert!(is_dropped(16 * MIB..22 * MIB), "the end is dropped");
         assert_eq!(cached(8 * MIB..10 * MIB), Cached::All);
     });
 }
