@@ -44,44 +44,33 @@ pub(super) fn write(
     if BYTES_MAX < buffers.range_bytes(range.start, range.end) {
         return None;
     }
-    let begun = Moment::now();
     let mut calm = CALM.get();
-    if !calm.holds(begun.time) {
+    let begun = now();
+    if !calm.holds(begun) {
         return None;
     }
+    let waits_before = waits_of_this_thread();
     let slices: Vec<_> = buffers
         .slices(range.start, range.end, skip)
         .take(IOV_MAX)
         .map(IoSlice::new)
         .collect();
     let result = rustix::io::pwritev(file, &slices, position);
-    let ended = Moment::now();
-    if has_waited(begun, ended) {
-        calm.end(begun.time, ended.time);
+    let ended = now();
+    let took = ended.saturating_duration_since(begun);
+    if has_waited(took, || waits_before..waits_of_this_thread()) {
+        calm.end(begun, ended);
         CALM.set(calm);
     }
     Some(result.map_err(io::Error::from))
 }
 
-/// A time on this thread.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    time: Instant,
-    /// How often the thread has waited for something so far.
-    waits: i64,
-}
-
-impl Moment {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "measures what the kernel makes of a call; no logic or test depends on the time"
-    )]
-    fn now() -> Self {
-        Self {
-            time: Instant::now(),
-            waits: waits_of_this_thread(),
-        }
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measures what the kernel makes of a call; no logic or test depends on the time"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// The thread's voluntary context switches: not those by which the scheduler let others run.
@@ -97,11 +86,15 @@ fn waits_of_this_thread() -> i64 {
     unsafe { usage.assume_init() }.ru_nvcsw
 }
 
-/// Whether what happened in between took long because it had to wait, not because the core was
-/// busy with something else.
-fn has_waited(begun: Moment, ended: Moment) -> bool {
-    let took = ended.time.saturating_duration_since(begun.time);
-    WAIT <= took && (begun.waits < ended.waits || ended.waits == i64::MAX)
+/// Whether a write took long because it had to wait, not because the core was busy with something
+/// else. The waits of the thread before and after are asked for only when it took long: that is a
+/// system call, and nearly every write is fast.
+fn has_waited(took: Duration, waits: impl FnOnce() -> Range<i64>) -> bool {
+    if took < WAIT {
+        return false;
+    }
+    let waits = waits();
+    waits.start < waits.end || waits.end == i64::MAX
 }
 
 /// Whether writes may be made here. Pure: it is told the time.
@@ -147,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_wait_sends_the_writes_of_the_next_second_through_the_ring() {
-        let begin = Moment::now().time;
+        let begin = now();
         let mut calm = Calm::new();
         assert!(calm.holds(begin));
         calm.end(begin, begin + SLOW);
@@ -158,14 +151,10 @@ mod tests {
 
     #[test]
     fn only_a_slow_write_that_waited_counts() {
-        let begun = Moment::now();
-        let after = |elapsed, waits| Moment {
-            time: begun.time + elapsed,
-            waits: begun.waits + waits,
-        };
-        assert!(has_waited(begun, after(SLOW, 1)));
-        assert!(!has_waited(begun, after(SLOW, 0)), "the core was busy");
-        assert!(!has_waited(begun, after(FAST, 1)));
+        assert!(has_waited(SLOW, || 4..5));
+        assert!(!has_waited(SLOW, || 4..4), "the core was busy");
+        assert!(!has_waited(FAST, || 4..5));
+        assert!(has_waited(SLOW, || i64::MAX..i64::MAX), "unknown");
     }
 
     #[test]
@@ -179,7 +168,7 @@ mod tests {
     #[test]
     fn pauses_double_under_lasting_writeback_and_are_short_again_after_calm() {
         let mut calm = Calm::new();
-        let mut at = Moment::now().time;
+        let mut at = now();
         let mut waits = 0;
         let end = at + Duration::from_secs(600);
         while at < end {
