@@ -88,9 +88,16 @@ impl Progress {
 /// # Errors
 /// What was found broken, with everything needed to repeat it.
 pub fn run_seed(seed: u64, plan: Plan) -> Result<Tally, Box<Failure>> {
+    repeatable(seed, |progress| run(seed, plan, progress))
+}
+
+/// Runs a campaign; a panic of the engine, or of a check, is a breach like any other.
+pub(super) fn repeatable<T>(
+    seed: u64,
+    run: impl FnOnce(&mut Progress) -> Checked<T>,
+) -> Result<T, Box<Failure>> {
     let mut progress = Progress::default();
-    let run = AssertUnwindSafe(|| run(seed, plan, &mut progress));
-    let result = match catch_unwind(run) {
+    let result = match catch_unwind(AssertUnwindSafe(|| run(&mut progress))) {
         Ok(result) => result,
         Err(panic) => Err(Breach::of_panic(&*panic)),
     };

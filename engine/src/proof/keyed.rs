@@ -7,10 +7,8 @@ mod ledger;
 mod machine;
 mod steps;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::breach::{Breach, Checked, Rule};
-use super::campaign::{Failure, Plan, Progress};
+use super::campaign::{Failure, Plan, Progress, repeatable};
 use super::machine::Stop;
 use crate::io::Fault;
 use machine::KeyedMachine;
@@ -61,21 +59,7 @@ impl KeyedTally {
 /// # Errors
 /// What was found broken, with everything needed to repeat it.
 pub fn run_keyed_seed(seed: u64, plan: Plan) -> Result<KeyedTally, Box<Failure>> {
-    let mut progress = Progress::default();
-    let run = AssertUnwindSafe(|| run(seed, plan, &mut progress));
-    let result = match catch_unwind(run) {
-        Ok(result) => result,
-        Err(panic) => Err(Breach::of_panic(&*panic)),
-    };
-    result.map_err(|breach| {
-        Box::new(Failure {
-            seed,
-            generation: progress.generation,
-            step: progress.step,
-            trace: progress.trace,
-            breach,
-        })
-    })
+    repeatable(seed, |progress| run(seed, plan, progress))
 }
 
 fn run(seed: u64, plan: Plan, progress: &mut Progress) -> Checked<KeyedTally> {
