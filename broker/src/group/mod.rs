@@ -11,6 +11,7 @@
 //! is answered or fetched; tombstones before a group or an offset is gone.
 
 mod admin;
+pub mod assignor;
 mod classic;
 mod commit;
 mod config;
