@@ -1,10 +1,12 @@
 //! The broker: a thin Kafka protocol server over the segment engine.
 //!
-//! Dependencies point one way: `net -> api -> {replica, group, controller} -> engine`.
+//! Dependencies point one way: `net -> api -> {replica, group, controller} ->
+//! coordinator -> engine`.
 
 mod api;
 pub mod config;
 pub mod controller;
+pub mod coordinator;
 pub mod group;
 mod metrics;
 mod net;

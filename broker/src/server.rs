@@ -5,9 +5,11 @@
 
 mod background;
 mod broker;
+mod coordinator_batch;
+mod coordinator_log;
 mod dir_watch;
 mod group_loading;
-mod offsets_log;
+mod internal_topics;
 mod startup_error;
 mod topic_creation;
 mod topic_log_config;
@@ -35,6 +37,7 @@ use crate::replica::ReplicaManager;
 
 pub use broker::Broker;
 use broker::BrokerParts;
+pub(crate) use internal_topics::InternalTopic;
 pub use startup_error::StartupError;
 pub(crate) use topic_creation::TopicCreationError;
 pub(crate) use topic_log_config::TopicLogConfig;

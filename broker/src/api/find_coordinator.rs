@@ -1,13 +1,10 @@
-//! FindCoordinator (10): which broker coordinates a group.
+//! FindCoordinator (10): which broker coordinates a group or a transactional id.
 //!
-//! Versions 0-6; one key up to version 3, a batch from version 4 on. The first request creates
-//! `__consumer_offsets` and waits for it, where Kafka makes the client ask again. Transactions and
-//! share groups are not coordinated here: they get INVALID_REQUEST with a text, as Kafka answers
-//! for share groups when it has no share coordinator, because clients would retry anything milder
-//! until they time out. Kafka: `KafkaApis.handleFindCoordinatorRequest`.
-
-use std::collections::BTreeMap;
-use std::sync::{Arc, Once};
+//! Versions 0-6; one key up to version 3, a batch from version 4 on. The first request creates the
+//! coordinator's topic and waits for it, where Kafka makes the client ask again. Share groups are
+//! not coordinated here: they get INVALID_REQUEST with a text, as Kafka answers when it has no share
+//! coordinator, because clients would retry anything milder until they time out.
+//! Kafka: `KafkaApis.handleFindCoordinatorRequest`.
 
 use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
 use ringbrook_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
@@ -15,10 +12,9 @@ use ringbrook_protocol::{ResponseError, StrBytes};
 
 use super::RequestContext;
 use super::group_names::wire;
-use crate::controller::image::{Endpoint, TopicImage};
-use crate::controller::topic_name::CONSUMER_OFFSETS;
-use crate::controller::topic_plan::TopicDefaults;
-use crate::server::Broker;
+use crate::controller::image::Endpoint;
+use crate::coordinator::partition_for_key;
+use crate::server::InternalTopic;
 
 /// First version with several keys.
 const BATCH_VERSION: i16 = 4;
@@ -26,9 +22,8 @@ const BATCH_VERSION: i16 = 4;
 const ERROR_MESSAGE_VERSION: i16 = 1;
 /// The key type of groups.
 const GROUP: i8 = 0;
-
-/// Says once that `__consumer_offsets` gets fewer replicas than configured.
-static TOO_FEW_BROKERS: Once = Once::new();
+/// The key type of transactional ids.
+const TRANSACTION: i8 = 1;
 
 /// Where a coordinator is.
 struct Found {
@@ -60,29 +55,29 @@ pub(crate) async fn handle(
 }
 
 async fn find(ctx: &RequestContext, key_type: i8, key: &str) -> Result<Found, NotFound> {
-    if key_type != GROUP {
-        let message = "This broker coordinates consumer groups only.";
-        return Err(NotFound {
-            error: ResponseError::InvalidRequest,
-            message,
-        });
-    }
+    let internal = match key_type {
+        GROUP => InternalTopic::ConsumerOffsets,
+        TRANSACTION => InternalTopic::TransactionState,
+        _ => {
+            let message = "This broker coordinates consumer groups and transactions only.";
+            return Err(NotFound {
+                error: ResponseError::InvalidRequest,
+                message,
+            });
+        }
+    };
     let unavailable = |message| NotFound {
         error: ResponseError::CoordinatorNotAvailable,
         message,
     };
     let broker = ctx.broker();
-    let existing = broker.image().topic(CONSUMER_OFFSETS).cloned();
-    let topic = match existing {
-        Some(topic) => topic,
-        None => create_offsets_topic(broker)
-            .await
-            .ok_or_else(|| unavailable("The offsets topic cannot be created."))?,
-    };
-    let partition = topic.partition(broker.groups.partition_for(key));
-    let index = broker.groups.partition_for(key);
-    let is_offline = broker.replicas.served().is_offline(CONSUMER_OFFSETS, index);
-    let leader = partition.map(|partition| partition.leader);
+    let topic = broker.internal_topic(internal).await.map_err(|error| {
+        tracing::error!(topic = internal.name(), %error, "internal topic cannot be created");
+        unavailable("The topic of the coordinator cannot be created.")
+    })?;
+    let index = partition_for_key(key, topic.partition_count());
+    let is_offline = broker.replicas.served().is_offline(internal.name(), index);
+    let leader = topic.partition(index).map(|partition| partition.leader);
     let leader = leader.filter(|_| !is_offline);
     let image = broker.image();
     let found = leader.and_then(|node_id| {
@@ -92,52 +87,7 @@ async fn find(ctx: &RequestContext, key_type: i8, key: &str) -> Result<Found, No
             .clone();
         Some(Found { node_id, endpoint })
     });
-    found.ok_or_else(|| unavailable("The partition of the group has no leader."))
-}
-
-/// Creates `__consumer_offsets` as `offsets.topic.*` says, with as many replicas as there are
-/// brokers: the default of three would keep a single broker from ever serving a group.
-async fn create_offsets_topic(broker: &Broker) -> Option<Arc<TopicImage>> {
-    let (defaults, configs) = {
-        let config = broker.config();
-        let brokers = broker.image().brokers().len();
-        let wanted = config.offsets.topic_replication_factor;
-        let replication_factor = i16::try_from(brokers).map_or(wanted, |live| wanted.min(live));
-        if replication_factor < wanted {
-            // Clients that start together all find the topic missing.
-            TOO_FEW_BROKERS.call_once(|| {
-                tracing::warn!(
-                    wanted,
-                    replication_factor,
-                    "too few brokers for offsets.topic.replication.factor"
-                );
-            });
-        }
-        let partitions = config.offsets.topic_partitions;
-        let segment_bytes = config.offsets.topic_segment_bytes.to_string();
-        let configs = BTreeMap::from([
-            ("cleanup.policy".to_owned(), "compact".to_owned()),
-            ("compression.type".to_owned(), "producer".to_owned()),
-            ("segment.bytes".to_owned(), segment_bytes),
-        ]);
-        (
-            TopicDefaults {
-                partitions,
-                replication_factor,
-            },
-            configs,
-        )
-    };
-    match broker
-        .create_topic_if_missing(CONSUMER_OFFSETS, defaults, configs)
-        .await
-    {
-        Ok(topic) => Some(topic),
-        Err(error) => {
-            tracing::error!(%error, "the offsets topic cannot be created");
-            None
-        }
-    }
+    found.ok_or_else(|| unavailable("The partition of the coordinator has no leader."))
 }
 
 fn single(version: i16, found: Result<Found, NotFound>) -> FindCoordinatorResponse {

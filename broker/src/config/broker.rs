@@ -10,6 +10,7 @@ use super::{
     network::NetworkConfig,
     server_properties,
     settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig},
+    transactions::TransactionsConfig,
     warning::{ConfigWarning, warning_for},
 };
 
@@ -46,6 +47,8 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     /// Committed offsets.
     pub offsets: OffsetsConfig,
+    /// Transactions.
+    pub transactions: TransactionsConfig,
     /// The keys and values of the file and the command line, as they were written.
     statics: Properties,
     /// What is advertised where a listener has no host.
@@ -117,6 +120,7 @@ impl BrokerConfig {
             topics: TopicsConfig::read(layers)?,
             groups: GroupsConfig::read(layers),
             offsets: OffsetsConfig::read(layers)?,
+            transactions: TransactionsConfig::read(layers),
             statics: layers.statics.clone(),
             advertised_host: String::new(),
         };

@@ -3,8 +3,8 @@
 //! and for the checks of every change.
 //!
 //! Reading order: `definition` (the table `configs.tsv`) with `value` and `validator`; `broker`
-//! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings` and
-//! `cross_check`; `topic`, `topic_config` and `describe` (what holds for a topic, and how to show
+//! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings`,
+//! `transactions` and `cross_check`; `topic`, `topic_config` and `describe` (what holds for a topic, and how to show
 //! it); `dynamic` (changes while the broker runs).
 
 mod broker;
@@ -20,6 +20,7 @@ mod server_properties;
 mod settings;
 pub mod topic;
 mod topic_config;
+mod transactions;
 mod validator;
 mod value;
 mod warning;
@@ -33,6 +34,7 @@ pub use listener::Listener;
 pub use network::NetworkConfig;
 pub use settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig};
 pub use topic_config::TopicConfig;
+pub use transactions::{TransactionStateLogConfig, TransactionsConfig};
 pub use validator::Validator;
 pub use value::{ConfigType, Value};
 pub use warning::ConfigWarning;

@@ -16,12 +16,11 @@ pub const NAME_BYTES_MAX: usize = 249;
 /// The topic of the group coordinator.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
+/// The topic of the transaction coordinator.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
+
 /// Topics the broker itself writes; clients may read but not freely create them.
-const INTERNAL: [&str; 3] = [
-    CONSUMER_OFFSETS,
-    "__transaction_state",
-    "__share_group_state",
-];
+const INTERNAL: [&str; 3] = [CONSUMER_OFFSETS, TRANSACTION_STATE, "__share_group_state"];
 
 /// Checks a topic name: 1 to 249 of `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
 ///

@@ -11,10 +11,10 @@ use super::classic::state::GroupState;
 use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
-use super::offsets_log::OffsetsRecord;
 use super::schema::encode_offset_commit_key;
 use super::shard::{Now, ShardState};
 use super::write::{Commit, QUEUE_BYTES_MAX, Removal, Write};
+use crate::coordinator::CoordinatorRecord;
 
 /// OffsetCommit.
 #[derive(Clone, Debug)]
@@ -210,7 +210,7 @@ impl ShardState {
                 offset.partition,
             )
             .and_then(|key| {
-                Ok(OffsetsRecord {
+                Ok(CoordinatorRecord {
                     key,
                     value: Some(committed.to_value()?),
                 })
@@ -226,7 +226,7 @@ impl ShardState {
         if records.is_empty() {
             return Ok((outcomes, None));
         }
-        let size_bytes = records.iter().map(OffsetsRecord::size_bytes).sum();
+        let size_bytes = records.iter().map(CoordinatorRecord::size_bytes).sum();
         if QUEUE_BYTES_MAX < self.queued_bytes + size_bytes {
             return Err(GroupError::CoordinatorNotAvailable);
         }

@@ -1,6 +1,6 @@
 //! The group coordinator: what the handlers of the group APIs call. Finds the shard of a group,
 //! gives it the request, and waits for the answer without holding anything. The rules are in
-//! `classic`, the storage behind `OffsetsLog`. Offsets are in `commit`, administration in `admin`.
+//! `classic`, the storage behind `CoordinatorLog`. Offsets are in `commit`, administration in `admin`.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,9 +17,8 @@ use super::config::GroupConfig;
 use super::drain::{Environment, drain};
 use super::error::GroupError;
 use super::loading::{LoadSummary, Loader};
-use super::offsets_log::OffsetsLog;
-use super::partition::partition_for_group;
 use super::shard::{Shard, ShardState};
+use crate::coordinator::{CoordinatorLog, LoadedEntry, partition_for_key};
 
 /// Bytes of the longest group id that its records can hold.
 const GROUP_ID_BYTES_MAX: usize = 32_767;
@@ -59,7 +58,7 @@ impl std::fmt::Debug for GroupCoordinator {
 
 impl GroupCoordinator {
     /// A coordinator that coordinates nothing until partitions are loaded.
-    pub fn new(config: GroupConfig, log: Arc<dyn OffsetsLog>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: GroupConfig, log: Arc<dyn CoordinatorLog>, clock: Arc<dyn Clock>) -> Self {
         let inner = Inner {
             config: Arc::new(config),
             environment: Arc::new(Environment { log, clock }),
@@ -73,7 +72,7 @@ impl GroupCoordinator {
 
     /// The partition of `__consumer_offsets` whose leader coordinates the group.
     pub fn partition_for(&self, group_id: &str) -> i32 {
-        partition_for_group(group_id, self.inner.environment.log.partition_count())
+        partition_for_key(group_id, self.inner.environment.log.partition_count())
     }
 
     /// Reads a partition back and coordinates its groups from then on. Until it returns, requests
@@ -97,7 +96,7 @@ impl GroupCoordinator {
             shards.insert(partition, Slot::Loading(load_id));
         }
         let mut loader = Loader::default();
-        let mut visit = |record: super::offsets_log::LoadedRecord<'_>| loader.visit(record);
+        let mut visit = |entry: LoadedEntry<'_>| loader.visit(entry);
         let read = self
             .inner
             .environment
@@ -115,7 +114,7 @@ impl GroupCoordinator {
         }
         if let Err(error) = read {
             shards.remove(&partition);
-            return Err(error);
+            return Err(error.into());
         }
         let (groups, summary) = loader.finish(&self.inner.config, now.ms);
         let config = Arc::clone(&self.inner.config);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use ringbrook_engine::Clock;
 
 use super::error::GroupError;
-use super::offsets_log::{OffsetsLog, OffsetsRecord};
 use super::shard::{Now, Shard, ShardState};
 use super::write::{BATCH_BYTES, Batch, Commit, GroupWrite, RemovalPlan, Removed, Write, tell};
+use crate::coordinator::{CoordinatorBatch, CoordinatorLog, CoordinatorRecord};
 
 /// What a drain needs from outside.
 pub(crate) struct Environment {
-    pub(crate) log: Arc<dyn OffsetsLog>,
+    pub(crate) log: Arc<dyn CoordinatorLog>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -80,18 +80,23 @@ async fn write_batch(shard: &Shard, environment: &Environment, writes: Vec<Write
 async fn append(
     shard: &Shard,
     environment: &Environment,
-    records: Vec<OffsetsRecord>,
+    records: Vec<CoordinatorRecord>,
 ) -> Result<i64, GroupError> {
     if records.is_empty() {
         return Ok(-1);
     }
     environment
         .log
-        .append(shard.partition, records, environment.now().ms)
+        .append(
+            shard.partition,
+            CoordinatorBatch::Records(records),
+            environment.now().ms,
+        )
         .await
+        .map_err(GroupError::from)
 }
 
-fn records_of(writes: &[Write]) -> Vec<OffsetsRecord> {
+fn records_of(writes: &[Write]) -> Vec<CoordinatorRecord> {
     let mut records = Vec::new();
     for write in writes {
         match write {
@@ -130,7 +135,7 @@ async fn write_removal(shard: &Shard, environment: &Environment, plan: RemovalPl
 }
 
 /// How many tombstones fill a batch; one at least.
-fn batch_len(tombstones: &[(OffsetsRecord, Removed)]) -> usize {
+fn batch_len(tombstones: &[(CoordinatorRecord, Removed)]) -> usize {
     let mut bytes = 0;
     let fits = tombstones.iter().take_while(|(record, _)| {
         bytes += record.size_bytes();
@@ -234,7 +239,10 @@ impl ShardState {
 fn size_bytes(write: &Write) -> usize {
     match write {
         Write::Commit(commit) => commit.size_bytes,
-        Write::Group(group) => group.record.as_ref().map_or(0, OffsetsRecord::size_bytes),
+        Write::Group(group) => group
+            .record
+            .as_ref()
+            .map_or(0, CoordinatorRecord::size_bytes),
         Write::Removal(_) | Write::Barrier(_) => 0,
     }
 }

@@ -6,6 +6,8 @@
 
 use thiserror::Error;
 
+use crate::coordinator::CoordinatorLogError;
+
 /// An outcome of a group request other than success. Each variant is one Kafka error code.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -64,6 +66,15 @@ pub enum GroupError {
     /// The group is rebalancing; the member has to rejoin.
     #[error("rebalance in progress")]
     RebalanceInProgress,
+    /// The producer has a newer epoch.
+    #[error("invalid producer epoch")]
+    InvalidProducerEpoch,
+    /// The request does not fit the state of the producer's transaction.
+    #[error("invalid transaction state")]
+    InvalidTxnState,
+    /// The transaction coordinator has been replaced by another one.
+    #[error("transaction coordinator fenced")]
+    TransactionCoordinatorFenced,
     /// The log dir of the partition of `__consumer_offsets` is offline.
     #[error("storage error")]
     KafkaStorageError,
@@ -109,6 +120,9 @@ impl GroupError {
             Self::UnknownMemberId => 25,
             Self::InvalidSessionTimeout => 26,
             Self::RebalanceInProgress => 27,
+            Self::InvalidProducerEpoch => 47,
+            Self::InvalidTxnState => 48,
+            Self::TransactionCoordinatorFenced => 52,
             Self::KafkaStorageError => 56,
             Self::NonEmptyGroup => 68,
             Self::GroupIdNotFound => 69,
@@ -131,6 +145,25 @@ impl GroupError {
             Self::NotLeaderOrFollower | Self::KafkaStorageError => Self::NotCoordinator,
             Self::MessageTooLarge | Self::RecordListTooLarge => Self::UnknownServerError,
             other => other,
+        }
+    }
+}
+
+impl From<CoordinatorLogError> for GroupError {
+    fn from(error: CoordinatorLogError) -> Self {
+        match error {
+            CoordinatorLogError::UnknownServerError => Self::UnknownServerError,
+            CoordinatorLogError::UnknownTopicOrPartition => Self::UnknownTopicOrPartition,
+            CoordinatorLogError::NotLeaderOrFollower => Self::NotLeaderOrFollower,
+            CoordinatorLogError::RequestTimedOut => Self::RequestTimedOut,
+            CoordinatorLogError::MessageTooLarge => Self::MessageTooLarge,
+            CoordinatorLogError::RecordListTooLarge => Self::RecordListTooLarge,
+            CoordinatorLogError::NotEnoughReplicas => Self::NotEnoughReplicas,
+            CoordinatorLogError::NotEnoughReplicasAfterAppend => Self::NotEnoughReplicasAfterAppend,
+            CoordinatorLogError::KafkaStorageError => Self::KafkaStorageError,
+            CoordinatorLogError::InvalidProducerEpoch => Self::InvalidProducerEpoch,
+            CoordinatorLogError::InvalidTxnState => Self::InvalidTxnState,
+            CoordinatorLogError::TransactionCoordinatorFenced => Self::TransactionCoordinatorFenced,
         }
     }
 }

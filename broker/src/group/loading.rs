@@ -8,9 +8,9 @@ use hashbrown::HashMap;
 use super::classic::state::ClassicGroup;
 use super::config::GroupConfig;
 use super::offsets::{CommittedOffset, GroupOffsets};
-use super::offsets_log::LoadedRecord;
 use super::schema::{GroupMetadataValue, OffsetCommitValue, RecordKey, SchemaError};
 use super::shard::{GroupEntry, ShardState};
+use crate::coordinator::LoadedEntry;
 
 /// What a load found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,32 +40,43 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// Takes one record. Records that are unknown or damaged are counted and skipped: the groups
+    /// Takes one entry. Records that are unknown or damaged are counted and skipped: the groups
     /// they belong to are no worse off than without a coordinator.
-    pub(crate) fn visit(&mut self, record: LoadedRecord<'_>) {
+    pub(crate) fn visit(&mut self, entry: LoadedEntry<'_>) {
+        let LoadedEntry::Record {
+            offset, key, value, ..
+        } = entry
+        else {
+            return;
+        };
         self.summary.records += 1;
-        if let Err(error) = self.take(record) {
+        if let Err(error) = self.take(offset, key, value) {
             self.summary.damaged += 1;
-            tracing::warn!(offset = record.offset, %error, "skipping a damaged record");
+            tracing::warn!(offset, %error, "skipping a damaged record");
         }
     }
 
-    fn take(&mut self, record: LoadedRecord<'_>) -> Result<(), SchemaError> {
-        match RecordKey::decode(record.key.unwrap_or_default())? {
+    fn take(
+        &mut self,
+        offset: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), SchemaError> {
+        match RecordKey::decode(key.unwrap_or_default())? {
             RecordKey::OffsetCommit(key) => {
-                let Some(value) = record.value else {
+                let Some(value) = value else {
                     if let Some(group) = self.groups.get_mut(&key.group_id) {
                         group.offsets.remove(&key.topic, key.partition);
                     }
                     return Ok(());
                 };
                 let value = OffsetCommitValue::decode(value)?;
-                let committed = CommittedOffset::from_record(record.offset, value);
+                let committed = CommittedOffset::from_record(offset, value);
                 let group = self.groups.entry(key.group_id).or_default();
                 group.offsets.apply(&key.topic, key.partition, committed);
             }
             RecordKey::GroupMetadata(group_id) => {
-                let Some(value) = record.value else {
+                let Some(value) = value else {
                     self.groups.remove(&group_id);
                     return Ok(());
                 };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::classic::action::Action;
 use super::error::GroupError;
-use super::offsets_log::OffsetsRecord;
 use super::schema::{SchemaError, encode_group_metadata_key, encode_offset_commit_key};
 use super::shard::{GroupEntry, Now, ShardState};
 use super::write::{Removal, RemovalPlan, RemovalReply, Removed, TopicResults};
+use crate::coordinator::CoordinatorRecord;
 
 impl ShardState {
     /// The tombstones of a removal. Groups that are to be deleted are Dead from here on, until the
@@ -202,7 +202,7 @@ fn refused(error: GroupError, reply: RemovalReply) -> RemovalPlan {
     }
 }
 
-fn tombstone(gone: &Removed) -> Result<OffsetsRecord, SchemaError> {
+fn tombstone(gone: &Removed) -> Result<CoordinatorRecord, SchemaError> {
     let key = match gone {
         Removed::Offset {
             group_id,
@@ -211,5 +211,5 @@ fn tombstone(gone: &Removed) -> Result<OffsetsRecord, SchemaError> {
         } => encode_offset_commit_key(group_id, topic, *partition)?,
         Removed::Group { group_id } => encode_group_metadata_key(group_id)?,
     };
-    Ok(OffsetsRecord { key, value: None })
+    Ok(CoordinatorRecord { key, value: None })
 }

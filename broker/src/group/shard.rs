@@ -21,10 +21,10 @@ use super::classic::state::{ClassicGroup, GroupLimits, GroupState};
 use super::config::{GroupConfig, NEW_MEMBER_JOIN_TIMEOUT, PENDING_MEMBERS_MAX};
 use super::error::GroupError;
 use super::offsets::GroupOffsets;
-use super::offsets_log::OffsetsRecord;
 use super::schema::{GroupMetadataValue, encode_group_metadata_key};
 use super::timers::Timers;
 use super::write::{GroupWrite, Removal, Write, tell};
+use crate::coordinator::CoordinatorRecord;
 
 /// Timers handled before the lock is given up for a moment.
 const TIMERS_PER_LOCK: usize = 64;
@@ -188,7 +188,7 @@ impl ShardState {
     fn queue_group(&mut self, group_id: &Arc<str>, value: &GroupMetadataValue, then: Persisted) {
         let record = encode_group_metadata_key(group_id)
             .and_then(|key| {
-                Ok(OffsetsRecord {
+                Ok(CoordinatorRecord {
                     key,
                     value: Some(value.encode()?),
                 })

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::classic::action::Persisted;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
-use super::offsets_log::OffsetsRecord;
+use crate::coordinator::CoordinatorRecord;
 
 /// Bytes of records after which a batch is closed: far below the default `max.message.bytes`, far
 /// above what one sync to disk costs. A single commit may be larger.
@@ -43,7 +43,7 @@ pub(crate) enum Write {
 pub(crate) struct Commit {
     pub(crate) group_id: Arc<str>,
     /// One per offset.
-    pub(crate) records: Vec<OffsetsRecord>,
+    pub(crate) records: Vec<CoordinatorRecord>,
     pub(crate) size_bytes: usize,
     /// Topic, partition and offset; the log offset is set when it is known.
     pub(crate) offsets: Vec<(Arc<str>, i32, CommittedOffset)>,
@@ -55,7 +55,7 @@ pub(crate) struct Commit {
 pub(crate) struct GroupWrite {
     pub(crate) group_id: Arc<str>,
     /// The error when the metadata cannot be encoded.
-    pub(crate) record: Result<OffsetsRecord, GroupError>,
+    pub(crate) record: Result<CoordinatorRecord, GroupError>,
     pub(crate) then: Persisted,
 }
 
@@ -100,7 +100,7 @@ pub(crate) enum Removed {
 #[derive(Debug)]
 pub(crate) struct RemovalPlan {
     /// Each tombstone with what it removes.
-    pub(crate) tombstones: Vec<(OffsetsRecord, Removed)>,
+    pub(crate) tombstones: Vec<(CoordinatorRecord, Removed)>,
     /// Why nothing is removed.
     pub(crate) refusal: Option<GroupError>,
     pub(crate) reply: RemovalReply,

@@ -8,7 +8,8 @@ use ringbrook_engine::{Clock, LogManager};
 use ringbrook_protocol::FrameLimits;
 use tokio::sync::watch;
 
-use super::offsets_log::PartitionOffsetsLog;
+use super::coordinator_log::{CoordinatorLogOptions, PartitionCoordinatorLog};
+use super::internal_topics::InternalTopic;
 use super::topic_log_config::DynamicBrokerConfigs;
 use crate::api::FetchSessions;
 use crate::config::BrokerConfig;
@@ -71,7 +72,15 @@ impl Broker {
             cores,
             applied,
         } = parts;
-        let offsets_log = PartitionOffsetsLog::new(Weak::clone(broker), &now.offsets);
+        let offsets_log = PartitionCoordinatorLog::new(
+            Weak::clone(broker),
+            InternalTopic::ConsumerOffsets,
+            CoordinatorLogOptions {
+                partitions_default: now.offsets.topic_partitions,
+                codec: now.offsets.topic_compression,
+                load_bytes: now.offsets.load_buffer_bytes,
+            },
+        );
         let groups = GroupCoordinator::new(
             group_config(&now),
             Arc::new(offsets_log),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Broker;
+use super::{Broker, InternalTopic};
 use crate::controller::image::TopicImage;
 use crate::controller::topic_plan::{TopicDefaults, TopicRequest, USE_DEFAULT, plan_topic};
 use crate::controller::{ControllerError, MetadataError, topic_name};
@@ -26,7 +26,8 @@ pub(crate) enum TopicCreationError {
 }
 
 impl Broker {
-    /// Creates the topic with the broker's defaults, unless it exists.
+    /// Creates the topic with the broker's defaults, or as the coordinator's settings say if it is
+    /// a coordinator's, unless it exists.
     ///
     /// # Errors
     /// See [`TopicCreationError`]; an invalid name is the usual one.
@@ -34,6 +35,9 @@ impl Broker {
         &self,
         name: &str,
     ) -> Result<Arc<TopicImage>, TopicCreationError> {
+        if let Some(internal) = InternalTopic::named(name) {
+            return self.internal_topic(internal).await;
+        }
         let defaults = self.topic_defaults();
         self.create_topic_if_missing(name, defaults, BTreeMap::new())
             .await

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::wire::{Reader, SchemaError, Writer};
+use crate::coordinator::wire::{Reader, SchemaError, Writer};
 
 const NAME: &str = "GroupMetadataValue";
 const VERSION: i16 = 3;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::wire::{Reader, SchemaError, Writer};
+use crate::coordinator::wire::{Reader, SchemaError, Writer};
 
 const OFFSET_COMMIT_LEGACY: i16 = 0;
 const OFFSET_COMMIT: i16 = 1;

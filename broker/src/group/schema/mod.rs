@@ -5,12 +5,11 @@ mod group_metadata;
 mod key;
 mod offset_commit;
 mod subscription;
-mod wire;
 
+pub use crate::coordinator::SchemaError;
 pub use group_metadata::{GroupMetadataValue, MemberMetadata};
 pub use key::{OffsetCommitKey, RecordKey, encode_group_metadata_key, encode_offset_commit_key};
 pub use offset_commit::OffsetCommitValue;
-pub use wire::SchemaError;
 
 pub(crate) use subscription::subscribed_topics;
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::wire::{Reader, SchemaError, Writer};
+use crate::coordinator::wire::{Reader, SchemaError, Writer};
 
 const NAME: &str = "OffsetCommitValue";
 const VERSION_WITH_EXPIRY: i16 = 1;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{Reader, SchemaError};
+use crate::coordinator::wire::{Reader, SchemaError};
 
 /// The topics a consumer subscribes to, from the metadata it sends when it joins.
 ///

@@ -25,8 +25,23 @@ const HOMES: [&str; 5] = [
     "bench/",
 ];
 
-/// Modules of the broker above which others must not reach: `net -> api -> everything else`.
-const UPPER_LAYERS: [&str; 2] = ["net", "api"];
+/// What a module of the broker must not name. Others must not reach `net` and `api`:
+/// `net -> api -> {replica, group, txn, controller} -> coordinator`.
+const FORBIDDEN: [(&str, &[&str]); 4] = [
+    ("api", &["net"]),
+    ("group", &["net", "api", "replica", "txn"]),
+    ("txn", &["net", "api", "replica", "group"]),
+    (
+        "coordinator",
+        &["net", "api", "replica", "group", "txn", "controller"],
+    ),
+];
+
+/// What every other module must not name.
+const UPPER_LAYERS: &[&str] = &["net", "api"];
+
+/// The rule, as a finding states it.
+const LAYERS: &str = "net -> api -> {replica, group, txn, controller} -> coordinator";
 
 /// The broker's files that stand above all layers and put them together.
 const BROKER_TOP: [&str; 4] = ["lib", "main", "server", "net"];
@@ -69,16 +84,12 @@ fn broker_layers(file: &File, code: &str) -> Vec<Finding> {
     if BROKER_TOP.contains(&layer) {
         return Vec::new();
     }
-    // `api` may use all but `net`; the layers below it neither.
-    let forbidden = if layer == "api" {
-        &UPPER_LAYERS[..1]
-    } else {
-        &UPPER_LAYERS[..]
-    };
+    let own = FORBIDDEN.iter().find(|(module, _)| *module == layer);
+    let forbidden = own.map_or(UPPER_LAYERS, |(_, forbidden)| forbidden);
     let mut findings = Vec::new();
     for (line, module) in crate_modules(code) {
         if forbidden.contains(&module) {
-            let message = format!("{layer} must not use {module}: net -> api -> the rest");
+            let message = format!("{layer} must not use {module}: {LAYERS}");
             findings.push(Finding {
                 path: file.path.clone(),
                 line,

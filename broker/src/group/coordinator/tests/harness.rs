@@ -1,165 +1,21 @@
-//! A log in memory that can be held back and made to fail, and a coordinator over it.
+//! A coordinator over a log in memory.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{FutureExt, LocalBoxFuture};
 use ringbrook_engine::{Clock, ManualClock};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::coordinator::partition_for_key;
+use crate::coordinator::testing::{MemoryLog, PARTITIONS, shared};
 use crate::group::{
-    GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined, LoadedRecord,
-    OffsetCommit, OffsetSelection, OffsetToCommit, OffsetsLog, OffsetsRecord, Protocol,
-    SyncRequest, TopicToFetch, partition_for_group,
+    GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined, OffsetCommit,
+    OffsetSelection, OffsetToCommit, Protocol, SyncRequest, TopicToFetch,
 };
-
-pub(super) const PARTITIONS: i32 = 4;
-
-/// `__consumer_offsets` in memory.
-#[derive(Default)]
-pub(super) struct MemoryLog {
-    state: Mutex<LogState>,
-    released: Notify,
-}
-
-#[derive(Default)]
-struct LogState {
-    partitions: HashMap<i32, Vec<OffsetsRecord>>,
-    /// Sizes of the batches appended so far.
-    batches: Vec<usize>,
-    is_held: bool,
-    error: Option<GroupError>,
-    /// Batches with more records are refused as too large.
-    records_max: Option<usize>,
-}
-
-impl MemoryLog {
-    fn state(&self) -> MutexGuard<'_, LogState> {
-        self.state.lock().expect("no test panics under the lock")
-    }
-
-    pub(super) fn hold(&self) {
-        self.state().is_held = true;
-    }
-
-    pub(super) fn release(&self) {
-        self.state().is_held = false;
-        self.released.notify_waiters();
-    }
-
-    async fn until_released(&self) {
-        loop {
-            let released = self.released.notified();
-            if !self.state().is_held {
-                return;
-            }
-            released.await;
-        }
-    }
-
-    pub(super) fn fail_with(&self, error: Option<GroupError>) {
-        self.state().error = error;
-    }
-
-    pub(super) fn limit_batches(&self, records_max: usize) {
-        self.state().records_max = Some(records_max);
-    }
-
-    pub(super) fn batches(&self) -> Vec<usize> {
-        self.state().batches.clone()
-    }
-
-    pub(super) fn records(&self, partition: i32) -> Vec<OffsetsRecord> {
-        self.state()
-            .partitions
-            .get(&partition)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    pub(super) fn push(&self, partition: i32, key: &[u8], value: Option<&[u8]>) {
-        let record = OffsetsRecord {
-            key: Bytes::copy_from_slice(key),
-            value: value.map(Bytes::copy_from_slice),
-        };
-        self.state()
-            .partitions
-            .entry(partition)
-            .or_default()
-            .push(record);
-    }
-
-    fn write(&self, partition: i32, records: Vec<OffsetsRecord>) -> Result<i64, GroupError> {
-        let mut state = self.state();
-        if let Some(error) = state.error {
-            return Err(error);
-        }
-        if state.records_max.is_some_and(|max| max < records.len()) {
-            return Err(GroupError::MessageTooLarge);
-        }
-        state.batches.push(records.len());
-        let log = state.partitions.entry(partition).or_default();
-        let base_offset = i64::try_from(log.len()).unwrap();
-        log.extend(records);
-        Ok(base_offset)
-    }
-}
-
-/// Hands a shared log to a coordinator.
-struct SharedLog(Arc<MemoryLog>);
-
-impl OffsetsLog for SharedLog {
-    fn partition_count(&self) -> i32 {
-        PARTITIONS
-    }
-
-    fn append(
-        &self,
-        partition: i32,
-        records: Vec<OffsetsRecord>,
-        _now_ms: i64,
-    ) -> LocalBoxFuture<'static, Result<i64, GroupError>> {
-        let log = Arc::clone(&self.0);
-        async move {
-            log.until_released().await;
-            log.write(partition, records)
-        }
-        .boxed_local()
-    }
-
-    fn read_all<'a>(
-        &'a self,
-        partition: i32,
-        visit: &'a mut (dyn FnMut(LoadedRecord<'_>) + 'a),
-    ) -> LocalBoxFuture<'a, Result<(), GroupError>> {
-        async move {
-            self.0.until_released().await;
-            if let Some(error) = self.0.state().error {
-                return Err(error);
-            }
-            for (offset, record) in self.0.records(partition).iter().enumerate() {
-                visit(LoadedRecord {
-                    offset: i64::try_from(offset).unwrap(),
-                    key: Some(&record.key),
-                    value: record.value.as_deref(),
-                });
-            }
-            Ok(())
-        }
-        .boxed_local()
-    }
-}
-
-/// The log for a coordinator.
-pub(super) fn shared(log: &Arc<MemoryLog>) -> Arc<dyn OffsetsLog> {
-    Arc::new(SharedLog(Arc::clone(log)))
-}
 
 /// A coordinator with its log and clock.
 pub(super) struct Harness {
@@ -264,7 +120,7 @@ impl Harness {
     }
 
     pub(super) fn partition(group_id: &str) -> i32 {
-        partition_for_group(group_id, PARTITIONS)
+        partition_for_key(group_id, PARTITIONS)
     }
 
     pub(super) fn start_join(&self, request: JoinRequest) -> Pending<JoinResult> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{
-    Harness, PARTITIONS, commit_request, config, join_request, on_a_core, settle, start,
-};
+use super::harness::{Harness, commit_request, config, join_request, on_a_core, settle, start};
+use crate::coordinator::CoordinatorLogError;
+use crate::coordinator::testing::PARTITIONS;
 use crate::group::{GroupError, GroupState, LoadSummary, MemberIdentity, OffsetSelection};
 
 const MEMBER: MemberIdentity<'static> = MemberIdentity {
@@ -71,7 +71,8 @@ fn requests_wait_for_the_load_to_end() {
 fn a_load_that_fails_leaves_the_partition_alone() {
     on_a_core(async {
         let h = Harness::unloaded(config(), Arc::default());
-        h.log.fail_with(Some(GroupError::KafkaStorageError));
+        h.log
+            .fail_with(Some(CoordinatorLogError::KafkaStorageError));
         let partition = Harness::partition("group");
         assert_eq!(
             h.groups.load(partition).await,

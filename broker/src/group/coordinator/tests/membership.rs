@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use ringbrook_engine::SystemClock;
 
-use super::harness::{
-    Harness, config, join_request, on_a_core, settle, shared, start, sync_request,
-};
+use super::harness::{Harness, config, join_request, on_a_core, settle, start, sync_request};
+use crate::coordinator::testing::shared;
 use crate::group::{
     GroupConfig, GroupCoordinator, GroupError, GroupState, JoinRefused, JoinRequest, LeavingMember,
     MemberIdentity,

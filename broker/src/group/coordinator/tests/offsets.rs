@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::harness::{Harness, commit_request, config, join_request, on_a_core, settle, start};
+use crate::coordinator::CoordinatorLogError;
 use crate::group::write::QUEUE_BYTES_MAX;
 use crate::group::{
     GroupConfig, GroupError, GroupState, LeavingMember, OffsetCommit, OffsetSelection, TopicToFetch,
@@ -142,7 +143,8 @@ fn a_topic_that_takes_small_batches_only_gets_them_one_by_one() {
 fn a_failed_write_commits_nothing() {
     on_a_core(async {
         let h = Harness::new().await;
-        h.log.fail_with(Some(GroupError::KafkaStorageError));
+        h.log
+            .fail_with(Some(CoordinatorLogError::KafkaStorageError));
         let failed = h.commit("group", &[("t", 0, 5)]).await;
         assert_eq!(failed, Err(GroupError::NotCoordinator));
         h.log.fail_with(None);
@@ -410,7 +412,8 @@ fn a_group_that_is_being_deleted_takes_nobody() {
         assert_eq!(late, Err(GroupError::CoordinatorNotAvailable));
         assert_eq!(h.fetch("group", "t", 0).await, None);
         // The tombstones fail: everything is as before.
-        h.log.fail_with(Some(GroupError::NotEnoughReplicas));
+        h.log
+            .fail_with(Some(CoordinatorLogError::NotEnoughReplicas));
         h.log.release();
         let failed = delete.answer().await.unwrap();
         assert_eq!(failed, [Err(GroupError::CoordinatorNotAvailable)]);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::harness::{
-    Harness, PARTITIONS, commit_request, join_request, on_a_core, settle, start, sync_request,
+    Harness, commit_request, join_request, on_a_core, settle, start, sync_request,
 };
-use crate::group::{
-    FetchedTopic, GroupError, GroupState, LeavingMember, OffsetCommit, OffsetSelection,
-};
+use crate::coordinator::CoordinatorLogError;
+use crate::coordinator::testing::PARTITIONS;
+use crate::group::{FetchedTopic, GroupState, LeavingMember, OffsetCommit, OffsetSelection};
 
 const GROUPS: [&str; 3] = ["alpha", "beta", "gamma"];
 const TOPICS: [&str; 3] = ["topic", "other", "third"];
@@ -124,7 +124,7 @@ async fn apply(h: &Harness, event: &Event) {
         Event::LeaveAll(group) => leave_all(h, GROUPS[group]),
         Event::Fail(fails) => h
             .log
-            .fail_with(fails.then_some(GroupError::NotEnoughReplicas)),
+            .fail_with(fails.then_some(CoordinatorLogError::NotEnoughReplicas)),
         Event::Hold(true) => h.log.hold(),
         Event::Hold(false) => h.log.release(),
         Event::Wait(seconds) => h.advance(Duration::from_secs(seconds)).await,

@@ -1,5 +1,6 @@
-//! Which partition of `__consumer_offsets` holds a group. Pure arithmetic, shared with clients of
-//! every Kafka broker, so it can never change.
+//! Which partition of a coordinator's topic holds a key: a group of `__consumer_offsets`, a
+//! transactional id of `__transaction_state`. Pure arithmetic, the same in every Kafka broker, so
+//! it can never change.
 
 /// Java's `String.hashCode`: over UTF-16 units, wrapping.
 pub(crate) fn java_string_hash(text: &str) -> i32 {
@@ -8,15 +9,15 @@ pub(crate) fn java_string_hash(text: &str) -> i32 {
     })
 }
 
-/// The partition of `__consumer_offsets` that holds `group_id` when the topic has
-/// `partition_count` partitions (Kafka's `GroupCoordinatorService.partitionFor`).
+/// The partition that holds `key` when the topic has `partition_count` partitions (Kafka's
+/// `GroupCoordinatorService.partitionFor` and `TransactionStateManager.partitionFor`).
 ///
 /// # Panics
 /// When `partition_count` is not positive.
-pub fn partition_for_group(group_id: &str, partition_count: i32) -> i32 {
+pub fn partition_for_key(key: &str, partition_count: i32) -> i32 {
     assert!(0 < partition_count, "partition count {partition_count}");
     // Kafka's `Utils.abs`: the one value without a positive counterpart becomes 0.
-    java_string_hash(group_id).checked_abs().unwrap_or(0) % partition_count
+    java_string_hash(key).checked_abs().unwrap_or(0) % partition_count
 }
 
 #[cfg(test)]
@@ -36,12 +37,12 @@ mod tests {
 
     #[test]
     fn partition_is_the_absolute_hash_modulo_the_count() {
-        assert_eq!(partition_for_group("hello", 50), 22);
-        assert_eq!(partition_for_group("polygenelubricants", 50), 0);
-        assert_eq!(partition_for_group("", 50), 0);
+        assert_eq!(partition_for_key("hello", 50), 22);
+        assert_eq!(partition_for_key("polygenelubricants", 50), 0);
+        assert_eq!(partition_for_key("", 50), 0);
         // "console-consumer" hashes to a negative number or not; the result is always in range.
         for id in ["console-consumer-1", "group", "g", "zzzzzzzzzzzzzzzzzz"] {
-            assert!((0..50).contains(&partition_for_group(id, 50)), "{id}");
+            assert!((0..50).contains(&partition_for_key(id, 50)), "{id}");
         }
     }
 }
