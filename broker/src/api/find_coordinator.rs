@@ -2,8 +2,8 @@
 //!
 //! Versions 0-6; one key up to version 3, a batch from version 4 on. The first request creates the
 //! coordinator's topic and waits for it, where Kafka makes the client ask again. Share groups are
-//! not coordinated here: they get INVALID_REQUEST with a text, as Kafka answers when it has no share
-//! coordinator, because clients would retry anything milder until they time out.
+//! not coordinated here: they get INVALID_REQUEST with a text, as Kafka answers when it has no
+//! share coordinator, because clients would retry anything milder until they time out.
 //! Kafka: `KafkaApis.handleFindCoordinatorRequest`.
 
 use ringbrook_protocol::messages::find_coordinator_response::Coordinator;

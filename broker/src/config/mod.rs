@@ -4,8 +4,8 @@
 //!
 //! Reading order: `definition` (the table `configs.tsv`) with `value` and `validator`; `broker`
 //! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings`,
-//! `transactions` and `cross_check`; `topic`, `topic_config` and `describe` (what holds for a topic, and how to show
-//! it); `dynamic` (changes while the broker runs).
+//! `transactions` and `cross_check`; `topic`, `topic_config` and `describe` (what holds for a
+//! topic, and how to show it); `dynamic` (changes while the broker runs).
 
 mod broker;
 mod cross_check;

@@ -1,6 +1,7 @@
 //! The group coordinator: what the handlers of the group APIs call. Finds the shard of a group,
 //! gives it the request, and waits for the answer without holding anything. The rules are in
-//! `classic`, the storage behind `CoordinatorLog`. Offsets are in `commit`, administration in `admin`.
+//! `classic`, the storage behind `CoordinatorLog`. Offsets are in `commit`, administration in
+//! `admin`.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
