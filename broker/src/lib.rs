@@ -1,6 +1,6 @@
 //! The broker: a thin Kafka protocol server over the segment engine.
 //!
-//! Dependencies point one way: `net -> api -> {replica, group, controller} ->
+//! Dependencies point one way: `net -> api -> {replica, group, txn, controller} ->
 //! coordinator -> engine`.
 
 mod api;
@@ -12,3 +12,4 @@ mod metrics;
 mod net;
 mod replica;
 pub mod server;
+pub mod txn;
