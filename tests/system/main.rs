@@ -9,6 +9,7 @@ mod crash;
 mod crash_churn;
 mod crash_load;
 mod deletion;
+mod features;
 mod fetch;
 mod fetch_sessions;
 mod fuzz;

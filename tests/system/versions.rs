@@ -10,7 +10,7 @@ use ringbrook_protocol::messages::{
     IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    SyncGroupRequest,
+    SyncGroupRequest, UpdateFeaturesRequest,
 };
 use ringbrook_protocol::{API_VERSIONS, Request};
 use ringbrook_tests::{Client, SharedBroker};
@@ -76,6 +76,7 @@ fn every_advertised_version_is_answered_in_that_version() -> anyhow::Result<()> 
         every_version(client, &DeleteGroupsRequest::default())?,
         every_version(client, &IncrementalAlterConfigsRequest::default())?,
         every_version(client, &OffsetDeleteRequest::default())?,
+        every_version(client, &UpdateFeaturesRequest::default())?,
         every_version(
             client,
             &DescribeClusterRequest::default().with_endpoint_type(1),

@@ -192,6 +192,7 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::DeleteGroups => &group::DELETE_GROUPS,
         ApiKey::IncrementalAlterConfigs => &admin::INCREMENTAL_ALTER_CONFIGS,
         ApiKey::OffsetDelete => &group::OFFSET_DELETE,
+        ApiKey::UpdateFeatures => &admin::UPDATE_FEATURES,
         ApiKey::DescribeCluster => &admin::DESCRIBE_CLUSTER,
         ApiKey::DescribeTopicPartitions => &admin::DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,

@@ -57,6 +57,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
         1,
     ),
     range(ApiKey::OffsetDelete, "OffsetDelete", 0, 0),
+    range(ApiKey::UpdateFeatures, "UpdateFeatures", 0, 2),
     range(ApiKey::DescribeCluster, "DescribeCluster", 0, 2),
     range(
         ApiKey::DescribeTopicPartitions,

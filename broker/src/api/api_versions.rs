@@ -1,21 +1,29 @@
 //! ApiVersions (18): which requests the broker serves, in which versions.
 //!
-//! Versions 0-4. An unknown version is answered in version 0 with UNSUPPORTED_VERSION and the list,
-//! so that newer clients can fall back (KIP-511). Produce is advertised from version 0 though 3 is
-//! the lowest served: older librdkafka takes its absence for a broker without codecs (KAFKA-18659).
+//! Versions 0-4, from 3 on with the features and their finalized levels. An unknown version is
+//! answered in version 0 with UNSUPPORTED_VERSION and the list, so that newer clients can fall back
+//! (KIP-511). Produce is advertised from version 0 though 3 is the lowest served: older librdkafka
+//! takes its absence for a broker without codecs (KAFKA-18659).
 
 use std::rc::Rc;
 
-use ringbrook_protocol::messages::api_versions_response::ApiVersion;
+use ringbrook_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use ringbrook_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use ringbrook_protocol::{API_VERSIONS, HeaderPrefix, ResponseError};
+use ringbrook_protocol::{API_VERSIONS, HeaderPrefix, ResponseError, StrBytes};
 
 use super::error::NONE;
 use super::{ConnectionContext, RequestContext, Response};
+use crate::controller::MetadataImage;
+use crate::controller::features::SUPPORTED_FEATURES;
 
 /// First version in which clients name themselves.
 const CLIENT_SOFTWARE_VERSION: i16 = 3;
-/// The epoch when no features are finalized.
+/// First version whose clients can read that a feature's lowest level is 0; others are told of
+/// such features nothing (KAFKA-17492).
+const LEVEL_ZERO_VERSION: i16 = 4;
+/// The epoch of an answer without finalized features.
 const NO_FEATURES_EPOCH: i64 = -1;
 
 /// Answers with the list.
@@ -30,7 +38,38 @@ pub(crate) async fn handle(
             .with_error_code(ResponseError::InvalidRequest.code())
             .with_finalized_features_epoch(NO_FEATURES_EPOCH);
     }
-    list(NONE)
+    with_features(list(NONE), &ctx.broker().image(), ctx.api_version)
+}
+
+/// Adds what is supported and finalized: clients choose the transaction protocol by it (KIP-890).
+fn with_features(
+    response: ApiVersionsResponse,
+    image: &MetadataImage,
+    api_version: i16,
+) -> ApiVersionsResponse {
+    if api_version < CLIENT_SOFTWARE_VERSION {
+        return response;
+    }
+    let supported = SUPPORTED_FEATURES
+        .iter()
+        .filter(|feature| LEVEL_ZERO_VERSION <= api_version || feature.min_level != 0)
+        .map(|feature| {
+            SupportedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(feature.name))
+                .with_min_version(feature.min_level)
+                .with_max_version(feature.max_level)
+        });
+    let finalized = image.features().iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_string(name.clone()))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    });
+    let epoch = i64::try_from(image.version()).unwrap_or(i64::MAX);
+    response
+        .with_supported_features(supported.collect())
+        .with_finalized_features(finalized.collect())
+        .with_finalized_features_epoch(epoch)
 }
 
 /// The answer to a version of this API that is not served.

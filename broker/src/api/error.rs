@@ -91,7 +91,9 @@ impl KafkaError for MetadataError {
             MetadataError::TooManyPartitions => ResponseError::PolicyViolation,
             MetadataError::BrokerNotRegistered(_) => ResponseError::BrokerIdNotRegistered,
             MetadataError::FencedLeaderEpoch { .. } => ResponseError::FencedLeaderEpoch,
-            MetadataError::InvalidUpdateVersion { .. } => ResponseError::InvalidUpdateVersion,
+            MetadataError::InvalidUpdateVersion { .. }
+            | MetadataError::InvalidFeatureUpdate(_)
+            | MetadataError::FeatureLevelChanged { .. } => ResponseError::InvalidUpdateVersion,
             _ => ResponseError::UnknownServerError,
         }
     }

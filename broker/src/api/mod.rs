@@ -45,6 +45,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod update_features;
 
 pub(crate) use answer::{Answer, Reply, Response};
 pub(crate) use context::{ConnectionContext, RequestContext};

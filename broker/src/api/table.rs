@@ -104,6 +104,9 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::OffsetDelete, |ctx, body| {
         answer(ctx, body, offset_delete::handle)
     }),
+    api(ApiKey::UpdateFeatures, |ctx, body| {
+        answer(ctx, body, update_features::handle)
+    }),
     api(ApiKey::DescribeCluster, |ctx, body| {
         answer(ctx, body, describe_cluster::handle)
     }),

@@ -69,12 +69,7 @@ pub(super) fn apply(image: &mut MetadataImage, command: &Command, index: u64) ->
         Command::RenewLeaderships { broker_id } => {
             Applied::LeadershipsRenewed(partitions::renew_leaderships(image, *broker_id))
         }
-        Command::UpdateFeatures(levels) => Applied::FeaturesUpdated(
-            levels
-                .iter()
-                .map(|level| update_feature(image, level))
-                .collect(),
-        ),
+        Command::UpdateFeatures(levels) => Applied::FeaturesUpdated(update_features(image, levels)),
     }
 }
 
@@ -118,18 +113,31 @@ fn register_broker(
     Ok(epoch)
 }
 
-fn update_feature(image: &mut MetadataImage, feature: &FeatureLevel) -> Result<(), MetadataError> {
-    if feature.level < 0 || feature.name.is_empty() {
-        return Err(MetadataError::InvalidRequest(format!(
-            "Invalid level {} for feature '{}'.",
-            feature.level, feature.name
-        )));
+fn update_features(
+    image: &mut MetadataImage,
+    levels: &[FeatureLevel],
+) -> Result<(), MetadataError> {
+    for FeatureLevel { name, level, seen } in levels {
+        if *level < 0 || name.is_empty() {
+            let text = format!("Invalid level {level} for feature '{name}'.");
+            return Err(MetadataError::InvalidRequest(text));
+        }
+        let current = image.feature_level(name);
+        if let Some(seen) = seen.filter(|seen| *seen != current) {
+            return Err(MetadataError::FeatureLevelChanged {
+                name: name.clone(),
+                current,
+                seen,
+            });
+        }
     }
     let features = Arc::make_mut(&mut image.features);
-    if feature.level == 0 {
-        features.remove(&feature.name);
-    } else {
-        features.insert(feature.name.clone(), feature.level);
+    for FeatureLevel { name, level, .. } in levels {
+        if *level == 0 {
+            features.remove(name);
+        } else {
+            features.insert(name.clone(), *level);
+        }
     }
     Ok(())
 }

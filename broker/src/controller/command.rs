@@ -43,7 +43,9 @@ pub enum Command {
         /// The broker that lost records.
         broker_id: i32,
     },
-    /// Sets finalized feature levels; answered by [`Applied::FeaturesUpdated`].
+    /// Sets finalized feature levels, all or none; answered by [`Applied::FeaturesUpdated`].
+    /// Which levels are allowed is planned before, by `features.rs`: a later version with other
+    /// rules must reach the same image from this log.
     UpdateFeatures(Vec<FeatureLevel>),
 }
 
@@ -171,6 +173,9 @@ pub struct FeatureLevel {
     pub name: String,
     /// Its level; 0 removes it.
     pub level: i16,
+    /// The level the submitter saw; the command is refused if it is another by now. `None` does
+    /// not ask.
+    pub seen: Option<i16>,
 }
 
 /// A range of producer ids that belongs to one broker.
@@ -201,6 +206,6 @@ pub enum Applied {
     BrokerRegistered(Result<i64, MetadataError>),
     /// How many partitions have a new leader epoch.
     LeadershipsRenewed(Result<usize, MetadataError>),
-    /// Whether each feature was set.
-    FeaturesUpdated(Vec<Result<(), MetadataError>>),
+    /// Whether the features were set.
+    FeaturesUpdated(Result<(), MetadataError>),
 }

@@ -75,6 +75,19 @@ pub enum MetadataError {
         /// The one in the command.
         given: i32,
     },
+    /// `INVALID_UPDATE_VERSION`: a feature cannot have the level asked for.
+    #[error("{0}")]
+    InvalidFeatureUpdate(String),
+    /// `INVALID_UPDATE_VERSION`: a feature's level changed since the submitter looked.
+    #[error("The level of feature {name} is {current}, not {seen}.")]
+    FeatureLevelChanged {
+        /// The feature.
+        name: String,
+        /// Its finalized level.
+        current: i16,
+        /// The one in the command.
+        seen: i16,
+    },
     /// No producer id is left (2^63 were handed out).
     #[error("no producer ids are left")]
     ProducerIdsExhausted,

@@ -17,6 +17,7 @@ use super::command::{
     ProducerIdBlock, TopicSelector,
 };
 use super::error::{ControllerError, MetadataError};
+use super::features::{self, FeatureUpdate};
 use super::image::{Endpoint, MetadataImage, TopicImage};
 use super::node::{Node, NodeOptions, Submission};
 use super::state_machine::PublishedImage;
@@ -121,6 +122,7 @@ impl Controller {
             rack: options.rack,
         };
         controller.broker_epoch = controller.register(registration)?;
+        controller.finalize_initial_features()?;
         Ok(controller)
     }
 
@@ -271,6 +273,45 @@ impl Controller {
         drop(stop);
         if thread.join().is_err() {
             tracing::error!("the controller's thread panicked");
+        }
+    }
+
+    /// Sets finalized levels of features, all or none, or only finds out whether that is allowed.
+    ///
+    /// # Errors
+    /// The outer as [`Controller::submit`], the inner when a level is not allowed.
+    pub async fn update_features(
+        &self,
+        node_id: i32,
+        updates: &[FeatureUpdate],
+        validate_only: bool,
+    ) -> Result<Result<(), MetadataError>, ControllerError> {
+        loop {
+            let levels = match features::plan(&self.image(), node_id, updates) {
+                Ok(levels) => levels,
+                Err(error) => return Ok(Err(error)),
+            };
+            if validate_only {
+                return Ok(Ok(()));
+            }
+            match self.submit(Command::UpdateFeatures(levels)).await? {
+                // Another update came between, so the loop ends when nobody updates any more.
+                Applied::FeaturesUpdated(Err(MetadataError::FeatureLevelChanged { .. })) => {}
+                Applied::FeaturesUpdated(result) => return Ok(result),
+                other => return Err(mismatch(&other)),
+            }
+        }
+    }
+
+    /// Finalizes the initial levels on a new cluster: one that has no `metadata.version`.
+    fn finalize_initial_features(&self) -> Result<(), ControllerError> {
+        if self.image().feature_level(features::METADATA_VERSION) != 0 {
+            return Ok(());
+        }
+        match self.submit_blocking(Command::UpdateFeatures(features::initial_levels()))? {
+            Applied::FeaturesUpdated(Ok(())) => Ok(()),
+            Applied::FeaturesUpdated(Err(error)) => Err(ControllerError::Failed(error.to_string())),
+            other => Err(mismatch(&other)),
         }
     }
 

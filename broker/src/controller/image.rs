@@ -328,6 +328,12 @@ impl MetadataImage {
         &self.features
     }
 
+    /// The finalized level of a feature, such as `transaction.version`; 0 if it has none.
+    #[must_use]
+    pub fn feature_level(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or(0)
+    }
+
     /// The first producer id no broker was given yet.
     #[must_use]
     pub fn next_producer_id(&self) -> i64 {

@@ -18,6 +18,7 @@ mod apply;
 pub mod assignment;
 pub mod command;
 mod error;
+pub mod features;
 mod handle;
 pub mod image;
 mod network;

@@ -210,7 +210,8 @@ fn any_registration() -> impl Strategy<Value = BrokerRegistration> {
 }
 
 fn any_feature() -> impl Strategy<Value = FeatureLevel> {
-    ("[a-b]{0,1}", -1..3i16).prop_map(|(name, level)| FeatureLevel { name, level })
+    ("[a-b]{0,1}", -1..3i16, prop::option::of(0..3i16))
+        .prop_map(|(name, level, seen)| FeatureLevel { name, level, seen })
 }
 
 /// The entry at `index`, written by node 1 in `term`.

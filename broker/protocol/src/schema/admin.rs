@@ -10,7 +10,7 @@ use crate::messages::{
     TopicName, alter_configs_request, alter_replica_log_dirs_request, create_partitions_request,
     create_topics_request, delete_topics_request, describe_configs_request,
     describe_log_dirs_request, describe_topic_partitions_request,
-    incremental_alter_configs_request, metadata_request,
+    incremental_alter_configs_request, metadata_request, update_features_request,
 };
 
 pub(super) const API_VERSIONS: RequestShape = flexible(
@@ -31,6 +31,23 @@ pub(super) const METADATA: RequestShape = flexible(
         i8("allow_auto_topic_creation").from(4),
         i8("include_cluster_authorized_operations").from(8).to(10),
         i8("include_topic_authorized_operations").from(8),
+    ],
+);
+
+pub(super) const UPDATE_FEATURES: RequestShape = flexible(
+    0,
+    &[
+        i32("timeout_ms"),
+        array::<update_features_request::FeatureUpdateKey>(
+            "feature_updates",
+            &[
+                string("feature"),
+                i16("max_version_level"),
+                i8("allow_downgrade").to(0),
+                i8("upgrade_type").from(1),
+            ],
+        ),
+        i8("validate_only").from(1),
     ],
 );
 

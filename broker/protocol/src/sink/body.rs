@@ -44,4 +44,5 @@ plain_bodies! {
     DescribeConfigsResponse AlterConfigsResponse DescribeLogDirsResponse CreatePartitionsResponse
     DeleteGroupsResponse IncrementalAlterConfigsResponse OffsetDeleteResponse
     DescribeClusterResponse DescribeTopicPartitionsResponse AlterReplicaLogDirsResponse
+    UpdateFeaturesResponse
 }

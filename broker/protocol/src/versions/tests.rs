@@ -40,6 +40,7 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::DeleteGroupsRequest>(),
         of_kafka_protocol::<messages::IncrementalAlterConfigsRequest>(),
         of_kafka_protocol::<messages::OffsetDeleteRequest>(),
+        of_kafka_protocol::<messages::UpdateFeaturesRequest>(),
         of_kafka_protocol::<messages::DescribeClusterRequest>(),
         of_kafka_protocol::<messages::DescribeTopicPartitionsRequest>(),
     ];

@@ -73,7 +73,7 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 29] {
+fn probes() -> [(i16, Probe); 30] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
@@ -82,7 +82,7 @@ fn probes() -> [(i16, Probe); 29] {
         InitProducerIdRequest OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
         AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest
         DeleteGroupsRequest IncrementalAlterConfigsRequest OffsetDeleteRequest
-        DescribeClusterRequest DescribeTopicPartitionsRequest
+        UpdateFeaturesRequest DescribeClusterRequest DescribeTopicPartitionsRequest
     }
 }
 

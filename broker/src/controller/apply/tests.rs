@@ -518,9 +518,10 @@ fn features_are_set_and_removed() {
         let feature = FeatureLevel {
             name: name.to_owned(),
             level,
+            seen: None,
         };
         match apply(image, &Command::UpdateFeatures(vec![feature]), 1) {
-            Applied::FeaturesUpdated(mut results) => results.remove(0),
+            Applied::FeaturesUpdated(result) => result,
             other => panic!("{other:?}"),
         }
     };

@@ -336,16 +336,20 @@ fn frame_ends(log: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// The first start writes log header, membership, vote, committed vote, a blank entry and the
-/// registration, one after another. Whatever of that a crash leaves, the next start works, and
-/// does not wait for an election timer.
+/// The first start writes log header, membership, vote, committed vote, a blank entry, the
+/// registration and the features, one after another. Whatever of that a crash leaves, the next
+/// start works, and does not wait for an election timer.
 #[test]
 fn a_first_start_interrupted_anywhere_is_taken_up() {
     let dir = tempdir().unwrap();
     Controller::start(options(dir.path())).unwrap().shutdown();
     let log = std::fs::read(options(dir.path()).dir.join("log")).unwrap();
     let ends = frame_ends(&log);
-    assert_eq!(ends.len(), 4, "header, membership, blank, registration");
+    assert_eq!(
+        ends.len(),
+        5,
+        "header, membership, blank, registration, features"
+    );
     let states = [
         (ends[0], None),
         (ends[1], None),
@@ -353,6 +357,7 @@ fn a_first_start_interrupted_anywhere_is_taken_up() {
         (ends[1], Some(vote(true))),
         (ends[2], Some(vote(true))),
         (ends[3], Some(vote(true))),
+        (ends[4], Some(vote(true))),
     ];
     for (step, (end, vote)) in states.into_iter().enumerate() {
         let crashed = options(&dir.path().join(format!("crashed-{step}")));
@@ -363,7 +368,9 @@ fn a_first_start_interrupted_anywhere_is_taken_up() {
         }
         let controller =
             Controller::start(crashed).unwrap_or_else(|error| panic!("after step {step}: {error}"));
-        assert!(controller.image().broker(1).is_some(), "after step {step}");
+        let image = controller.image();
+        assert!(image.broker(1).is_some(), "after step {step}");
+        assert_eq!(image.feature_level("metadata.version"), 30);
         controller.shutdown();
     }
 }

@@ -204,7 +204,17 @@ pub(in crate::controller) struct EndpointRecord {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct UpdateFeatures {
     #[prost(message, repeated, tag = "1")]
-    levels: Vec<FeatureRecord>,
+    levels: Vec<FeatureUpdateRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct FeatureUpdateRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int32, tag = "2")]
+    level: i32,
+    #[prost(int32, optional, tag = "3")]
+    seen: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -253,9 +263,10 @@ impl From<&Command> for CommandRecord {
             Command::UpdateFeatures(levels) => Kind::UpdateFeatures(UpdateFeatures {
                 levels: levels
                     .iter()
-                    .map(|feature| FeatureRecord {
+                    .map(|feature| FeatureUpdateRecord {
                         name: feature.name.clone(),
                         level: feature.level.into(),
+                        seen: feature.seen.map(Into::into),
                     })
                     .collect(),
             }),
@@ -296,19 +307,29 @@ impl TryFrom<CommandRecord> for Command {
                     broker_id: record.id,
                 },
                 Kind::UpdateFeatures(record) => {
-                    Self::UpdateFeatures(collect(record.levels, |feature| {
-                        let level =
-                            i16::try_from(feature.level).map_err(|_| RecordError::Invalid {
-                                field: "feature level",
-                            })?;
-                        Ok::<_, RecordError>(FeatureLevel {
-                            name: feature.name,
-                            level,
-                        })
-                    })?)
+                    Self::UpdateFeatures(collect(record.levels, TryInto::try_into)?)
                 }
             },
         )
+    }
+}
+
+/// A feature's level out of a stored number.
+pub(super) fn feature_level(level: i32) -> Result<i16, RecordError> {
+    i16::try_from(level).map_err(|_| RecordError::Invalid {
+        field: "feature level",
+    })
+}
+
+impl TryFrom<FeatureUpdateRecord> for FeatureLevel {
+    type Error = RecordError;
+
+    fn try_from(record: FeatureUpdateRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            name: record.name,
+            level: feature_level(record.level)?,
+            seen: record.seen.map(feature_level).transpose()?,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::commands::{EndpointRecord, FeatureRecord, resource};
+use super::commands::{EndpointRecord, FeatureRecord, feature_level, resource};
 use super::entry::{LogIdRecord, StoredMembershipRecord};
 use super::{RecordError, uuid};
 use crate::controller::image::{
@@ -205,9 +205,7 @@ fn put(image: &mut MetadataImage, kind: Kind) -> Result<(), RecordError> {
             Arc::make_mut(&mut image.brokers).insert(broker.id, Arc::new(broker));
         }
         Kind::Feature(record) => {
-            let level = i16::try_from(record.level).map_err(|_| RecordError::Invalid {
-                field: "feature level",
-            })?;
+            let level = feature_level(record.level)?;
             Arc::make_mut(&mut image.features).insert(record.name, level);
         }
     }

@@ -22,6 +22,7 @@ fn sample() -> (TempDir, Vec<Vec<Entry>>, Vec<usize>) {
                 let feature = FeatureLevel {
                     name: format!("f{index}"),
                     level: 1,
+                    seen: None,
                 };
                 entry(1, index, vec![Command::UpdateFeatures(vec![feature])])
             })
