@@ -24,6 +24,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// The broker's allocator, so that the engine is measured as it runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the broker beside null servers and prints ratios.
 #[derive(Parser)]
 struct Args {

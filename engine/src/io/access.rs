@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::buffer::WriteBuffers;
-use super::disk::Disk;
+use super::disk::{Disk, WriteMode};
 
 /// The kind of thread the code runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +53,10 @@ impl Access {
         buffers: WriteBuffers,
         range: std::ops::Range<usize>,
         position: u64,
-        durable: bool,
+        mode: WriteMode,
     ) -> (io::Result<()>, WriteBuffers) {
         if self == Self::Blocking {
+            let durable = mode == WriteMode::Durable;
             let result = write_blocking::<D>(disk, file, &buffers, range, position, durable);
             return (result, buffers);
         }
@@ -65,7 +66,7 @@ impl Access {
         while written < total {
             let at = position + written as u64;
             let (result, returned) = disk
-                .write_vectored_at(file, buffers, range.clone(), written, at, durable)
+                .write_vectored_at(file, buffers, range.clone(), written, at, mode)
                 .await;
             buffers = returned;
             match result {

@@ -32,6 +32,18 @@ pub struct DiskSpace {
     pub usable_bytes: u64,
 }
 
+/// How durable a write is, and whether it has to wait for something of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// On disk when it returns.
+    Durable,
+    /// In the page cache when it returns.
+    Cached,
+    /// The same while another job of ours holds the file's lock in the kernel, for as long as it
+    /// reads or writes the filesystem's own blocks: reserving blocks does.
+    CachedBehindJob,
+}
+
 /// How much of a range of a file is in the page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cached {
@@ -180,9 +192,8 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     fn drop_cache(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
 
     /// Writes `buffers.pieces[range]` without its first `skip` bytes at `position` in one
-    /// operation, and returns the bytes written, which may be fewer. With `durable` they are on
-    /// disk when it returns. The operation owns the buffers until the kernel is done with them
-    /// (L7), also when the future is dropped.
+    /// operation, and returns the bytes written, which may be fewer. The operation owns the buffers
+    /// until the kernel is done with them (L7), also when the future is dropped.
     fn write_vectored_at(
         &self,
         file: &Arc<Self::File>,
@@ -190,7 +201,7 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
         range: Range<usize>,
         skip: usize,
         position: u64,
-        durable: bool,
+        mode: WriteMode,
     ) -> impl Future<Output = (io::Result<usize>, WriteBuffers)>;
     /// Reads up to `buf.len()` bytes in one operation that owns `buf` (L7); fewer at the file's
     /// end.

@@ -4,8 +4,10 @@
 //! write of 16 KiB, half of that of 64 KiB. So small ones are made on the thread, unless the disk
 //! makes writers wait: a write that waits long sends all that follow through the ring for a while,
 //! where a wait holds nobody else up. That while doubles as long as waits come soon after its end,
-//! so under lasting writeback the thread is held up once a minute. Durable writes always wait for
-//! the disk and never come here.
+//! so under lasting writeback the thread is held up once a minute. Whether a slow write waited, or
+//! the core was busy with something else, is asked only after another slow one: asking is a system
+//! call, which each write would pay for. Durable writes always wait for the disk and never come
+//! here, nor do those to a file whose blocks are being reserved.
 //!
 //! Used by [`super::ring`]; what was measured is in BENCHMARKS.md.
 
@@ -49,7 +51,7 @@ pub(super) fn write(
     if !calm.holds(begun) {
         return None;
     }
-    let waits_before = waits_of_this_thread();
+    let waits_before = calm.is_watched(begun).then(waits_of_this_thread);
     let slices: Vec<_> = buffers
         .slices(range.start, range.end, skip)
         .take(IOV_MAX)
@@ -57,9 +59,12 @@ pub(super) fn write(
         .collect();
     let result = rustix::io::pwritev(file, &slices, position);
     let ended = now();
-    let took = ended.saturating_duration_since(begun);
-    if has_waited(took, || waits_before..waits_of_this_thread()) {
-        calm.end(begun, ended);
+    if WAIT <= ended.saturating_duration_since(begun) {
+        match waits_before {
+            None => calm.watch(ended),
+            Some(before) if before < waits_of_this_thread() => calm.end(begun, ended),
+            Some(_) => {}
+        }
         CALM.set(calm);
     }
     Some(result.map_err(io::Error::from))
@@ -78,23 +83,10 @@ fn waits_of_this_thread() -> i64 {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: the pointer is to memory of the struct's size and alignment, which the kernel fills.
     let result = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
-    if result != 0 {
-        // Not possible with these arguments; each slow write counts as a wait then.
-        return i64::MAX;
-    }
+    // Not possible with these arguments.
+    assert_eq!(result, 0, "getrusage of the own thread failed");
     // SAFETY: the call succeeded, so it filled the struct.
     unsafe { usage.assume_init() }.ru_nvcsw
-}
-
-/// Whether a write took long because it had to wait, not because the core was busy with something
-/// else. The waits of the thread before and after are asked for only when it took long: that is a
-/// system call, and nearly every write is fast.
-fn has_waited(took: Duration, waits: impl FnOnce() -> Range<i64>) -> bool {
-    if took < WAIT {
-        return false;
-    }
-    let waits = waits();
-    waits.start < waits.end || waits.end == i64::MAX
 }
 
 /// Whether writes may be made here. Pure: it is told the time.
@@ -104,6 +96,8 @@ struct Calm {
     begins_at: Option<Instant>,
     /// How long the last pause was.
     pause: Duration,
+    /// Until when the kernel is asked whether a slow write waited.
+    watched_until: Option<Instant>,
 }
 
 impl Calm {
@@ -111,11 +105,22 @@ impl Calm {
         Self {
             begins_at: None,
             pause: Duration::ZERO,
+            watched_until: None,
         }
     }
 
     fn holds(&self, now: Instant) -> bool {
         self.begins_at.is_none_or(|begin| begin <= now)
+    }
+
+    fn is_watched(&self, now: Instant) -> bool {
+        self.watched_until.is_some_and(|until| now < until)
+    }
+
+    /// A write was slow, and nobody knows whether it waited or the core was busy with something
+    /// else: the next ones are looked at more closely.
+    fn watch(&mut self, ended: Instant) {
+        self.watched_until = Some(ended + PAUSE_MIN);
     }
 
     /// A write that was made here had to wait.
@@ -127,7 +132,9 @@ impl Calm {
             Some(lasted) if lasted < self.pause => (self.pause * 2).min(PAUSE_MAX),
             _ => PAUSE_MIN,
         };
-        self.begins_at = Some(ended + self.pause);
+        let begins_at = ended + self.pause;
+        self.begins_at = Some(begins_at);
+        self.watched_until = Some(begins_at + self.pause);
     }
 }
 
@@ -150,11 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_slow_write_that_waited_counts() {
-        assert!(has_waited(SLOW, || 4..5));
-        assert!(!has_waited(SLOW, || 4..4), "the core was busy");
-        assert!(!has_waited(FAST, || 4..5));
-        assert!(has_waited(SLOW, || i64::MAX..i64::MAX), "unknown");
+    fn slow_writes_are_looked_at_closely_for_a_while_and_after_a_pause() {
+        let begin = now();
+        let mut calm = Calm::new();
+        assert!(!calm.is_watched(begin), "asking costs a system call");
+        calm.watch(begin);
+        assert!(calm.holds(begin), "one slow write proves nothing");
+        assert!(calm.is_watched(begin) && !calm.is_watched(begin + PAUSE_MIN));
+        calm.end(begin, begin + SLOW);
+        let resumed = begin + SLOW + PAUSE_MIN;
+        assert!(calm.is_watched(resumed) && !calm.is_watched(resumed + PAUSE_MIN));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use io_uring_06::{IoUring, cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::buffer::WriteBuffers;
+use super::disk::WriteMode;
 use super::inline_writes;
 
 /// Slices one vectored write may have, the kernel's `UIO_MAXIOV`.
@@ -69,19 +70,24 @@ fn allow_many_syncs() {
 }
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
-/// and the disk is calm, else through the ring.
+/// that nothing will hold up, else through the ring.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,
     range: Range<usize>,
     skip: usize,
     position: u64,
-    durable: bool,
+    mode: WriteMode,
 ) -> (io::Result<usize>, WriteBuffers) {
-    if durable {
-        allow_many_syncs();
-    } else if let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position) {
-        return (result, buffers);
+    match mode {
+        WriteMode::Durable => allow_many_syncs(),
+        WriteMode::CachedBehindJob => {}
+        WriteMode::Cached => {
+            let written = inline_writes::write(&file, &buffers, &range, skip, position);
+            if let Some(result) = written {
+                return (result, buffers);
+            }
+        }
     }
     let iovecs: Box<[libc::iovec]> = buffers
         .slices(range.start, range.end, skip)
@@ -92,7 +98,10 @@ pub(super) async fn write_vectored(
         })
         .collect();
     let count = u32::try_from(iovecs.len()).expect("at most IOV_MAX slices were taken");
-    let flags = if durable { libc::RWF_DSYNC } else { 0 };
+    let flags = match mode {
+        WriteMode::Durable => libc::RWF_DSYNC,
+        WriteMode::Cached | WriteMode::CachedBehindJob => 0,
+    };
     let sqe = opcode::Writev::new(types::Fd(file.as_raw_fd()), iovecs.as_ptr(), count)
         .offset(position)
         .rw_flags(flags)

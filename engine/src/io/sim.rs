@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::block_on_ready;
 use super::buffer::WriteBuffers;
-use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat};
+use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
 use crate::units::usize_from;
 use control::Jobs;
 pub use control::MetFault;
@@ -546,8 +546,9 @@ impl Disk for SimDisk {
         range: Range<usize>,
         skip: usize,
         position: u64,
-        durable: bool,
+        mode: WriteMode,
     ) -> (io::Result<usize>, WriteBuffers) {
+        let durable = mode == WriteMode::Durable;
         let result = self.write_slices(file, &buffers, range, skip, position, durable);
         (result, buffers)
     }

@@ -71,7 +71,8 @@ fn later_synced_write_hides_an_earlier_one_and_keeps_the_length_it_was_made_at()
         disk.sync(&file).unwrap();
         disk.write_all_at(&file, &[2; 3000], 0).unwrap();
         disk.set_len(&file, 1000).unwrap();
-        let write = disk.write_vectored_at(&file, plain(&[b"synced"]), 0..1, 0, 500, true);
+        let write =
+            disk.write_vectored_at(&file, plain(&[b"synced"]), 0..1, 0, 500, WriteMode::Durable);
         block_on_ready(write).0.unwrap();
         let content = disk.restart().read_file(Path::new("/f"), 9000).unwrap();
         let content = content.unwrap();
@@ -106,7 +107,14 @@ fn durable_write_does_not_make_earlier_writes_durable() {
         let file = disk.create(Path::new("/f")).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
         disk.write_all_at(&file, b"early", 0).unwrap();
-        let write = disk.write_vectored_at(&file, plain(&[b"la", b"te"]), 0..2, 0, 5, true);
+        let write = disk.write_vectored_at(
+            &file,
+            plain(&[b"la", b"te"]),
+            0..2,
+            0,
+            5,
+            WriteMode::Durable,
+        );
         let (result, _) = block_on_ready(write);
         assert_eq!(result.unwrap(), 4);
         let content = disk
@@ -228,7 +236,7 @@ fn ring_writes_reads_and_syncs() {
                 plain(&[b"hello ", b"", b"world"]),
                 0..3,
                 3,
-                true,
+                WriteMode::Durable,
             )
             .await;
         result.unwrap();
@@ -257,7 +265,7 @@ fn ring_writes_more_slices_than_one_operation_takes() {
         let file = UringDisk.create(&path).unwrap();
         let buffers = WriteBuffers { pieces };
         let (result, _) = Access::Ring
-            .write(&UringDisk, &file, buffers, 0..count, 0, false)
+            .write(&UringDisk, &file, buffers, 0..count, 0, WriteMode::Cached)
             .await;
         result.unwrap();
     });
@@ -276,7 +284,7 @@ fn ring_write_completes_when_its_future_is_dropped() {
         let buffers = WriteBuffers {
             pieces: vec![Piece::plain(body)],
         };
-        let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, true);
+        let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, WriteMode::Durable);
         let mut write = Box::pin(write);
         let mut ctx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(write.as_mut().poll(&mut ctx).is_pending());
@@ -341,7 +349,7 @@ fn keeps_its_buffers<F: Future>(write: impl FnOnce(Arc<std::fs::File>, WriteBuff
 #[test]
 fn buffers_belong_to_the_operation_and_a_variant_without_that_is_caught() {
     let of_the_ring = keeps_its_buffers(|file, buffers| {
-        super::ring::write_vectored(file, buffers, 0..1, 0, 0, true)
+        super::ring::write_vectored(file, buffers, 0..1, 0, 0, WriteMode::Durable)
     });
     assert!(of_the_ring, "the kernel may still read them");
     let broken = keeps_its_buffers(|_file, buffers| async move {
@@ -459,22 +467,23 @@ fn small_page_cache_writes_are_made_at_once_and_others_through_the_ring() {
     on_ring(async {
         let file = UringDisk.create(&path).unwrap();
         let cases = [
-            (10_usize, false, true),
-            (10, true, false),
-            (200_000, false, false),
+            (10_usize, WriteMode::Cached, true),
+            (10, WriteMode::CachedBehindJob, false),
+            (10, WriteMode::Durable, false),
+            (200_000, WriteMode::Cached, false),
         ];
-        for (bytes, is_durable, is_at_once) in cases {
+        for (bytes, mode, is_at_once) in cases {
             let piece = Piece::plain(Bytes::from(vec![7; bytes]));
             let buffers = WriteBuffers {
                 pieces: vec![piece],
             };
-            let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, is_durable);
+            let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, mode);
             let mut write = std::pin::pin!(write);
             let first = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert_eq!(
                 matches!(first, Poll::Ready(_)),
                 is_at_once,
-                "{bytes} bytes, durable: {is_durable}"
+                "{bytes} bytes, {mode:?}"
             );
             if first.is_pending() {
                 let (result, _) = write.await;
@@ -491,7 +500,7 @@ fn a_thread_that_syncs_may_have_many_syncs_in_flight() {
     on_ring(async {
         let file = UringDisk.create(&dir.path().join("f")).unwrap();
         let (result, _) = UringDisk
-            .write_vectored_at(&file, plain(&[b"x"]), 0..1, 0, 0, true)
+            .write_vectored_at(&file, plain(&[b"x"]), 0..1, 0, 0, WriteMode::Durable)
             .await;
         assert_eq!(result.unwrap(), 1);
         // The limits of this thread, which zeroes leave as they are.

@@ -15,7 +15,7 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::buffer::WriteBuffers;
-use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat};
+use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
 use super::{page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
@@ -191,9 +191,9 @@ impl Disk for UringDisk {
         range: Range<usize>,
         skip: usize,
         position: u64,
-        durable: bool,
+        mode: WriteMode,
     ) -> impl Future<Output = (io::Result<usize>, WriteBuffers)> {
-        ring::write_vectored(Arc::clone(file), buffers, range, skip, position, durable)
+        ring::write_vectored(Arc::clone(file), buffers, range, skip, position, mode)
     }
 
     fn read_at_async(

@@ -16,7 +16,7 @@ use super::recent_batches::RecentBatch;
 use super::recovery_mark::RecoveryMark;
 use crate::config::LogConfig;
 use crate::error::EngineError;
-use crate::io::{Access, Disk, block_on_ready};
+use crate::io::{Access, Disk, WriteMode, block_on_ready};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
 use crate::segment::{FileKind, Segment};
@@ -317,16 +317,14 @@ async fn write_run<D: Disk>(
         segment.bytes(),
         "a batch must go to the end of its segment"
     );
+    let mode = match is_durable_write {
+        true => WriteMode::Durable,
+        false if segment.is_reserving() => WriteMode::CachedBehindJob,
+        false => WriteMode::Cached,
+    };
     let buffers = std::mem::take(&mut queue.buffers);
     let (result, buffers) = access
-        .write(
-            &log.disk,
-            &file,
-            buffers,
-            range.clone(),
-            position,
-            is_durable_write,
-        )
+        .write(&log.disk, &file, buffers, range.clone(), position, mode)
         .await;
     queue.buffers = buffers;
     result.map_err(|source| EngineError::io("append to", &dir, source))?;
@@ -441,9 +439,12 @@ fn reserve<D: Disk>(
     }
     let to = (end + ahead).min(limit);
     segment.raise_allocated(to);
-    let (disk, file) = (log.disk.clone(), Arc::clone(file));
+    let (disk, file, segment) = (log.disk.clone(), Arc::clone(file), Arc::clone(segment));
+    segment.set_reserving(true);
     access.start(&log.disk, move || {
-        if let Err(error) = disk.allocate(&file, end..to) {
+        let result = disk.allocate(&file, end..to);
+        segment.set_reserving(false);
+        if let Err(error) = result {
             tracing::debug!(%error, "blocks were not reserved");
         }
     });

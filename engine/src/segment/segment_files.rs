@@ -53,6 +53,8 @@ pub(crate) struct Segment<D: Disk> {
     recent_from: AtomicU64,
     /// Bytes at the last sweep.
     swept_bytes: AtomicU64,
+    /// A job of ours is reserving blocks, which holds up writes to the log file.
+    is_reserving: AtomicBool,
     log: ArcSwapOption<D::File>,
     offset_index: ArcSwapOption<D::File>,
     time_index: ArcSwapOption<D::File>,
@@ -72,6 +74,7 @@ impl<D: Disk> Segment<D> {
             allocated: AtomicU64::new(bytes),
             recent_from: AtomicU64::new(bytes),
             swept_bytes: AtomicU64::new(bytes),
+            is_reserving: AtomicBool::new(false),
             log: ArcSwapOption::empty(),
             offset_index: ArcSwapOption::empty(),
             time_index: ArcSwapOption::empty(),
@@ -115,6 +118,16 @@ impl<D: Disk> Segment<D> {
     pub(crate) fn raise_allocated(&self, to: u64) -> Option<u64> {
         let before = self.allocated.fetch_max(to, Ordering::Relaxed);
         (before < to).then_some(before)
+    }
+
+    /// Whether a job is reserving blocks at the moment.
+    pub(crate) fn is_reserving(&self) -> bool {
+        self.is_reserving.load(Ordering::Acquire)
+    }
+
+    /// Notes that a job begins or ends to reserve blocks.
+    pub(crate) fn set_reserving(&self, is_reserving: bool) {
+        self.is_reserving.store(is_reserving, Ordering::Release);
     }
 
     /// Whether blocks are reserved past the end.

@@ -259,6 +259,33 @@ fn blocks_reserved_ahead_are_given_back() {
 }
 
 #[test]
+fn a_write_to_a_file_whose_blocks_are_being_reserved_does_not_hold_up_its_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    };
+    let log = new_log(dir.path(), config);
+    crate::io::run_on_ring(async {
+        // Opens the file, which is never done on the thread.
+        let first = log.append(batch(1, 100), client()).unwrap();
+        first.drain.unwrap().run().await;
+        for is_reserving in [false, true] {
+            log.lock().active().set_reserving(is_reserving);
+            let drain = log.append(batch(1, 100), client()).unwrap().drain.unwrap();
+            let mut drain = std::pin::pin!(drain.run());
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let is_done_at_once = drain.as_mut().poll(&mut context).is_ready();
+            assert_eq!(is_done_at_once, !is_reserving);
+            if !is_done_at_once {
+                drain.await;
+            }
+        }
+    });
+    assert_eq!(log.offsets().log_end, 3);
+}
+
+#[test]
 fn idle_files_are_closed_and_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogConfig {
