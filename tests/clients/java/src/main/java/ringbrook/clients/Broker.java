@@ -3,6 +3,7 @@ package ringbrook.clients;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -134,6 +135,14 @@ public final class Broker implements AutoCloseable {
         return new KafkaConsumer<>(map, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
+    /** A producer with the transactional id, not yet initialised. */
+    public Producer<byte[], byte[]> transactional(String id, Object... settings) {
+        Object[] all = Arrays.copyOf(settings, settings.length + 2);
+        all[settings.length] = ProducerConfig.TRANSACTIONAL_ID_CONFIG;
+        all[settings.length + 1] = id;
+        return producer(all);
+    }
+
     /** Produces {@code values} to partition 0, waits for all of them. */
     public void produce(String topic, String... values) throws Exception {
         try (Producer<byte[], byte[]> producer = producer()) {
@@ -161,6 +170,37 @@ public final class Broker implements AutoCloseable {
             consumer.assign(Set.of(at));
             consumer.seekToBeginning(Set.of(at));
             return poll(consumer, count);
+        }
+    }
+
+    /**
+     * The values of one partition that read_committed shows, all of them, once no transaction is
+     * open in it: a transaction's end is answered before its markers are written.
+     */
+    public List<String> committed(String topic, int partition) throws Exception {
+        TopicPartition at = new TopicPartition(topic, partition);
+        try (Consumer<byte[], byte[]> consumer =
+                consumer(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed")) {
+            Check.eventually("no transaction is open in " + at, PATIENCE,
+                () -> consumer.endOffsets(Set.of(at)).get(at) == endOffset(topic, partition));
+            consumer.assign(Set.of(at));
+            consumer.seekToBeginning(Set.of(at));
+            long end = endOffset(topic, partition);
+            List<String> values = new ArrayList<>();
+            Check.eventually("the end of " + at + " is reached", PATIENCE, () -> {
+                consumer.poll(Duration.ofMillis(100)).forEach(r -> values.add(text(r.value())));
+                return consumer.position(at) == end;
+            });
+            return values;
+        }
+    }
+
+    /** The end of a partition for read_committed: its last stable offset. */
+    public long stableOffset(String topic, int partition) {
+        TopicPartition at = new TopicPartition(topic, partition);
+        try (Consumer<byte[], byte[]> consumer =
+                consumer(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed")) {
+            return consumer.endOffsets(Set.of(at)).get(at);
         }
     }
 

@@ -13,6 +13,10 @@ public final class Main {
     public static void main(String[] words) throws Exception {
         List<Case> cases = new ArrayList<>();
         // Group cases wait for session time-outs; begun first, they end while others still run.
+        cases.addAll(TransactionOffsetCases.all());
+        cases.addAll(TransactionCases.all(true));
+        cases.addAll(ConsumerProtocolCases.all());
+        cases.addAll(MigrationCases.all());
         cases.addAll(StaticMemberCases.all());
         cases.addAll(GroupCases.all());
         cases.addAll(GroupAdminCases.all());
@@ -24,6 +28,8 @@ public final class Main {
         cases.addAll(TopicErrorCases.all());
         cases.addAll(ConfigCases.all());
         cases.addAll(ClusterCases.all());
+        cases.addAll(TransactionAdminCases.all());
+        cases.addAll(FeatureCases.all());
         int failed;
         try (Broker broker = Broker.fromEnvironment()) {
             failed = new Runner("java", 4, Duration.ofSeconds(60))

@@ -3,6 +3,7 @@ package ringbrook.clients;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -11,6 +12,7 @@ import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.CloseOptions.GroupMembershipOperation;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -27,18 +29,38 @@ public final class Member implements AutoCloseable {
     private final List<String> events = new CopyOnWriteArrayList<>();
     private final List<ConsumerRecord<byte[], byte[]>> records = new CopyOnWriteArrayList<>();
     private volatile Set<Integer> assigned = Set.of();
+    private volatile Set<TopicPartition> partitions = Set.of();
+    private volatile ConsumerGroupMetadata metadata;
     private volatile Throwable error;
     private volatile boolean stopping;
-    private volatile CloseOptions ending = CloseOptions.timeout(Duration.ofSeconds(5));
+    // Not the options themselves, which older clients do not have.
+    private volatile java.util.function.Consumer<Consumer<byte[], byte[]>> ending =
+        Consumer::close;
+
+    /** How a member subscribes. */
+    @FunctionalInterface
+    public interface Subscription {
+        /** Subscribes the consumer, with the listener. */
+        void subscribe(Consumer<byte[], byte[]> consumer, ConsumerRebalanceListener listener);
+    }
 
     /** Subscribes to {@code topic} as one more member of {@code group}. */
     public Member(Broker broker, String group, String topic, Object... settings) {
-        List<Object> all = new ArrayList<>(List.of(ConsumerConfig.GROUP_ID_CONFIG, group,
-            ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 6000,
-            ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, 100));
+        this(broker, group, (consumer, listener) -> consumer.subscribe(Set.of(topic), listener),
+            settings);
+    }
+
+    /** Subscribes in its own way as one more member of {@code group}. */
+    public Member(Broker broker, String group, Subscription subscription, Object... settings) {
+        List<Object> all = new ArrayList<>(List.of(ConsumerConfig.GROUP_ID_CONFIG, group));
+        // The broker decides about these in the newer protocol.
+        if (!List.of(settings).contains("consumer")) {
+            all.addAll(List.of(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 6000,
+                ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, 100));
+        }
         all.addAll(List.of(settings));
         consumer = broker.consumer(all.toArray());
-        consumer.subscribe(Set.of(topic), new Listener());
+        subscription.subscribe(consumer, new Listener());
         thread = new Thread(this::loop, "member of " + group);
         thread.setDaemon(true);
         thread.start();
@@ -47,6 +69,11 @@ public final class Member implements AutoCloseable {
     /** The partitions that it has now, by number. */
     public Set<Integer> assigned() {
         return assigned;
+    }
+
+    /** The partitions that it has now, of every topic. */
+    public Set<TopicPartition> partitions() {
+        return partitions;
     }
 
     /** What happened: "assigned [0, 1]", "revoked [1]", "lost [0]" in order. */
@@ -62,6 +89,11 @@ public final class Member implements AutoCloseable {
     /** The exception that ended it, or null. */
     public Throwable error() {
         return error;
+    }
+
+    /** The group's view of it, as the producer of a transaction needs it. */
+    public ConsumerGroupMetadata metadata() {
+        return metadata;
     }
 
     /** Waits until it has exactly these partitions. */
@@ -82,13 +114,15 @@ public final class Member implements AutoCloseable {
 
     /** Ends it without a word to the group, as a process that is killed: only time removes it. */
     public void vanish() throws Exception {
-        ending = CloseOptions.groupMembershipOperation(GroupMembershipOperation.REMAIN_IN_GROUP);
+        ending = consumer -> consumer.close(
+            CloseOptions.groupMembershipOperation(GroupMembershipOperation.REMAIN_IN_GROUP));
         close();
     }
 
     /** Ends it and leaves the group, for a static member too. */
     public void leave() throws Exception {
-        ending = CloseOptions.groupMembershipOperation(GroupMembershipOperation.LEAVE_GROUP);
+        ending = consumer -> consumer.close(
+            CloseOptions.groupMembershipOperation(GroupMembershipOperation.LEAVE_GROUP));
         close();
     }
 
@@ -117,7 +151,7 @@ public final class Member implements AutoCloseable {
         } catch (Throwable e) {
             error = e;
         } finally {
-            consumer.close(ending);
+            ending.accept(consumer);
         }
     }
 
@@ -145,8 +179,14 @@ public final class Member implements AutoCloseable {
             if (!what.equals("assigned")) {
                 now.removeAll(changed);
             }
+            metadata = consumer.groupMetadata();
             events.add(what + " " + changed);
+            Set<TopicPartition> all = new HashSet<>(consumer.assignment());
+            if (!what.equals("assigned")) {
+                all.removeAll(partitions);
+            }
             assigned = now;
+            Member.this.partitions = Set.copyOf(all);
         }
     }
 }
