@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::classic::state::{ClassicGroup, GroupState};
 use super::coordinator::GroupCoordinator;
+use super::entry::Group;
 use super::error::GroupError;
 use super::write::{Done, Removal};
 
@@ -87,7 +88,9 @@ impl GroupCoordinator {
         let mut listed = Vec::new();
         for shard in self.active_shards() {
             let state = shard.lock();
-            let groups = state.groups.values().map(|entry| &entry.group);
+            let groups = state.groups.values().map(|entry| match &entry.group {
+                Group::Classic(group) => group,
+            });
             listed.extend(
                 groups
                     .filter(|group| is_wanted(group))
@@ -112,7 +115,9 @@ impl GroupCoordinator {
         state
             .groups
             .get(group_id)
-            .map(|entry| describe(&entry.group))
+            .map(|entry| match &entry.group {
+                Group::Classic(group) => describe(group),
+            })
             .ok_or(GroupError::GroupIdNotFound)
     }
 

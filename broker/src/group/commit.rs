@@ -175,7 +175,7 @@ impl ShardState {
             member_id: &request.member_id,
             group_instance_id: request.group_instance_id.as_deref(),
         };
-        let validated = self.with_group(&request.group_id, now, |group, actions| {
+        let validated = self.with_classic(&request.group_id, now, |group, actions| {
             group.validate_offset_commit(identity, request.generation)?;
             if matches!(
                 group.state(),
@@ -262,7 +262,7 @@ impl ShardState {
         let entry = self
             .groups
             .get(group_id)
-            .filter(|e| e.group.state() != GroupState::Dead);
+            .filter(|entry| !entry.group.is_dead());
         let offsets = entry.map(|entry| &entry.offsets);
         match selection {
             OffsetSelection::All => offsets

@@ -217,7 +217,7 @@ impl GroupCoordinator {
         let now = self.inner.environment.now();
         let answer = shard
             .lock_active()?
-            .with_group(group_id, now, |group, actions| {
+            .with_classic(group_id, now, |group, actions| {
                 group.heartbeat(identity, generation, actions)
             });
         answer.unwrap_or(Err(GroupError::UnknownMemberId))
@@ -237,7 +237,7 @@ impl GroupCoordinator {
         let now = self.inner.environment.now();
         let answer = shard
             .lock_active()?
-            .with_group(group_id, now, |group, actions| {
+            .with_classic(group_id, now, |group, actions| {
                 group.leave(leaving, now.ms, actions)
             });
         self.drain_if_needed(&shard);

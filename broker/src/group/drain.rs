@@ -230,7 +230,7 @@ impl ShardState {
             *log_offset += 1;
             result.map(|_| ())
         });
-        self.with_group(&write.group_id, now, |group, actions| {
+        self.with_classic(&write.group_id, now, |group, actions| {
             group.persisted(write.then, outcome, now.ms, actions);
         });
     }

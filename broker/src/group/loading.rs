@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 
 use super::classic::state::ClassicGroup;
 use super::config::GroupConfig;
+use super::entry::{Group, GroupEntry};
 use super::offsets::{CommittedOffset, GroupOffsets};
 use super::schema::{GroupMetadataValue, OffsetCommitValue, RecordKey, SchemaError};
-use super::shard::{GroupEntry, ShardState};
+use super::shard::ShardState;
 use crate::coordinator::LoadedEntry;
 
 /// What a load found.
@@ -106,7 +107,7 @@ impl Loader {
             groups.insert(
                 group_id,
                 GroupEntry {
-                    group,
+                    group: Group::Classic(Box::new(group)),
                     offsets: loaded.offsets,
                 },
             );

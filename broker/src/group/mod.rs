@@ -17,6 +17,7 @@ mod commit;
 mod config;
 mod coordinator;
 mod drain;
+mod entry;
 mod error;
 mod loading;
 mod offsets;

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::classic::action::Action;
+use super::entry::GroupEntry;
 use super::error::GroupError;
 use super::schema::{SchemaError, encode_group_metadata_key, encode_offset_commit_key};
-use super::shard::{GroupEntry, Now, ShardState};
+use super::shard::{Now, ShardState};
 use super::write::{Removal, RemovalPlan, RemovalReply, Removed, TopicResults};
 use crate::coordinator::CoordinatorRecord;
 
@@ -59,7 +60,7 @@ impl ShardState {
         };
         for (_, gone) in &tombstones {
             if let Removed::Group { group_id } = gone {
-                self.with_group(group_id, now, |group, actions: &mut Vec<Action>| {
+                self.with_classic(group_id, now, |group, actions: &mut Vec<Action>| {
                     group.begin_delete(now.ms, actions);
                 });
             }
@@ -131,8 +132,7 @@ impl ShardState {
                     partition,
                 });
             }
-            // A member id that was just handed out will be used: the group waits for it.
-            if is_all && group.validate_delete().is_ok() && group.pending_joins.is_empty() {
+            if is_all && group.validate_delete().is_ok() && group.is_idle() {
                 removed.push(Removed::Group {
                     group_id: Arc::clone(group_id),
                 });

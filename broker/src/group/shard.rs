@@ -19,6 +19,7 @@ use super::classic::request::{
 };
 use super::classic::state::{ClassicGroup, GroupLimits, GroupState};
 use super::config::{GroupConfig, NEW_MEMBER_JOIN_TIMEOUT, PENDING_MEMBERS_MAX};
+use super::entry::{Group, GroupEntry};
 use super::error::GroupError;
 use super::offsets::GroupOffsets;
 use super::schema::{GroupMetadataValue, encode_group_metadata_key};
@@ -36,13 +37,6 @@ pub(crate) struct Now {
     pub(crate) ms: i64,
     /// The monotonic clock.
     pub(crate) monotonic: Duration,
-}
-
-/// A group with its offsets.
-#[derive(Debug)]
-pub(crate) struct GroupEntry {
-    pub(crate) group: ClassicGroup,
-    pub(crate) offsets: GroupOffsets,
 }
 
 /// The groups of one partition of `__consumer_offsets`.
@@ -88,7 +82,7 @@ impl Shard {
                 let Some((group_id, kind)) = state.timers.pop_due(now.monotonic) else {
                     return state.timers.next_deadline();
                 };
-                state.with_group(&group_id, now, |group, actions| {
+                state.with_classic(&group_id, now, |group, actions| {
                     group.timer_fired(&kind, now.ms, actions);
                 });
             }
@@ -141,17 +135,18 @@ impl ShardState {
         }
     }
 
-    /// Gives an event to a group, if it exists, and carries out what it wants done.
-    pub(crate) fn with_group<R>(
+    /// Gives an event to a group of the classic protocol, if it is one and exists, and carries out
+    /// what it wants done.
+    pub(crate) fn with_classic<R>(
         &mut self,
         group_id: &str,
         now: Now,
         event: impl FnOnce(&mut ClassicGroup, &mut Vec<Action>) -> R,
     ) -> Option<R> {
-        let entry = self.groups.get_mut(group_id)?;
-        let group_id = Arc::clone(&entry.group.group_id);
+        let Group::Classic(group) = &mut self.groups.get_mut(group_id)?.group;
+        let group_id = Arc::clone(&group.group_id);
         let mut actions = Vec::new();
-        let result = event(&mut entry.group, &mut actions);
+        let result = event(group, &mut actions);
         self.carry_out(&group_id, actions, now);
         Some(result)
     }
@@ -227,13 +222,13 @@ impl ShardState {
             }
             self.create_group(&group_id, now.ms);
             // As Kafka does, the group is written down before anything happens to it.
-            self.with_group(&group_id, now, |group, actions| {
+            self.with_classic(&group_id, now, |group, actions| {
                 actions.push(Action::Persist(group.to_record(), Persisted::Empty));
             });
         }
         let token = self.next_token();
         self.parked_joins.insert(token, sender);
-        let is_in_use = self.with_group(&group_id, now, |group, actions| {
+        let is_in_use = self.with_classic(&group_id, now, |group, actions| {
             group.join(request, token, fresh_id, now.ms, actions);
             group.state() != GroupState::Empty || !group.pending_joins.is_empty()
         });
@@ -255,7 +250,7 @@ impl ShardState {
         }
         let token = self.next_token();
         self.parked_syncs.insert(token, sender);
-        self.with_group(&group_id, now, |group, actions| {
+        self.with_classic(&group_id, now, |group, actions| {
             group.sync(request, token, actions)
         });
         receiver
@@ -267,7 +262,11 @@ impl ShardState {
         self.groups
             .entry(Arc::clone(group_id))
             .or_insert_with(|| GroupEntry {
-                group: ClassicGroup::new(Arc::clone(group_id), limits, now_ms),
+                group: Group::Classic(Box::new(ClassicGroup::new(
+                    Arc::clone(group_id),
+                    limits,
+                    now_ms,
+                ))),
                 offsets: GroupOffsets::default(),
             })
     }
@@ -292,7 +291,7 @@ impl ShardState {
     pub(crate) fn loaded(&mut self, now: Now) {
         let group_ids: Vec<Arc<str>> = self.groups.keys().map(Arc::clone).collect();
         for group_id in group_ids {
-            self.with_group(&group_id, now, |group, actions| {
+            self.with_classic(&group_id, now, |group, actions| {
                 group.loaded(now.ms, actions)
             });
         }
@@ -303,7 +302,7 @@ impl ShardState {
         self.is_unloaded = true;
         let group_ids: Vec<Arc<str>> = self.groups.keys().map(Arc::clone).collect();
         for group_id in group_ids {
-            self.with_group(&group_id, now, |group, actions| {
+            self.with_classic(&group_id, now, |group, actions| {
                 group.unload(now.ms, actions)
             });
         }
