@@ -6,7 +6,6 @@ the blocking methods of `Driver` hand their work to that loop and wait for it.
 
 import asyncio
 import contextlib
-import threading
 
 import aiokafka
 from aiokafka import errors
@@ -15,46 +14,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from driver import BrokerError, Driver, GroupView, Member, UNKNOWN_TOPIC_OR_PARTITION
-from records import Record, Stored
+from aiokafka_calls import TIMEOUT_S, EventLoop, isolation, raise_for_code, send, stored
+from aiokafka_transactor import AiokafkaPuller, AiokafkaTransactor
+from driver import Driver, GroupView, Member
 from runner import Claim
-
-TIMEOUT_S = 20
-
-
-class EventLoop:
-    """An event loop in a thread of its own."""
-
-    def __init__(self):
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-
-    def start(self, coroutine):
-        """Starts a coroutine on the loop; returns a concurrent future."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-    def run(self, coroutine, timeout_s=TIMEOUT_S * 2):
-        """Runs a coroutine to its end and translates its exception."""
-        try:
-            return self.start(asyncio.wait_for(coroutine, timeout_s)).result()
-        except errors.KafkaError as error:
-            if getattr(error, "errno", None) is None:
-                raise
-            raise BrokerError(error.errno, repr(error)) from error
-
-
-def raise_for_code(code, message=""):
-    """Raises the `BrokerError` of a response's error code unless it is 0."""
-    if code:
-        raise BrokerError(code, message)
-
-
-def stored(message):
-    """A consumed message as `Stored`."""
-    record = Record(
-        message.key, message.value, tuple(message.headers), message.timestamp, message.partition
-    )
-    return Stored(message.offset, record, message.timestamp_type)
 
 
 class _Handed(aiokafka.ConsumerRebalanceListener):
@@ -123,6 +86,7 @@ class AiokafkaDriver(Driver):
     null_records = False
     lacks = {
         "delete groups": "the admin client has no such call",
+        "group metadata": "offsets in a transaction come with the name of the group only",
     }
 
     def __init__(self, bootstrap):
@@ -170,7 +134,7 @@ class AiokafkaDriver(Driver):
         )
         await producer.start()
         try:
-            futures = [await self._send(producer, topic, record) for record in records]
+            futures = [await send(producer, topic, record) for record in records]
             answers = [await future for future in futures]
             if before_close:
                 await asyncio.to_thread(before_close)
@@ -178,27 +142,12 @@ class AiokafkaDriver(Driver):
         finally:
             await producer.stop()
 
-    @staticmethod
-    async def _send(producer, topic, record):
-        try:
-            return await producer.send(
-                topic,
-                value=record.value,
-                key=record.key,
-                headers=list(record.headers),
-                partition=record.partition,
-                timestamp_ms=record.timestamp,
-            )
-        except AssertionError as error:  # how it says that metadata has no such partition
-            if "Unrecognized partition" not in str(error):
-                raise
-            raise BrokerError(UNKNOWN_TOPIC_OR_PARTITION, str(error)) from error
-
-    def read(self, topic, starts, count, reset=None):
-        return self.loop.run(self._read(topic, starts, count, reset))
-
-    async def _read(self, topic, starts, count, reset):
+    def read(self, topic, starts, count, reset=None, committed=False):
         options = {"auto_offset_reset": reset or "none", "fetch_max_wait_ms": 100}
+        options["isolation_level"] = isolation(committed)
+        return self.loop.run(self._read(topic, starts, count, options))
+
+    async def _read(self, topic, starts, count, options):
         async with self.consumer(**options) as consumer:
             consumer.assign([TopicPartition(topic, partition) for partition in starts])
             for partition, offset in starts.items():
@@ -228,6 +177,28 @@ class AiokafkaDriver(Driver):
             first = await consumer.beginning_offsets([partition])
             end = await consumer.end_offsets([partition])
             return first[partition], end[partition]
+
+    def end_offset(self, topic, partition, committed):
+        return self.loop.run(self._end_offset(TopicPartition(topic, partition), committed))
+
+    async def _end_offset(self, partition, committed):
+        async with self.consumer(isolation_level=isolation(committed)) as consumer:
+            return (await consumer.end_offsets([partition]))[partition]
+
+    # Transactions.
+
+    def transactor(self, transactional_id, timeout_ms=60_000, codec="none"):
+        return AiokafkaTransactor(
+            self.loop,
+            bootstrap_servers=self.bootstrap,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=timeout_ms,
+            compression_type=None if codec == "none" else codec,
+        )
+
+    def puller(self, topic, group, client_id="puller"):
+        options = {"bootstrap_servers": self.bootstrap, "client_id": client_id}
+        return AiokafkaPuller(self.loop, topic, group, **options)
 
     # Groups.
 

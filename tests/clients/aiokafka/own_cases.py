@@ -5,7 +5,7 @@ import asyncio
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import TopicPartition
 
-from aiokafka_driver import stored
+from aiokafka_calls import stored
 from records import claim_records, numbered
 from runner import claim_equal, eventually
 

@@ -3,41 +3,10 @@
 import confluent_kafka as ck
 from confluent_kafka import admin as cka
 
-from driver import BrokerError, Driver, GroupView, PollingMember, UNKNOWN_TOPIC_OR_PARTITION
-from records import LOG_APPEND_TIME, Record, Stored
+from confluent_calls import TIMEOUT_S, broker_error, call, isolation, settled, stored
+from confluent_transactor import ConfluentPuller, ConfluentTransactor
+from driver import BrokerError, Driver, GroupView, PollingMember
 from runner import Claim
-
-TIMEOUT_S = 20
-# librdkafka's own code for a partition that the topic's metadata does not list.
-UNKNOWN_PARTITION = ck.KafkaError._UNKNOWN_PARTITION
-
-
-def broker_error(error):
-    """The `BrokerError` for a librdkafka error."""
-    code = UNKNOWN_TOPIC_OR_PARTITION if error.code() == UNKNOWN_PARTITION else error.code()
-    return BrokerError(code, error.str())
-
-
-def call(action, *arguments, **options):
-    """Calls `action` and translates its exception."""
-    try:
-        return action(*arguments, **options)
-    except ck.KafkaException as error:
-        raise broker_error(error.args[0]) from error
-
-
-def settled(future):
-    """The result of an admin future."""
-    return call(future.result, TIMEOUT_S)
-
-
-def stored(message):
-    """A consumed message as `Stored`."""
-    kind, timestamp = message.timestamp()
-    headers = tuple(message.headers() or ())
-    record = Record(message.key(), message.value(), headers, timestamp, message.partition())
-    is_append_time = kind == ck.TIMESTAMP_LOG_APPEND_TIME
-    return Stored(message.offset(), record, LOG_APPEND_TIME if is_append_time else 0)
 
 
 class ConfluentMember(PollingMember):
@@ -98,6 +67,10 @@ class ConfluentDriver(Driver):
         super().__init__(bootstrap)
         self._conf = {"bootstrap.servers": bootstrap}
         self.admin = cka.AdminClient(self._conf)
+        self._end_readers = {
+            committed: self._group_consumer("unused", **{"isolation.level": isolation(committed)})
+            for committed in (False, True)
+        }
 
     def _group_consumer(self, group, **conf):
         return ck.Consumer({**self._conf, "group.id": group, "enable.auto.commit": False, **conf})
@@ -150,9 +123,14 @@ class ConfluentDriver(Driver):
             before_close()
         return [offsets[index] for index in range(len(records))]
 
-    def read(self, topic, starts, count, reset=None):
+    def read(self, topic, starts, count, reset=None, committed=False):
         consumer = self._group_consumer(
-            "unused", **{"auto.offset.reset": reset or "error", "fetch.wait.max.ms": 100}
+            "unused",
+            **{
+                "auto.offset.reset": reset or "error",
+                "fetch.wait.max.ms": 100,
+                "isolation.level": isolation(committed),
+            },
         )
         try:
             consumer.assign([ck.TopicPartition(topic, p, o) for p, o in starts.items()])
@@ -194,6 +172,19 @@ class ConfluentDriver(Driver):
         finally:
             consumer.close()
 
+    def end_offset(self, topic, partition, committed):
+        asked = ck.TopicPartition(topic, partition)
+        consumer = self._end_readers[committed]
+        return call(consumer.get_watermark_offsets, asked, TIMEOUT_S, cached=False)[1]
+
+    # Transactions.
+
+    def transactor(self, transactional_id, timeout_ms=60_000, codec="none"):
+        return ConfluentTransactor(self.bootstrap, transactional_id, timeout_ms, codec)
+
+    def puller(self, topic, group, client_id="puller"):
+        return ConfluentPuller(self.bootstrap, topic, group, client_id)
+
     # Groups.
 
     def member(self, topic, group, client_id, instance_id=None, reset="earliest"):
@@ -210,7 +201,8 @@ class ConfluentDriver(Driver):
             consumer.close()
 
     def committed(self, group, topic, partitions):
-        consumer = self._group_consumer(group)
+        # A reader of committed records would wait while a transaction has pending offsets.
+        consumer = self._group_consumer(group, **{"isolation.level": isolation(False)})
         try:
             asked = [ck.TopicPartition(topic, partition) for partition in partitions]
             found = call(consumer.committed, asked, TIMEOUT_S)

@@ -4,7 +4,8 @@ import confluent_kafka as ck
 from confluent_kafka import admin as cka
 
 import driver as codes
-from confluent_driver import ConfluentMember, settled
+from confluent_calls import settled
+from confluent_driver import ConfluentMember
 from records import numbered
 from runner import claim, claim_equal, eventually
 

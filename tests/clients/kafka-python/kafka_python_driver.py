@@ -9,28 +9,10 @@ from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.structs import OffsetAndMetadata
 
-from driver import BrokerError, Driver, GroupView, PollingMember, UNKNOWN_TOPIC_OR_PARTITION
-from records import Record, Stored
+from driver import BrokerError, Driver, GroupView, PollingMember
+from kafka_python_calls import TIMEOUT_S, isolation, send, stored, translated
+from kafka_python_transactor import KafkaPythonPuller, KafkaPythonTransactor
 from runner import Claim
-
-TIMEOUT_S = 20
-
-
-@contextlib.contextmanager
-def translated():
-    """Turns kafka-python's exceptions into `BrokerError`."""
-    try:
-        yield
-    except errors.BrokerResponseError as error:
-        raise BrokerError(error.errno, str(error)) from error
-
-
-def stored(message):
-    """A consumed message as `Stored`."""
-    record = Record(
-        message.key, message.value, tuple(message.headers), message.timestamp, message.partition
-    )
-    return Stored(message.offset, record, message.timestamp_type)
 
 
 def raise_for_text(text):
@@ -131,7 +113,7 @@ class KafkaPythonDriver(Driver):
         )
         try:
             with translated():
-                futures = [self._send(producer, topic, record) for record in records]
+                futures = [send(producer, topic, record) for record in records]
                 offsets = [future.get(timeout=TIMEOUT_S).offset for future in futures]
             if before_close:
                 before_close()
@@ -139,24 +121,9 @@ class KafkaPythonDriver(Driver):
         finally:
             producer.close(timeout=TIMEOUT_S)
 
-    @staticmethod
-    def _send(producer, topic, record):
-        try:
-            return producer.send(
-                topic,
-                value=record.value,
-                key=record.key,
-                headers=list(record.headers),
-                partition=record.partition,
-                timestamp_ms=record.timestamp,
-            )
-        except ValueError as error:  # how it says that metadata has no such partition
-            if "Unrecognized partition" not in str(error):
-                raise
-            raise BrokerError(UNKNOWN_TOPIC_OR_PARTITION, str(error)) from error
-
-    def read(self, topic, starts, count, reset=None):
-        with self.consumer(auto_offset_reset=reset or "none") as consumer:
+    def read(self, topic, starts, count, reset=None, committed=False):
+        options = {"auto_offset_reset": reset or "none", "isolation_level": isolation(committed)}
+        with self.consumer(**options) as consumer:
             consumer.assign([kafka.TopicPartition(topic, partition) for partition in starts])
             for partition, offset in starts.items():
                 consumer.seek(kafka.TopicPartition(topic, partition), offset)
@@ -178,6 +145,25 @@ class KafkaPythonDriver(Driver):
         with self.consumer() as consumer:
             asked = kafka.TopicPartition(topic, partition)
             return consumer.beginning_offsets([asked])[asked], consumer.end_offsets([asked])[asked]
+
+    def end_offset(self, topic, partition, committed):
+        with self.consumer(isolation_level=isolation(committed)) as consumer:
+            asked = kafka.TopicPartition(topic, partition)
+            return consumer.end_offsets([asked])[asked]
+
+    # Transactions.
+
+    def transactor(self, transactional_id, timeout_ms=60_000, codec="none"):
+        return KafkaPythonTransactor(
+            bootstrap_servers=self.bootstrap,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=timeout_ms,
+            compression_type=None if codec == "none" else codec,
+        )
+
+    def puller(self, topic, group, client_id="puller"):
+        options = {"bootstrap_servers": self.bootstrap, "client_id": client_id}
+        return KafkaPythonPuller(topic, group, **options)
 
     # Groups.
 

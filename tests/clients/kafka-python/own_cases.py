@@ -8,7 +8,8 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import OffsetAndMetadata
 
 import driver as codes
-from kafka_python_driver import raise_for_text, translated
+from kafka_python_calls import translated
+from kafka_python_driver import raise_for_text
 from records import numbered
 from runner import claim, claim_equal, eventually
 from scenarios.refusals import claim_refused

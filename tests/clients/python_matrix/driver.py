@@ -17,15 +17,20 @@ UNKNOWN_TOPIC_OR_PARTITION = 3
 MESSAGE_TOO_LARGE = 10
 OFFSET_METADATA_TOO_LARGE = 12
 INVALID_TOPIC = 17
+ILLEGAL_GENERATION = 22
 INVALID_TIMESTAMP = 32
 TOPIC_ALREADY_EXISTS = 36
 INVALID_PARTITIONS = 37
 INVALID_REPLICATION_FACTOR = 38
 INVALID_CONFIG = 40
+INVALID_PRODUCER_EPOCH = 47
+INVALID_TRANSACTION_TIMEOUT = 50
 POLICY_VIOLATION = 44
 NON_EMPTY_GROUP = 68
 GROUP_ID_NOT_FOUND = 69
 INVALID_RECORD = 87
+UNSTABLE_OFFSET_COMMIT = 88
+PRODUCER_FENCED = 90
 
 
 class BrokerError(Exception):
@@ -171,9 +176,10 @@ class Driver(abc.ABC):
         producer is closed at the end, after `before_close` has returned."""
 
     @abc.abstractmethod
-    def read(self, topic, starts, count, reset=None):
+    def read(self, topic, starts, count, reset=None, committed=False):
         """Reads `count` records of the partitions in `starts` ({partition: offset}) without a
-        group. `reset` says what an offset out of range does: None raises."""
+        group. `reset` says what an offset out of range does: None raises. `committed` asks for
+        isolation level read_committed instead of read_uncommitted."""
 
     @abc.abstractmethod
     def offsets_for_times(self, topic, times):
@@ -182,6 +188,21 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def watermarks(self, topic, partition):
         """(log start offset, high watermark)."""
+
+    @abc.abstractmethod
+    def end_offset(self, topic, partition, committed):
+        """The offset where a consumer that starts at the end begins: the last stable offset for
+        read_committed (`committed`), the high watermark otherwise."""
+
+    # Transactions.
+
+    @abc.abstractmethod
+    def transactor(self, transactional_id, timeout_ms=60_000, codec="none"):
+        """A `Transactor` that has got its producer id."""
+
+    @abc.abstractmethod
+    def puller(self, topic, group, client_id="puller"):
+        """A `Puller` that reads committed records from the earliest offset on."""
 
     # Groups.
 

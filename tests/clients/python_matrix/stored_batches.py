@@ -24,6 +24,8 @@ class StoredBatch:
     last_offset: int
     codec: int
     is_log_append_time: bool
+    is_transactional: bool
+    is_control: bool
     producer_id: int
     producer_epoch: int
     base_sequence: int
@@ -58,6 +60,8 @@ def _batches_of(records):
             base_offset + last_offset_delta,
             attributes & 7,
             bool(attributes & 8),
+            bool(attributes & 16),
+            bool(attributes & 32),
             *fields[9:13],
         )
         position = end
