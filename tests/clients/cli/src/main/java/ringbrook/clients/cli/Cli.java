@@ -5,7 +5,7 @@ import java.util.List;
 import ringbrook.clients.Broker;
 
 /** Each of Kafka's tools by the name of its script, with the broker's address filled in. */
-final class Cli {
+public final class Cli {
     private static final String TOOLS = "org.apache.kafka.tools.";
 
     private Cli() {
@@ -21,6 +21,15 @@ final class Cli {
 
     static Tool.Output consumerGroups(Broker broker, String... args) throws Exception {
         return run(broker, TOOLS + "consumer.group.ConsumerGroupCommand", args);
+    }
+
+    static Tool.Output transactions(Broker broker, String... args) throws Exception {
+        return run(broker, TOOLS + "TransactionsCommand", args);
+    }
+
+    /** Public, as the client that changes feature levels uses it too. */
+    public static Tool.Output features(Broker broker, String... args) throws Exception {
+        return run(broker, TOOLS + "FeatureCommand", args);
     }
 
     static Tool.Output groups(Broker broker, String... args) throws Exception {

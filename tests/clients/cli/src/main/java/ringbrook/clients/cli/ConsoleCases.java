@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import ringbrook.clients.Broker;
 import ringbrook.clients.Case;
 import ringbrook.clients.Check;
@@ -103,9 +104,24 @@ final class ConsoleCases {
 
     private static void committed(Broker broker) throws Exception {
         String topic = broker.createTopic("console-committed", 1);
-        broker.produce(topic, "0");
-        Check.same("lines", List.of("0"), Cli.consume(broker, "--topic", topic,
-            "--from-beginning", "--isolation-level", "read_committed", "--max-messages", "1",
+        try (var producer = broker.transactional(topic)) {
+            producer.initTransactions();
+            for (String value : List.of("gone", "kept", "gone too", "kept too")) {
+                producer.beginTransaction();
+                producer.send(new ProducerRecord<>(topic, 0, null, Broker.utf8(value)));
+                producer.flush();
+                if (value.startsWith("gone")) {
+                    producer.abortTransaction();
+                } else {
+                    producer.commitTransaction();
+                }
+            }
+        }
+        Check.same("committed", List.of("kept", "kept too"), Cli.consume(broker, "--topic", topic,
+            "--from-beginning", "--isolation-level", "read_committed", "--max-messages", "2",
             "--timeout-ms", "20000").lines());
+        Check.same("uncommitted", List.of("gone", "kept", "gone too", "kept too"),
+            Cli.consume(broker, "--topic", topic, "--from-beginning", "--isolation-level",
+                "read_uncommitted", "--max-messages", "4", "--timeout-ms", "20000").lines());
     }
 }

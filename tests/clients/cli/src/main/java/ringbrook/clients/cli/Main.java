@@ -18,6 +18,10 @@ public final class Main {
         cases.addAll(TopicToolCases.all());
         cases.addAll(ConsoleCases.all());
         cases.addAll(GroupToolCases.all());
+        cases.addAll(GroupResetCases.all());
+        cases.addAll(ProtocolGroupToolCases.all());
+        cases.addAll(TransactionToolCases.all());
+        cases.addAll(FeatureToolCases.all());
         cases.addAll(ConfigToolCases.all());
         cases.addAll(OffsetToolCases.all());
         cases.addAll(PerfToolCases.all());

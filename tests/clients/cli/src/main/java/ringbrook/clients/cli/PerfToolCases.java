@@ -17,6 +17,7 @@ final class PerfToolCases {
             cases.add(new Case("producer_perf_sends_every_record_with_" + codec,
                 b -> producerPerf(b, codec)));
         }
+        cases.add(new Case("producer_perf_sends_in_transactions", PerfToolCases::transactions));
         cases.add(new Case("consumer_perf_reads_every_record", PerfToolCases::consumerPerf));
         return cases;
     }
@@ -28,6 +29,17 @@ final class PerfToolCases {
             "compression.type=" + codec).good();
         Check.contains("output", found, "20000 records sent, ", " records/sec", " ms 99.9th.");
         Check.same("log ends", 20_000L, broker.endOffset(topic, 0) + broker.endOffset(topic, 1));
+    }
+
+    private static void transactions(Broker broker) throws Exception {
+        String topic = broker.createTopic("producer-perf-txn", 1);
+        String found = Cli.producerPerf(broker, "--topic", topic, "--num-records", "3000",
+            "--record-size", "100", "--throughput", "6000", "--transactional-id", topic,
+            "--transaction-duration-ms", "50").good();
+        Check.contains("output", found, "3000 records sent, ");
+        Check.same("committed", 3000, broker.committed(topic, 0).size());
+        Check.isTrue("several transactions have ended",
+            3001 < broker.endOffset(topic, 0));
     }
 
     private static void consumerPerf(Broker broker) throws Exception {

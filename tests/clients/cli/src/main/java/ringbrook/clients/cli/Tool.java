@@ -7,6 +7,7 @@ import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.kafka.common.utils.Exit;
 import ringbrook.clients.Check;
@@ -33,6 +34,17 @@ public final class Tool {
         public String bad() {
             Check.isTrue("the exit code is not 0 (" + out + err + ")", exit != 0);
             return out + err;
+        }
+
+        /**
+         * The fields of the first line of standard output that has {@code word} as a field; fails
+         * unless the exit code was 0.
+         */
+        public List<String> row(String word) {
+            return good().lines().map(l -> Arrays.asList(l.trim().split("\\s+")))
+                .filter(fields -> fields.contains(word)).findFirst()
+                .orElseThrow(() -> new AssertionError("no line with " + word + " in <" + out
+                    + ">, errors <" + err + ">"));
         }
 
         /** Standard output, line by line. */
