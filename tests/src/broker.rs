@@ -384,10 +384,11 @@ fn build() -> anyhow::Result<PathBuf> {
         return Ok(binary.into());
     }
     let test = std::env::current_exe()?;
-    // <target>/<profile>/deps/<test>
+    // <target>/<profile>/deps/<test>, or <target>/<profile>/<binary>
     let profile = test
-        .parent()
-        .and_then(Path::parent)
+        .ancestors()
+        .skip(1)
+        .find(|dir| !dir.ends_with("deps"))
         .context("tests run in a target directory")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args([

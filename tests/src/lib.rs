@@ -8,6 +8,7 @@
 mod batch;
 mod broker;
 mod client;
+pub mod exactly_once;
 mod process;
 mod shared;
 mod small_disk;
