@@ -10,18 +10,30 @@
 //! exactly one member, which is subscribed to the topic; nothing else is given to anybody.
 //! **Invariant:** the same input gives the same output; nothing depends on the order of a hash map.
 
+#[cfg(test)]
+pub(crate) mod fake_topics;
+mod metadata_hash;
+mod partitions;
+mod range;
+mod re2;
 mod spec;
 mod target;
+mod topic_regex;
 mod topics;
+mod uniform;
 
 use thiserror::Error;
 
+pub use metadata_hash::group_metadata_hash;
+pub use range::RangeAssignor;
 pub use spec::{
     Assignment, GroupAssignment, GroupSpec, MemberId, MemberSpec, SubscriptionType, TopicId,
     TopicsDescription,
 };
 pub use target::{TargetAssignment, TargetMember, build_target_assignment};
+pub use topic_regex::{InvalidTopicRegex, TopicRegex, resolve_topic_regexes};
 pub use topics::{DescribedTopic, TopicsImage};
+pub use uniform::UniformAssignor;
 
 /// Why no assignment can be computed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -48,3 +60,15 @@ pub trait GroupAssignor: Send + Sync {
         topics: &TopicsDescription,
     ) -> Result<GroupAssignment, AssignorError>;
 }
+
+/// The assignor with this name, if there is one.
+#[must_use]
+pub fn assignor_by_name(name: &str) -> Option<&'static dyn GroupAssignor> {
+    const ASSIGNORS: [&dyn GroupAssignor; 2] = [&UniformAssignor, &RangeAssignor];
+    ASSIGNORS
+        .into_iter()
+        .find(|assignor| assignor.name() == name)
+}
+
+#[cfg(test)]
+mod tests;
