@@ -13,10 +13,10 @@
 //! | 8 + 8 | topic id, upper half, then lower half |
 //! | string | name |
 //! | 4 | partition count |
-//! | 4, then per rack 4 + string | per partition: its index; then length and name of each rack of its replicas, in order |
+//! | 4, then per rack 4 + string | per partition: index, length and name of each rack, sorted |
 //!
-//! The group's hash is over the hashes (8 bytes each) of its topics in the order of their names, and
-//! 0 if none of them exists.
+//! The group's hash is over the hashes (8 bytes each) of its topics in the order of their names,
+//! and 0 if none of them exists.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
