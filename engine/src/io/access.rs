@@ -56,7 +56,7 @@ impl Access {
         mode: WriteMode,
     ) -> (io::Result<()>, WriteBuffers) {
         if self == Self::Blocking {
-            let durable = mode == WriteMode::Durable;
+            let durable = mode.is_durable;
             let result = write_blocking::<D>(disk, file, &buffers, range, position, durable);
             return (result, buffers);
         }

@@ -33,15 +33,13 @@ pub struct DiskSpace {
 }
 
 /// How durable a write is, and whether it has to wait for something of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteMode {
-    /// On disk when it returns.
-    Durable,
-    /// In the page cache when it returns.
-    Cached,
-    /// The same while another job of ours holds the file's lock in the kernel, for as long as it
-    /// reads or writes the filesystem's own blocks: reserving blocks does.
-    CachedBehindJob,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteMode {
+    /// On disk when it returns; else in the page cache.
+    pub is_durable: bool,
+    /// A job of ours may hold the file's lock in the kernel, for as long as it reads or writes the
+    /// filesystem's own blocks: reserving blocks does.
+    pub is_file_busy: bool,
 }
 
 /// How much of a range of a file is in the page cache.

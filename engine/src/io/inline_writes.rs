@@ -6,8 +6,8 @@
 //! where a wait holds nobody else up. That while doubles as long as waits come soon after its end,
 //! so under lasting writeback the thread is held up once a minute. Whether a slow write waited, or
 //! the core was busy with something else, is asked only after another slow one: asking is a system
-//! call, which each write would pay for. Durable writes always wait for the disk and never come
-//! here, nor do those to a file whose blocks are being reserved.
+//! call, which each write would pay for. Writes to a file whose blocks are being reserved never
+//! come here. Of durable writes only the first half does: the sync goes through the ring.
 //!
 //! Used by [`super::ring`]; what was measured is in BENCHMARKS.md.
 

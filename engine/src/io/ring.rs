@@ -70,7 +70,9 @@ fn allow_many_syncs() {
 }
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
-/// that nothing will hold up, else through the ring.
+/// that nothing will hold up, else through the ring. A durable write made here is synced through
+/// the ring. The kernel lets writes to different files wait for each other when their inodes fall
+/// into the same of 64 buckets, syncs included that are part of them; it does not for syncs alone.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,
@@ -79,15 +81,17 @@ pub(super) async fn write_vectored(
     position: u64,
     mode: WriteMode,
 ) -> (io::Result<usize>, WriteBuffers) {
-    match mode {
-        WriteMode::Durable => allow_many_syncs(),
-        WriteMode::CachedBehindJob => {}
-        WriteMode::Cached => {
-            let written = inline_writes::write(&file, &buffers, &range, skip, position);
-            if let Some(result) = written {
-                return (result, buffers);
-            }
-        }
+    if mode.is_durable {
+        allow_many_syncs();
+    }
+    if !mode.is_file_busy
+        && let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position)
+    {
+        let result = match result {
+            Ok(bytes) if mode.is_durable => sync(file).await.map(|()| bytes),
+            result => result,
+        };
+        return (result, buffers);
     }
     let iovecs: Box<[libc::iovec]> = buffers
         .slices(range.start, range.end, skip)
@@ -98,10 +102,7 @@ pub(super) async fn write_vectored(
         })
         .collect();
     let count = u32::try_from(iovecs.len()).expect("at most IOV_MAX slices were taken");
-    let flags = match mode {
-        WriteMode::Durable => libc::RWF_DSYNC,
-        WriteMode::Cached | WriteMode::CachedBehindJob => 0,
-    };
+    let flags = if mode.is_durable { libc::RWF_DSYNC } else { 0 };
     let sqe = opcode::Writev::new(types::Fd(file.as_raw_fd()), iovecs.as_ptr(), count)
         .offset(position)
         .rw_flags(flags)

@@ -548,7 +548,7 @@ impl Disk for SimDisk {
         position: u64,
         mode: WriteMode,
     ) -> (io::Result<usize>, WriteBuffers) {
-        let durable = mode == WriteMode::Durable;
+        let durable = mode.is_durable;
         let result = self.write_slices(file, &buffers, range, skip, position, durable);
         (result, buffers)
     }

@@ -8,6 +8,19 @@ use bytes::Bytes;
 
 use super::*;
 
+const CACHED: WriteMode = WriteMode {
+    is_durable: false,
+    is_file_busy: false,
+};
+const BEHIND_JOB: WriteMode = WriteMode {
+    is_durable: false,
+    is_file_busy: true,
+};
+const DURABLE: WriteMode = WriteMode {
+    is_durable: true,
+    is_file_busy: false,
+};
+
 fn plain(parts: &[&'static [u8]]) -> WriteBuffers {
     let pieces = parts
         .iter()
@@ -71,8 +84,7 @@ fn later_synced_write_hides_an_earlier_one_and_keeps_the_length_it_was_made_at()
         disk.sync(&file).unwrap();
         disk.write_all_at(&file, &[2; 3000], 0).unwrap();
         disk.set_len(&file, 1000).unwrap();
-        let write =
-            disk.write_vectored_at(&file, plain(&[b"synced"]), 0..1, 0, 500, WriteMode::Durable);
+        let write = disk.write_vectored_at(&file, plain(&[b"synced"]), 0..1, 0, 500, DURABLE);
         block_on_ready(write).0.unwrap();
         let content = disk.restart().read_file(Path::new("/f"), 9000).unwrap();
         let content = content.unwrap();
@@ -107,14 +119,7 @@ fn durable_write_does_not_make_earlier_writes_durable() {
         let file = disk.create(Path::new("/f")).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
         disk.write_all_at(&file, b"early", 0).unwrap();
-        let write = disk.write_vectored_at(
-            &file,
-            plain(&[b"la", b"te"]),
-            0..2,
-            0,
-            5,
-            WriteMode::Durable,
-        );
+        let write = disk.write_vectored_at(&file, plain(&[b"la", b"te"]), 0..2, 0, 5, DURABLE);
         let (result, _) = block_on_ready(write);
         assert_eq!(result.unwrap(), 4);
         let content = disk
@@ -236,7 +241,7 @@ fn ring_writes_reads_and_syncs() {
                 plain(&[b"hello ", b"", b"world"]),
                 0..3,
                 3,
-                WriteMode::Durable,
+                DURABLE,
             )
             .await;
         result.unwrap();
@@ -265,7 +270,7 @@ fn ring_writes_more_slices_than_one_operation_takes() {
         let file = UringDisk.create(&path).unwrap();
         let buffers = WriteBuffers { pieces };
         let (result, _) = Access::Ring
-            .write(&UringDisk, &file, buffers, 0..count, 0, WriteMode::Cached)
+            .write(&UringDisk, &file, buffers, 0..count, 0, CACHED)
             .await;
         result.unwrap();
     });
@@ -284,7 +289,7 @@ fn ring_write_completes_when_its_future_is_dropped() {
         let buffers = WriteBuffers {
             pieces: vec![Piece::plain(body)],
         };
-        let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, WriteMode::Durable);
+        let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, DURABLE);
         let mut write = Box::pin(write);
         let mut ctx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(write.as_mut().poll(&mut ctx).is_pending());
@@ -349,7 +354,7 @@ fn keeps_its_buffers<F: Future>(write: impl FnOnce(Arc<std::fs::File>, WriteBuff
 #[test]
 fn buffers_belong_to_the_operation_and_a_variant_without_that_is_caught() {
     let of_the_ring = keeps_its_buffers(|file, buffers| {
-        super::ring::write_vectored(file, buffers, 0..1, 0, 0, WriteMode::Durable)
+        super::ring::write_vectored(file, buffers, 0..1, 0, 0, BEHIND_JOB)
     });
     assert!(of_the_ring, "the kernel may still read them");
     let broken = keeps_its_buffers(|_file, buffers| async move {
@@ -467,10 +472,10 @@ fn small_page_cache_writes_are_made_at_once_and_others_through_the_ring() {
     on_ring(async {
         let file = UringDisk.create(&path).unwrap();
         let cases = [
-            (10_usize, WriteMode::Cached, true),
-            (10, WriteMode::CachedBehindJob, false),
-            (10, WriteMode::Durable, false),
-            (200_000, WriteMode::Cached, false),
+            (10_usize, CACHED, true),
+            (10, BEHIND_JOB, false),
+            (10, DURABLE, false),
+            (200_000, CACHED, false),
         ];
         for (bytes, mode, is_at_once) in cases {
             let piece = Piece::plain(Bytes::from(vec![7; bytes]));
@@ -500,7 +505,7 @@ fn a_thread_that_syncs_may_have_many_syncs_in_flight() {
     on_ring(async {
         let file = UringDisk.create(&dir.path().join("f")).unwrap();
         let (result, _) = UringDisk
-            .write_vectored_at(&file, plain(&[b"x"]), 0..1, 0, 0, WriteMode::Durable)
+            .write_vectored_at(&file, plain(&[b"x"]), 0..1, 0, 0, DURABLE)
             .await;
         assert_eq!(result.unwrap(), 1);
         // The limits of this thread, which zeroes leave as they are.

@@ -317,10 +317,9 @@ async fn write_run<D: Disk>(
         segment.bytes(),
         "a batch must go to the end of its segment"
     );
-    let mode = match is_durable_write {
-        true => WriteMode::Durable,
-        false if segment.is_reserving() => WriteMode::CachedBehindJob,
-        false => WriteMode::Cached,
+    let mode = WriteMode {
+        is_durable: is_durable_write,
+        is_file_busy: segment.is_reserving(),
     };
     let buffers = std::mem::take(&mut queue.buffers);
     let (result, buffers) = access
