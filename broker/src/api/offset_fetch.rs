@@ -1,8 +1,9 @@
 //! OffsetFetch (9): how far groups have come.
 //!
 //! Versions 1-9; one group up to version 7, several from version 8 on. No list of topics means all
-//! (version 2 and newer); from version 7 on the client may insist on stable offsets. An unknown
-//! group has no offsets, which is no error. Version 1 has no place for an error of the group, so
+//! (version 2 and newer); from version 7 on the client may insist on stable offsets, and gets
+//! UNSTABLE_OFFSET_COMMIT for those an open transaction is about to replace. An unknown group has
+//! no offsets, which is no error. Version 1 has no place for an error of the group, so
 //! each partition carries it. Kafka: `KafkaApis.handleOffsetFetchRequest`.
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use ringbrook_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, Topi
 use super::RequestContext;
 use super::group_names::{owned, wire};
 use crate::controller::MetadataImage;
-use crate::group::{CommittedOffset, FetchedTopic, GroupError, OffsetSelection, TopicToFetch};
+use crate::group::{FetchedOffset, FetchedTopic, GroupError, OffsetSelection, TopicToFetch};
 
 /// First version with an error of the whole group.
 const GROUP_ERROR_VERSION: i16 = 2;
@@ -89,16 +90,11 @@ fn single(version: i16, selection: &OffsetSelection, fetched: Fetched) -> Offset
                 return response;
             };
             let topics = wanted.iter().map(|wanted| {
-                let partitions = wanted.partitions.iter().map(|index| (*index, None));
-                let fetched = FetchedTopic {
+                let partitions = wanted.partitions.iter().map(|index| (*index, Err(error)));
+                topic(&FetchedTopic {
                     topic: Arc::clone(&wanted.topic),
                     partitions: partitions.collect(),
-                };
-                let mut topic = topic(&fetched);
-                for partition in &mut topic.partitions {
-                    partition.error_code = error.kafka_code();
-                }
-                topic
+                })
             });
             response.with_topics(topics.collect())
         }
@@ -106,13 +102,14 @@ fn single(version: i16, selection: &OffsetSelection, fetched: Fetched) -> Offset
 }
 
 fn topic(fetched: &FetchedTopic) -> OffsetFetchResponseTopic {
-    let partitions = fetched.partitions.iter().map(|(index, committed)| {
-        let (offset, leader_epoch, metadata) = fields(committed.as_ref());
+    let partitions = fetched.partitions.iter().map(|(index, fetched)| {
+        let fields = fields(fetched);
         OffsetFetchResponsePartition::default()
             .with_partition_index(*index)
-            .with_committed_offset(offset)
-            .with_committed_leader_epoch(leader_epoch)
-            .with_metadata(metadata)
+            .with_error_code(fields.error_code)
+            .with_committed_offset(fields.offset)
+            .with_committed_leader_epoch(fields.leader_epoch)
+            .with_metadata(Some(fields.metadata))
     });
     OffsetFetchResponseTopic::default()
         .with_name(TopicName(wire(&fetched.topic)))
@@ -126,13 +123,14 @@ fn one_of_batch(fetched: Fetched) -> OffsetFetchResponseGroup {
         Err(error) => return group.with_error_code(error.kafka_code()),
     };
     let topics = topics.iter().map(|fetched| {
-        let partitions = fetched.partitions.iter().map(|(index, committed)| {
-            let (offset, leader_epoch, metadata) = fields(committed.as_ref());
+        let partitions = fetched.partitions.iter().map(|(index, fetched)| {
+            let fields = fields(fetched);
             OffsetFetchResponsePartitions::default()
                 .with_partition_index(*index)
-                .with_committed_offset(offset)
-                .with_committed_leader_epoch(leader_epoch)
-                .with_metadata(metadata)
+                .with_error_code(fields.error_code)
+                .with_committed_offset(fields.offset)
+                .with_committed_leader_epoch(fields.leader_epoch)
+                .with_metadata(Some(fields.metadata))
         });
         OffsetFetchResponseTopics::default()
             .with_name(TopicName(wire(&fetched.topic)))
@@ -141,15 +139,28 @@ fn one_of_batch(fetched: Fetched) -> OffsetFetchResponseGroup {
     group.with_topics(topics.collect())
 }
 
-/// Offset, leader epoch and metadata of a partition.
-fn fields(committed: Option<&CommittedOffset>) -> (i64, i32, Option<StrBytes>) {
-    match committed {
-        Some(committed) => (
-            committed.offset,
-            committed.leader_epoch,
-            Some(wire(&committed.metadata)),
-        ),
-        None => (INVALID_OFFSET, -1, Some(StrBytes::default())),
+/// What a response says of a partition.
+struct Fields {
+    error_code: i16,
+    offset: i64,
+    leader_epoch: i32,
+    metadata: StrBytes,
+}
+
+fn fields(fetched: &FetchedOffset) -> Fields {
+    match fetched {
+        Ok(Some(committed)) => Fields {
+            error_code: 0,
+            offset: committed.offset,
+            leader_epoch: committed.leader_epoch,
+            metadata: wire(&committed.metadata),
+        },
+        without => Fields {
+            error_code: without.as_ref().err().map_or(0, |error| error.kafka_code()),
+            offset: INVALID_OFFSET,
+            leader_epoch: -1,
+            metadata: StrBytes::default(),
+        },
     }
 }
 
@@ -160,6 +171,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::group::CommittedOffset;
 
     fn fetched() -> Vec<FetchedTopic> {
         let committed = CommittedOffset {
@@ -171,7 +183,11 @@ mod tests {
             topic_id: Uuid::nil(),
             log_offset: 0,
         };
-        let partitions = vec![(0, Some(committed)), (1, None)];
+        let partitions = vec![
+            (0, Ok(Some(committed))),
+            (1, Ok(None)),
+            (2, Err(GroupError::UnstableOffsetCommit)),
+        ];
         vec![FetchedTopic {
             topic: Arc::from("t"),
             partitions,
@@ -182,7 +198,7 @@ mod tests {
         OffsetSelection::Topics(vec![TopicToFetch {
             topic: Arc::from("t"),
             topic_id: Uuid::nil(),
-            partitions: vec![0, 1],
+            partitions: vec![0, 1, 2],
         }])
     }
 
@@ -201,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_without_offset_is_minus_one_without_an_error() {
+    fn a_partition_without_offset_is_minus_one_and_an_unstable_one_has_an_error() {
         let response = single(7, &wanted(), Ok(fetched()));
-        let [found, missing] = &response.topics[0].partitions[..] else {
+        let [found, missing, unstable] = &response.topics[0].partitions[..] else {
             panic!()
         };
         assert_eq!(
@@ -219,9 +235,14 @@ mod tests {
             (missing.metadata.as_deref(), missing.error_code),
             (Some(""), 0)
         );
+        assert_eq!(
+            (unstable.committed_offset, unstable.error_code),
+            (INVALID_OFFSET, 88)
+        );
         let group = one_of_batch(Ok(fetched()));
         assert_eq!(group.topics[0].partitions[0].committed_offset, 42);
         assert_eq!(group.topics[0].partitions[1].committed_offset, -1);
+        assert_eq!(group.topics[0].partitions[2].error_code, 88);
     }
 
     #[test]

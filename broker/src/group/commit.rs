@@ -12,8 +12,8 @@ use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
 use super::schema::encode_offset_commit_key;
-use super::shard::{Now, ShardState};
-use super::write::{Commit, QUEUE_BYTES_MAX, Removal, Write};
+use super::shard::{Now, Shard, ShardState};
+use super::write::{Commit, QUEUE_BYTES_MAX, Removal, TransactionProducer, Write};
 use crate::coordinator::CoordinatorRecord;
 
 /// OffsetCommit.
@@ -73,13 +73,16 @@ pub struct TopicToFetch {
     pub partitions: Vec<i32>,
 }
 
+/// The offset of a partition, if it has one, or `UnstableOffsetCommit`.
+pub type FetchedOffset = Result<Option<CommittedOffset>, GroupError>;
+
 /// The offsets of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedTopic {
     /// The topic.
     pub topic: Arc<str>,
     /// Partition and its offset, if it has one.
-    pub partitions: Vec<(i32, Option<CommittedOffset>)>,
+    pub partitions: Vec<(i32, FetchedOffset)>,
 }
 
 impl GroupCoordinator {
@@ -98,9 +101,24 @@ impl GroupCoordinator {
         let (outcomes, receiver) = {
             let mut state = shard.lock_active()?;
             state.validate_commit(&request, now)?;
-            state.queue_commit(&request, now)?
+            let retention = request.retention_time_ms;
+            state.queue_commit(&request.group_id, &request.offsets, retention, None, now)?
         };
-        self.drain_if_needed(&shard);
+        self.await_commit(&shard, receiver).await?;
+        Ok(outcomes)
+    }
+
+    /// Starts the write of a commit and waits until it is on disk.
+    ///
+    /// # Errors
+    /// A failed write, or `CoordinatorNotAvailable` when it is not committed within
+    /// `offsets.commit.timeout.ms`.
+    pub(crate) async fn await_commit(
+        &self,
+        shard: &Arc<Shard>,
+        receiver: Option<oneshot::Receiver<Result<(), GroupError>>>,
+    ) -> Result<(), GroupError> {
+        self.drain_if_needed(shard);
         if let Some(receiver) = receiver {
             // The write goes on after the timeout; only the client does not wait for it.
             let timeout = self.config().offsets_commit_timeout;
@@ -109,11 +127,12 @@ impl GroupCoordinator {
                 Ok(Err(_)) | Err(_) => return Err(GroupError::CoordinatorNotAvailable),
             }
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     /// OffsetFetch for one group. With `require_stable` the answer includes every commit accepted
-    /// before. An unknown group has no offsets, which is no error.
+    /// before, and partitions for which an open transaction has an offset get
+    /// `UnstableOffsetCommit`. An unknown group has no offsets, which is no error.
     ///
     /// # Errors
     /// What concerns the coordinator, and a failed wait for earlier commits.
@@ -134,7 +153,8 @@ impl GroupCoordinator {
                 receiver.await.map_err(|_| GroupError::NotCoordinator)??;
             }
         }
-        Ok(shard.lock_active()?.fetch(group_id, selection))
+        let state = shard.lock_active()?;
+        Ok(state.fetch(group_id, selection, require_stable))
     }
 
     /// OffsetDelete: one outcome per topic, in their order, for all of its partitions.
@@ -164,7 +184,7 @@ impl GroupCoordinator {
 }
 
 /// What became of each offset, and whom to wait for when any is to be written.
-type Queued = (
+pub(crate) type Queued = (
     Vec<Result<(), GroupError>>,
     Option<oneshot::Receiver<Result<(), GroupError>>>,
 );
@@ -176,7 +196,7 @@ impl ShardState {
             group_instance_id: request.group_instance_id.as_deref(),
         };
         let validated = self.with_classic(&request.group_id, now, |group, actions| {
-            group.validate_offset_commit(identity, request.generation)?;
+            group.validate_offset_commit(identity, request.generation, false)?;
             if matches!(
                 group.state(),
                 GroupState::Stable | GroupState::PreparingRebalance
@@ -194,31 +214,34 @@ impl ShardState {
         }
     }
 
-    fn queue_commit(&mut self, request: &OffsetCommit, now: Now) -> Result<Queued, GroupError> {
-        let mut outcomes = Vec::with_capacity(request.offsets.len());
-        let mut records = Vec::with_capacity(request.offsets.len());
-        let mut offsets = Vec::with_capacity(request.offsets.len());
-        for offset in &request.offsets {
+    pub(crate) fn queue_commit(
+        &mut self,
+        group_id: &Arc<str>,
+        to_commit: &[OffsetToCommit],
+        retention_time_ms: Option<i64>,
+        transaction: Option<TransactionProducer>,
+        now: Now,
+    ) -> Result<Queued, GroupError> {
+        let mut outcomes = Vec::with_capacity(to_commit.len());
+        let mut records = Vec::with_capacity(to_commit.len());
+        let mut offsets = Vec::with_capacity(to_commit.len());
+        for offset in to_commit {
             if self.is_metadata_too_large(offset.metadata.as_deref()) {
                 outcomes.push(Err(GroupError::OffsetMetadataTooLarge));
                 continue;
             }
-            let committed = committed_offset(offset, request.retention_time_ms, now.ms);
-            let record = encode_offset_commit_key(
-                &request.group_id,
-                &offset.topic,
-                offset.partition,
-            )
-            .and_then(|key| {
-                Ok(CoordinatorRecord {
-                    key,
-                    value: Some(committed.to_value()?),
+            let committed = committed_offset(offset, retention_time_ms, now.ms);
+            let record = encode_offset_commit_key(group_id, &offset.topic, offset.partition)
+                .and_then(|key| {
+                    Ok(CoordinatorRecord {
+                        key,
+                        value: Some(committed.to_value()?),
+                    })
                 })
-            })
-            .map_err(|error| {
-                tracing::warn!(group = %request.group_id, %error, "cannot encode an offset");
-                GroupError::UnknownServerError
-            })?;
+                .map_err(|error| {
+                    tracing::warn!(group = %group_id, %error, "cannot encode an offset");
+                    GroupError::UnknownServerError
+                })?;
             records.push(record);
             offsets.push((Arc::clone(&offset.topic), offset.partition, committed));
             outcomes.push(Ok(()));
@@ -232,12 +255,12 @@ impl ShardState {
         }
         self.queued_bytes += size_bytes;
         let (done, receiver) = oneshot::channel();
-        let group_id = Arc::clone(&request.group_id);
         self.writes.push_back(Write::Commit(Commit {
-            group_id,
+            group_id: Arc::clone(group_id),
             records,
             size_bytes,
             offsets,
+            transaction,
             done,
         }));
         Ok((outcomes, Some(receiver)))
@@ -258,13 +281,27 @@ impl ShardState {
         Some(receiver)
     }
 
-    fn fetch(&self, group_id: &str, selection: &OffsetSelection) -> Vec<FetchedTopic> {
+    fn fetch(
+        &self,
+        group_id: &str,
+        selection: &OffsetSelection,
+        require_stable: bool,
+    ) -> Vec<FetchedTopic> {
         let entry = self
             .groups
             .get(group_id)
             .filter(|entry| !entry.group.is_dead());
         let offsets = entry.map(|entry| &entry.offsets);
+        let stable = |topic: &str, partition: i32, committed: Option<&CommittedOffset>| {
+            let is_unstable = offsets.is_some_and(|offsets| offsets.is_unstable(topic, partition));
+            if require_stable && is_unstable {
+                return Err(GroupError::UnstableOffsetCommit);
+            }
+            Ok(committed.cloned())
+        };
         match selection {
+            // As with Kafka, a partition that only an open transaction has an offset of is not
+            // listed.
             OffsetSelection::All => offsets
                 .map(|offsets| offsets.by_topic())
                 .unwrap_or_default()
@@ -273,28 +310,25 @@ impl ShardState {
                     topic: Arc::clone(topic),
                     partitions: partitions
                         .iter()
-                        .map(|(p, c)| (*p, Some(c.clone())))
+                        .map(|(p, committed)| (*p, stable(topic, *p, Some(committed))))
                         .collect(),
                 })
                 .collect(),
             OffsetSelection::Topics(topics) => topics
                 .iter()
-                .map(
-                    |TopicToFetch {
-                         topic,
-                         topic_id,
-                         partitions,
-                     }| {
-                        let find = |partition: &i32| {
-                            let committed = offsets?.committed(topic, *topic_id, *partition);
-                            committed.cloned()
-                        };
-                        FetchedTopic {
-                            topic: Arc::clone(topic),
-                            partitions: partitions.iter().map(|p| (*p, find(p))).collect(),
-                        }
-                    },
-                )
+                .map(|wanted| {
+                    let topic = &wanted.topic;
+                    let find = |partition: i32| {
+                        let committed = offsets.and_then(|offsets| {
+                            offsets.committed(topic, wanted.topic_id, partition)
+                        });
+                        (partition, stable(topic, partition, committed))
+                    };
+                    FetchedTopic {
+                        topic: Arc::clone(topic),
+                        partitions: wanted.partitions.iter().map(|p| find(*p)).collect(),
+                    }
+                })
                 .collect(),
         }
     }

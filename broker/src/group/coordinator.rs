@@ -311,7 +311,11 @@ impl GroupCoordinator {
         if GROUP_ID_BYTES_MAX < group_id.len() {
             return Err(GroupError::InvalidGroupId);
         }
-        let partition = self.partition_for(group_id);
+        self.shard_at(self.partition_for(group_id))
+    }
+
+    /// The shard of a partition of `__consumer_offsets`.
+    pub(crate) fn shard_at(&self, partition: i32) -> Result<Arc<Shard>, GroupError> {
         let shards = self
             .inner
             .shards

@@ -10,8 +10,11 @@ use ringbrook_engine::Clock;
 
 use super::error::GroupError;
 use super::shard::{Now, Shard, ShardState};
-use super::write::{BATCH_BYTES, Batch, Commit, GroupWrite, RemovalPlan, Removed, Write, tell};
-use crate::coordinator::{CoordinatorBatch, CoordinatorLog, CoordinatorRecord};
+use super::write::{
+    BATCH_BYTES, Batch, Commit, GroupWrite, Marker, RemovalPlan, Removed,
+    TRANSACTIONAL_BATCHES_MAX, TransactionProducer, Write, tell,
+};
+use crate::coordinator::{CoordinatorBatch, CoordinatorLog, CoordinatorRecord, TransactionMarker};
 
 /// What a drain needs from outside.
 pub(crate) struct Environment {
@@ -38,6 +41,9 @@ pub(crate) async fn drain(shard: Arc<Shard>, environment: Arc<Environment>) {
         let batch = shard.lock().next_batch(environment.now());
         match batch {
             Some(Batch::Writes(writes)) => write_batch(&shard, &environment, writes).await,
+            Some(Batch::Transactional(writes)) => {
+                write_transactional(&shard, &environment, writes).await;
+            }
             Some(Batch::Removal(plan)) => write_removal(&shard, &environment, plan).await,
             None => break,
         }
@@ -102,10 +108,47 @@ fn records_of(writes: &[Write]) -> Vec<CoordinatorRecord> {
         match write {
             Write::Commit(commit) => records.extend(commit.records.iter().cloned()),
             Write::Group(group) => records.extend(group.record.iter().cloned()),
+            Write::Marker(_) => unreachable!("markers are batches of their own"),
             Write::Removal(_) | Write::Barrier(_) => {}
         }
     }
     records
+}
+
+/// Appends all batches, then waits for them in their order: producers that commit at the same time
+/// share a sync to disk, although each has a batch of its own.
+async fn write_transactional(shard: &Shard, environment: &Environment, writes: Vec<Write>) {
+    let now_ms = environment.now().ms;
+    let append = |mut write: Write| {
+        let batch = transactional_batch(&mut write);
+        let appended = batch.map(|batch| environment.log.append(shard.partition, batch, now_ms));
+        (write, appended)
+    };
+    let under_way: Vec<_> = writes.into_iter().map(append).collect();
+    for (write, appended) in under_way {
+        let result = match appended {
+            Some(appended) => appended.await.map_err(GroupError::from),
+            None => Ok(-1),
+        };
+        let mut state = shard.lock();
+        state.apply_writes(vec![write], result, environment.now());
+    }
+}
+
+/// The batch of a write, if it is one; takes the records out of it.
+fn transactional_batch(write: &mut Write) -> Option<CoordinatorBatch> {
+    match write {
+        Write::Commit(commit) => {
+            let producer = commit.transaction?;
+            Some(CoordinatorBatch::Transactional {
+                records: std::mem::take(&mut commit.records),
+                producer_id: producer.producer_id,
+                producer_epoch: producer.producer_epoch,
+            })
+        }
+        Write::Marker(Marker { marker, .. }) => Some(CoordinatorBatch::Marker(*marker)),
+        Write::Group(_) | Write::Removal(_) | Write::Barrier(_) => None,
+    }
 }
 
 /// Writes the tombstones in as many batches as it takes. The group's own tombstone comes last, so
@@ -149,7 +192,15 @@ impl ShardState {
     fn next_batch(&mut self, now: Now) -> Option<Batch> {
         let mut writes = Vec::new();
         let mut bytes = 0;
+        let mut kind: Option<bool> = None;
         while let Some(write) = self.writes.pop_front() {
+            let is_transactional = write.is_transactional();
+            let differs = kind.is_some() && is_transactional.is_some() && kind != is_transactional;
+            let is_full = kind == Some(true) && TRANSACTIONAL_BATCHES_MAX <= writes.len();
+            if differs || is_full {
+                self.writes.push_front(write);
+                break;
+            }
             match write {
                 Write::Removal(removal) if writes.is_empty() => {
                     return Some(Batch::Removal(self.plan_removal(removal, now)));
@@ -170,12 +221,16 @@ impl ShardState {
                     if let Write::Commit(_) = write {
                         self.queued_bytes -= size_bytes;
                     }
+                    kind = kind.or(is_transactional);
                     writes.push(write);
                 }
             }
         }
         self.is_draining = !writes.is_empty();
-        self.is_draining.then_some(Batch::Writes(writes))
+        self.is_draining.then_some(match kind {
+            Some(true) => Batch::Transactional(writes),
+            Some(false) | None => Batch::Writes(writes),
+        })
     }
 
     /// Takes over writes that have been appended, or have failed.
@@ -193,6 +248,7 @@ impl ShardState {
             match write {
                 Write::Commit(commit) => self.apply_commit(commit, result, &mut log_offset, now),
                 Write::Group(group) => self.apply_group(group, result, &mut log_offset, now),
+                Write::Marker(marker) => self.apply_marker(marker, result),
                 Write::Barrier(done) => tell(done, result.map(|_| ())),
                 Write::Removal(_) => unreachable!("removals are written on their own"),
             }
@@ -214,9 +270,37 @@ impl ShardState {
         for (topic, partition, mut committed) in commit.offsets {
             committed.log_offset = *log_offset;
             *log_offset += 1;
-            entry.offsets.apply(&topic, partition, committed);
+            match commit.transaction {
+                Some(TransactionProducer { producer_id, .. }) => {
+                    let offsets = &mut entry.offsets;
+                    offsets.add_pending(producer_id, &topic, partition, committed);
+                }
+                None => entry.offsets.apply(&topic, partition, committed),
+            }
+        }
+        if let Some(producer) = commit.transaction {
+            let groups = self.open_transactions.entry(producer.producer_id);
+            groups.or_default().insert(commit.group_id);
         }
         tell(commit.done, Ok(()));
+    }
+
+    fn apply_marker(&mut self, write: Marker, result: Result<i64, GroupError>) {
+        if result.is_ok() {
+            let TransactionMarker {
+                producer_id,
+                is_commit,
+                ..
+            } = write.marker;
+            let groups = self.open_transactions.remove(&producer_id);
+            for group_id in groups.unwrap_or_default() {
+                // A group deleted since has taken its pending offsets with it.
+                if let Some(entry) = self.groups.get_mut(&group_id) {
+                    entry.offsets.end_transaction(producer_id, is_commit);
+                }
+            }
+        }
+        tell(write.done, result.map(|_| ()));
     }
 
     fn apply_group(
@@ -243,6 +327,6 @@ fn size_bytes(write: &Write) -> usize {
             .record
             .as_ref()
             .map_or(0, CoordinatorRecord::size_bytes),
-        Write::Removal(_) | Write::Barrier(_) => 0,
+        Write::Marker(_) | Write::Removal(_) | Write::Barrier(_) => 0,
     }
 }

@@ -81,6 +81,9 @@ pub enum GroupError {
     /// The group has members.
     #[error("non-empty group")]
     NonEmptyGroup,
+    /// A transaction has written an offset of the partition and has not ended.
+    #[error("unstable offset commit")]
+    UnstableOffsetCommit,
     /// The group does not exist.
     #[error("group id not found")]
     GroupIdNotFound,
@@ -130,6 +133,7 @@ impl GroupError {
             Self::GroupMaxSizeReached => 81,
             Self::FencedInstanceId => 82,
             Self::GroupSubscribedToTopic => 86,
+            Self::UnstableOffsetCommit => 88,
         }
     }
 

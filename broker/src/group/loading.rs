@@ -1,9 +1,10 @@
 //! Reads the groups of a partition of `__consumer_offsets` back: later records of a key replace
-//! earlier ones, tombstones remove. Records are fed in the order of the log.
+//! earlier ones, tombstones remove, offsets of transactions wait for their markers. Entries are fed
+//! in the order of the log.
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::classic::state::ClassicGroup;
 use super::config::GroupConfig;
@@ -37,6 +38,8 @@ struct LoadedGroup {
 #[derive(Default)]
 pub(crate) struct Loader {
     groups: HashMap<Arc<str>, LoadedGroup>,
+    /// The groups that each producer's open transaction has written to.
+    transactions: HashMap<i64, HashSet<Arc<str>>>,
     summary: LoadSummary,
 }
 
@@ -44,16 +47,32 @@ impl Loader {
     /// Takes one entry. Records that are unknown or damaged are counted and skipped: the groups
     /// they belong to are no worse off than without a coordinator.
     pub(crate) fn visit(&mut self, entry: LoadedEntry<'_>) {
-        let LoadedEntry::Record {
-            offset, key, value, ..
-        } = entry
-        else {
-            return;
-        };
-        self.summary.records += 1;
-        if let Err(error) = self.take(offset, key, value) {
-            self.summary.damaged += 1;
-            tracing::warn!(offset, %error, "skipping a damaged record");
+        match entry {
+            LoadedEntry::Record {
+                offset,
+                key,
+                value,
+                producer,
+            } => {
+                self.summary.records += 1;
+                let producer_id = producer.map(|(id, _)| id);
+                if let Err(error) = self.take(offset, key, value, producer_id) {
+                    self.summary.damaged += 1;
+                    tracing::warn!(offset, %error, "skipping a damaged record");
+                }
+            }
+            LoadedEntry::Marker {
+                producer_id,
+                is_commit,
+                ..
+            } => {
+                let groups = self.transactions.remove(&producer_id);
+                for group_id in groups.unwrap_or_default() {
+                    if let Some(group) = self.groups.get_mut(&group_id) {
+                        group.offsets.end_transaction(producer_id, is_commit);
+                    }
+                }
+            }
         }
     }
 
@@ -62,6 +81,7 @@ impl Loader {
         offset: i64,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
+        producer_id: Option<i64>,
     ) -> Result<(), SchemaError> {
         match RecordKey::decode(key.unwrap_or_default())? {
             RecordKey::OffsetCommit(key) => {
@@ -73,8 +93,17 @@ impl Loader {
                 };
                 let value = OffsetCommitValue::decode(value)?;
                 let committed = CommittedOffset::from_record(offset, value);
-                let group = self.groups.entry(key.group_id).or_default();
-                group.offsets.apply(&key.topic, key.partition, committed);
+                let group = self.groups.entry(Arc::clone(&key.group_id)).or_default();
+                let Some(producer_id) = producer_id else {
+                    group.offsets.apply(&key.topic, key.partition, committed);
+                    return Ok(());
+                };
+                let (topic, partition) = (&key.topic, key.partition);
+                group
+                    .offsets
+                    .add_pending(producer_id, topic, partition, committed);
+                let groups = self.transactions.entry(producer_id).or_default();
+                groups.insert(key.group_id);
             }
             RecordKey::GroupMetadata(group_id) => {
                 let Some(value) = value else {

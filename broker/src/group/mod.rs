@@ -2,9 +2,9 @@
 //!
 //! Reading order: `classic` is the group as a state machine (events and time in, actions out);
 //! `offsets` the committed offsets; `schema` the records of both; `shard` runs the groups of one
-//! partition under one lock; `drain` writes what they queue; `coordinator` with `commit` and
-//! `admin` is what the API handlers call. Transactions and the newer group protocols (KIP-848) are
-//! not here.
+//! partition under one lock; `drain` writes what they queue; `coordinator` with `commit`,
+//! `transactional` and `admin` is what the API handlers call. The newer group protocols (KIP-848)
+//! are not here.
 //!
 //! **Invariant:** what must survive a restart is written before anybody is told. An assignment is
 //! on disk before the group is Stable and any SyncGroup is answered; an offset before its commit
@@ -21,10 +21,12 @@ mod entry;
 mod error;
 mod loading;
 mod offsets;
+mod pending_offsets;
 mod removal;
 pub mod schema;
 mod shard;
 mod timers;
+mod transactional;
 mod write;
 
 pub use admin::{CLASSIC_GROUP_TYPE, DescribedGroup, DescribedMember, ListedGroup};
@@ -33,9 +35,12 @@ pub use classic::request::{
     Protocol, SyncRequest, SyncResult, Synced,
 };
 pub use classic::state::{CONSUMER_PROTOCOL_TYPE, GroupState};
-pub use commit::{FetchedTopic, OffsetCommit, OffsetSelection, OffsetToCommit, TopicToFetch};
+pub use commit::{
+    FetchedOffset, FetchedTopic, OffsetCommit, OffsetSelection, OffsetToCommit, TopicToFetch,
+};
 pub use config::GroupConfig;
 pub use coordinator::GroupCoordinator;
 pub use error::GroupError;
 pub use loading::LoadSummary;
 pub use offsets::CommittedOffset;
+pub use transactional::TxnOffsetCommit;

@@ -1,11 +1,11 @@
 //! The committed offsets of one group. Pure data; the shard writes the records and applies them
 //! here once they are committed, in the order of the log.
 //!
-//! Every offset remembers where in the log its record is. Appends complete in log order within a
-//! shard, so today this only guards against mistakes; offsets committed by transactions become
-//! visible later than their records, and then the later record has to win.
+//! Every offset remembers where in the log its record is: one committed by a transaction becomes
+//! visible later than its record was written, and still the later record of the log has to win, as
+//! it will when the compacted log is read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use super::classic::membership::RetentionStart;
+use super::pending_offsets::PendingOffsets;
 use super::schema::{OffsetCommitValue, SchemaError};
 
 /// A committed offset.
@@ -94,6 +95,8 @@ impl CommittedOffset {
 #[derive(Debug, Default)]
 pub(crate) struct GroupOffsets {
     by_topic: HashMap<Arc<str>, BTreeMap<i32, CommittedOffset>>,
+    /// What open transactions have written.
+    pending: PendingOffsets,
 }
 
 impl GroupOffsets {
@@ -109,8 +112,41 @@ impl GroupOffsets {
         committed.is_of_topic(topic_id).then_some(committed)
     }
 
+    /// Whether the group has neither committed offsets nor open transactions.
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_topic.is_empty()
+        self.by_topic.is_empty() && self.pending.is_empty()
+    }
+
+    /// Whether an open transaction has written an offset of the partition, so that the committed
+    /// one may be about to change.
+    pub(crate) fn is_unstable(&self, topic: &str, partition: i32) -> bool {
+        self.pending.contains(topic, partition)
+    }
+
+    /// The producers that have open transactions with offsets of this group.
+    pub(crate) fn open_transactions(&self) -> impl Iterator<Item = i64> {
+        self.pending.producers()
+    }
+
+    /// Takes over an offset that `producer_id` has written in a transaction.
+    pub(crate) fn add_pending(
+        &mut self,
+        producer_id: i64,
+        topic: &Arc<str>,
+        partition: i32,
+        committed: CommittedOffset,
+    ) {
+        self.pending.add(producer_id, topic, partition, committed);
+    }
+
+    /// Ends the transaction of `producer_id`: its offsets are committed, unless a later record has
+    /// been, or forgotten.
+    pub(crate) fn end_transaction(&mut self, producer_id: i64, is_commit: bool) {
+        for (topic, partition, committed) in self.pending.take(producer_id) {
+            if is_commit {
+                self.apply(&topic, partition, committed);
+            }
+        }
     }
 
     /// All offsets, topic by topic in the order of their names.
@@ -131,8 +167,10 @@ impl GroupOffsets {
         }
     }
 
-    /// Takes a tombstone over; returns whether there was an offset.
+    /// Takes a tombstone over, which is for open transactions too; returns whether there was a
+    /// committed offset.
     pub(crate) fn remove(&mut self, topic: &str, partition: i32) -> bool {
+        self.pending.remove(topic, partition);
         let Some(partitions) = self.by_topic.get_mut(topic) else {
             return false;
         };
@@ -143,15 +181,28 @@ impl GroupOffsets {
         was_there
     }
 
-    /// The partitions of the given topic that have an offset.
+    /// The partitions of the given topic that have an offset, committed or pending.
     pub(crate) fn partitions_of(&self, topic: &str) -> Vec<i32> {
-        self.by_topic
-            .get(topic)
-            .map(|found| found.keys().copied().collect())
-            .unwrap_or_default()
+        let committed = self.by_topic.get(topic).into_iter();
+        let committed = committed.flat_map(|found| found.keys().copied());
+        let all: BTreeSet<i32> = committed.chain(self.pending.partitions_of(topic)).collect();
+        all.into_iter().collect()
     }
 
-    /// The offsets that may be removed now, and whether these are all the group has.
+    /// All partitions that have an offset, committed or pending, by topic.
+    pub(crate) fn partitions(&self) -> BTreeMap<Arc<str>, BTreeSet<i32>> {
+        let committed = self.by_topic.iter().flat_map(|(topic, partitions)| {
+            partitions.keys().map(move |partition| (topic, *partition))
+        });
+        let mut all: BTreeMap<Arc<str>, BTreeSet<i32>> = BTreeMap::new();
+        for (topic, partition) in committed.chain(self.pending.partitions()) {
+            all.entry(Arc::clone(topic)).or_default().insert(partition);
+        }
+        all
+    }
+
+    /// The offsets that may be removed now, and whether these are all the group has. Those that an
+    /// open transaction is about to replace stay.
     pub(crate) fn expired(
         &self,
         start: RetentionStart,
@@ -160,14 +211,16 @@ impl GroupOffsets {
         now_ms: i64,
     ) -> (Vec<(Arc<str>, i32)>, bool) {
         let mut expired = Vec::new();
-        let mut is_all = true;
+        let mut is_all = self.pending.is_empty();
         for (topic, partitions) in self.by_topic() {
             if is_subscribed(topic) {
                 is_all = false;
                 continue;
             }
             for (partition, committed) in partitions {
-                if committed.is_expired(start, retention, now_ms) {
+                if committed.is_expired(start, retention, now_ms)
+                    && !self.pending.contains(topic, *partition)
+                {
                     expired.push((Arc::clone(topic), *partition));
                 } else {
                     is_all = false;

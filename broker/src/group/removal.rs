@@ -174,9 +174,9 @@ impl ShardState {
 }
 
 fn push_all_offsets(removed: &mut Vec<Removed>, group_id: &Arc<str>, entry: &GroupEntry) {
-    for (topic, partitions) in entry.offsets.by_topic() {
-        let partitions: Vec<i32> = partitions.keys().copied().collect();
-        push_offsets(removed, group_id, topic, &partitions);
+    for (topic, partitions) in entry.offsets.partitions() {
+        let partitions: Vec<i32> = partitions.into_iter().collect();
+        push_offsets(removed, group_id, &topic, &partitions);
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
@@ -95,6 +95,9 @@ impl Shard {
 pub(crate) struct ShardState {
     pub(crate) config: Arc<GroupConfig>,
     pub(crate) groups: HashMap<Arc<str>, GroupEntry>,
+    /// The groups in which a producer's open transaction has written offsets. May name groups that
+    /// have lost these offsets or are gone.
+    pub(crate) open_transactions: HashMap<i64, HashSet<Arc<str>>>,
     pub(crate) writes: VecDeque<Write>,
     /// Bytes of the commits in `writes`.
     pub(crate) queued_bytes: usize,
@@ -114,6 +117,7 @@ impl ShardState {
         Self {
             config,
             groups: HashMap::new(),
+            open_transactions: HashMap::new(),
             writes: VecDeque::new(),
             queued_bytes: 0,
             is_draining: false,
@@ -287,8 +291,14 @@ impl ShardState {
         begins
     }
 
-    /// Starts the sessions of the members of loaded groups.
+    /// Starts the sessions of the members of loaded groups, and files their open transactions.
     pub(crate) fn loaded(&mut self, now: Now) {
+        for (group_id, entry) in &self.groups {
+            for producer_id in entry.offsets.open_transactions() {
+                let groups = self.open_transactions.entry(producer_id).or_default();
+                groups.insert(Arc::clone(group_id));
+            }
+        }
         let group_ids: Vec<Arc<str>> = self.groups.keys().map(Arc::clone).collect();
         for group_id in group_ids {
             self.with_classic(&group_id, now, |group, actions| {
@@ -307,6 +317,7 @@ impl ShardState {
             });
         }
         self.groups.clear();
+        self.open_transactions.clear();
         self.timers = Timers::default();
         self.fail_queued(GroupError::NotCoordinator);
         assert!(
@@ -327,6 +338,7 @@ impl ShardState {
         for write in std::mem::take(&mut self.writes) {
             match write {
                 Write::Commit(commit) => tell(commit.done, Err(error)),
+                Write::Marker(marker) => tell(marker.done, Err(error)),
                 Write::Barrier(done) => tell(done, Err(error)),
                 Write::Removal(Removal::Group { done, .. }) => tell(done, Err(error)),
                 Write::Removal(Removal::Offsets { done, .. }) => tell(done, Err(error)),

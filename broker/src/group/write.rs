@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::classic::action::Persisted;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
-use crate::coordinator::CoordinatorRecord;
+use crate::coordinator::{CoordinatorRecord, TransactionMarker};
 
 /// Bytes of records after which a batch is closed: far below the default `max.message.bytes`, far
 /// above what one sync to disk costs. A single commit may be larger.
@@ -21,6 +21,10 @@ pub(crate) const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of records that may wait in one shard. Beyond it commits are turned away; group metadata
 /// and removals, which clients cannot multiply, are not.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Batches of transactions that are appended before the first is waited for. Enough that they
+/// share syncs to disk, few enough that other writes get their turn.
+pub(crate) const TRANSACTIONAL_BATCHES_MAX: usize = 128;
 
 /// Tells a request how its write went.
 pub(crate) type Done<T> = oneshot::Sender<Result<T, GroupError>>;
@@ -32,10 +36,25 @@ pub(crate) enum Write {
     Commit(Commit),
     /// The metadata of a group.
     Group(GroupWrite),
+    /// The end of a transaction.
+    Marker(Marker),
     /// Offsets or groups to be removed.
     Removal(Removal),
     /// Nothing to write: resolves once everything before it is applied.
     Barrier(Done<()>),
+}
+
+impl Write {
+    /// Whether it is written as a batch of its own, which belongs to a producer; none when it is
+    /// not written at all.
+    pub(crate) const fn is_transactional(&self) -> Option<bool> {
+        match self {
+            Self::Commit(commit) => Some(commit.transaction.is_some()),
+            Self::Marker(_) => Some(true),
+            Self::Group(_) | Self::Removal(_) => Some(false),
+            Self::Barrier(_) => None,
+        }
+    }
 }
 
 /// Offsets to be committed.
@@ -47,6 +66,22 @@ pub(crate) struct Commit {
     pub(crate) size_bytes: usize,
     /// Topic, partition and offset; the log offset is set when it is known.
     pub(crate) offsets: Vec<(Arc<str>, i32, CommittedOffset)>,
+    /// Whose transaction the offsets belong to, if anybody's.
+    pub(crate) transaction: Option<TransactionProducer>,
+    pub(crate) done: Done<()>,
+}
+
+/// The producer of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransactionProducer {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+}
+
+/// The end of a transaction, to be written.
+#[derive(Debug)]
+pub(crate) struct Marker {
+    pub(crate) marker: TransactionMarker,
     pub(crate) done: Done<()>,
 }
 
@@ -135,6 +170,9 @@ pub(crate) fn tell<T>(done: Done<T>, result: Result<T, GroupError>) {
 pub(crate) enum Batch {
     /// Commits, group metadata and barriers, to be written as one batch.
     Writes(Vec<Write>),
+    /// Commits of transactions, markers and barriers: a batch each, appended one right after the
+    /// other.
+    Transactional(Vec<Write>),
     /// A removal, written in as many batches as it takes.
     Removal(RemovalPlan),
 }

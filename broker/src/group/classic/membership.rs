@@ -98,11 +98,14 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Whether the sender may commit offsets now.
+    /// Whether the sender may commit offsets now. In a transaction (`is_transactional`) a sender
+    /// without member id and generation may do so whatever the group is up to, as old producers
+    /// know neither, and the state of a rebalance does not matter.
     pub(crate) fn validate_offset_commit(
         &self,
         identity: MemberIdentity<'_>,
         generation: i32,
+        is_transactional: bool,
     ) -> Result<(), GroupError> {
         if self.state == GroupState::Dead {
             return Err(GroupError::CoordinatorNotAvailable);
@@ -119,10 +122,10 @@ impl ClassicGroup {
             if generation != self.generation {
                 return Err(GroupError::IllegalGeneration);
             }
-        } else if self.state != GroupState::Empty {
+        } else if !is_transactional && self.state != GroupState::Empty {
             return Err(GroupError::UnknownMemberId);
         }
-        if self.state == GroupState::CompletingRebalance {
+        if !is_transactional && self.state == GroupState::CompletingRebalance {
             // The sender has joined this generation and so has to sync before it commits.
             return Err(GroupError::RebalanceInProgress);
         }

@@ -5,3 +5,4 @@ mod lifecycle;
 mod membership;
 mod offsets;
 mod replay;
+mod transactions;

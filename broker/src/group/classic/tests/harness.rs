@@ -226,7 +226,8 @@ impl Harness {
             member_id,
             group_instance_id: instance_id,
         };
-        self.group.validate_offset_commit(identity, generation)
+        self.group
+            .validate_offset_commit(identity, generation, false)
     }
 
     /// Finishes the oldest write.

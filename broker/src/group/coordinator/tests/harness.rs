@@ -10,11 +10,11 @@ use bytes::Bytes;
 use ringbrook_engine::{Clock, ManualClock};
 use uuid::Uuid;
 
-use crate::coordinator::partition_for_key;
 use crate::coordinator::testing::{MemoryLog, PARTITIONS, shared};
+use crate::coordinator::{TransactionMarker, partition_for_key};
 use crate::group::{
     GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined, OffsetCommit,
-    OffsetSelection, OffsetToCommit, Protocol, SyncRequest, TopicToFetch,
+    OffsetSelection, OffsetToCommit, Protocol, SyncRequest, TopicToFetch, TxnOffsetCommit,
 };
 
 /// A coordinator with its log and clock.
@@ -104,6 +104,48 @@ impl Harness {
         outcomes.into_iter().collect()
     }
 
+    /// Commits in a producer's transaction.
+    pub(super) async fn txn_commit(
+        &self,
+        group_id: &str,
+        producer_id: i64,
+        offsets: &[(&str, i32, i64)],
+    ) -> Result<(), GroupError> {
+        let request = txn_commit_request(group_id, producer_id, offsets);
+        let outcomes = self.groups.txn_offset_commit(request).await?;
+        outcomes.into_iter().collect()
+    }
+
+    /// Ends a producer's transaction in the partition of a group.
+    pub(super) async fn end(
+        &self,
+        group_id: &str,
+        producer_id: i64,
+        is_commit: bool,
+    ) -> Result<(), GroupError> {
+        let marker = marker(producer_id, is_commit);
+        let partition = Self::partition(group_id);
+        self.groups.complete_transaction(partition, marker).await
+    }
+
+    /// What a consumer that reads committed data finds.
+    pub(super) async fn fetch_stable(
+        &self,
+        group_id: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<i64>, GroupError> {
+        let topics = vec![TopicToFetch {
+            topic: Arc::from(topic),
+            topic_id: Uuid::nil(),
+            partitions: vec![partition],
+        }];
+        let selection = OffsetSelection::Topics(topics);
+        let mut fetched = self.groups.offset_fetch(group_id, &selection, true).await?;
+        let (_, found) = fetched.remove(0).partitions.remove(0);
+        found.map(|committed| committed.map(|committed| committed.offset))
+    }
+
     pub(super) async fn fetch(&self, group_id: &str, topic: &str, partition: i32) -> Option<i64> {
         let topics = vec![TopicToFetch {
             topic: Arc::from(topic),
@@ -113,10 +155,9 @@ impl Harness {
         let selection = OffsetSelection::Topics(topics);
         let fetched = self.groups.offset_fetch(group_id, &selection, false).await;
         let fetched = fetched.expect("the fetch succeeds");
-        fetched[0].partitions[0]
-            .1
-            .as_ref()
-            .map(|committed| committed.offset)
+        let committed = fetched[0].partitions[0].1.as_ref();
+        let committed = committed.expect("only a stable fetch can fail");
+        committed.as_ref().map(|committed| committed.offset)
     }
 
     pub(super) fn partition(group_id: &str) -> i32 {
@@ -194,6 +235,42 @@ pub(super) fn commit_request(group_id: &str, offsets: &[(&str, i32, i64)]) -> Of
                 metadata: Some(Arc::from("note")),
             })
             .collect(),
+    }
+}
+
+/// A commit in the transaction of a producer that knows nothing of the group.
+pub(super) fn txn_commit_request(
+    group_id: &str,
+    producer_id: i64,
+    offsets: &[(&str, i32, i64)],
+) -> TxnOffsetCommit {
+    let OffsetCommit {
+        group_id,
+        member_id,
+        group_instance_id,
+        generation,
+        offsets,
+        ..
+    } = commit_request(group_id, offsets);
+    TxnOffsetCommit {
+        group_id,
+        member_id,
+        group_instance_id,
+        generation,
+        producer_id,
+        producer_epoch: 0,
+        offsets,
+    }
+}
+
+/// The end of a producer's transaction.
+pub(super) fn marker(producer_id: i64, is_commit: bool) -> TransactionMarker {
+    TransactionMarker {
+        producer_id,
+        producer_epoch: 0,
+        coordinator_epoch: 0,
+        is_commit,
+        transaction_version: 1,
     }
 }
 

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::harness::{
-    Harness, commit_request, join_request, on_a_core, settle, start, sync_request,
+    Harness, commit_request, join_request, marker, on_a_core, settle, start, sync_request,
+    txn_commit_request,
 };
 use crate::coordinator::CoordinatorLogError;
 use crate::coordinator::testing::PARTITIONS;
-use crate::group::{FetchedTopic, GroupState, LeavingMember, OffsetCommit, OffsetSelection};
+use crate::group::{
+    FetchedTopic, GroupState, LeavingMember, OffsetCommit, OffsetSelection, TopicToFetch,
+};
 
 const GROUPS: [&str; 3] = ["alpha", "beta", "gamma"];
 const TOPICS: [&str; 3] = ["topic", "other", "third"];
+const PRODUCERS: std::ops::Range<i64> = 0..3;
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -30,6 +35,17 @@ enum Event {
     },
     DeleteGroup(usize),
     DeleteTopic(usize),
+    TxnCommit {
+        producer_id: i64,
+        group: usize,
+        topic: usize,
+        partition: i32,
+        offset: i64,
+    },
+    EndTransaction {
+        producer_id: i64,
+        is_commit: bool,
+    },
     Join(usize),
     LeaveAll(usize),
     Fail(bool),
@@ -43,6 +59,18 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => (group.clone(), topic.clone(), 0..3_i32, any::<i64>()).prop_map(
             |(group, topic, partition, offset)| Event::Commit { group, topic, partition, offset }
+        ),
+        6 => (PRODUCERS, group.clone(), topic.clone(), 0..3_i32, any::<i64>()).prop_map(
+            |(producer_id, group, topic, partition, offset)| Event::TxnCommit {
+                producer_id,
+                group,
+                topic,
+                partition,
+                offset,
+            }
+        ),
+        4 => (PRODUCERS, any::<bool>()).prop_map(
+            |(producer_id, is_commit)| Event::EndTransaction { producer_id, is_commit }
         ),
         2 => (group.clone(), topic.clone())
             .prop_map(|(group, topic)| Event::DeleteOffsets { group, topic }),
@@ -97,6 +125,21 @@ async fn apply(h: &Harness, event: &Event) {
         } => {
             commit(h, GROUPS[group], TOPICS[topic], partition, offset);
         }
+        Event::TxnCommit {
+            producer_id,
+            group,
+            topic,
+            partition,
+            offset,
+        } => {
+            let offsets = [(TOPICS[topic], partition, offset)];
+            let request = txn_commit_request(GROUPS[group], producer_id, &offsets);
+            start(async move { groups.txn_offset_commit(request).await });
+        }
+        Event::EndTransaction {
+            producer_id,
+            is_commit,
+        } => end_everywhere(h, producer_id, is_commit),
         Event::DeleteOffsets { group, topic } => {
             let topics = vec![(Arc::from(TOPICS[topic]), vec![0, 1])];
             start(async move {
@@ -137,11 +180,32 @@ async fn apply(h: &Harness, event: &Event) {
     }
 }
 
+/// The transaction coordinator sends a marker to every partition.
+fn end_everywhere(h: &Harness, producer_id: i64, is_commit: bool) {
+    for partition in 0..PARTITIONS {
+        let groups = h.groups.clone();
+        let marker = marker(producer_id, is_commit);
+        start(async move { groups.complete_transaction(partition, marker).await });
+    }
+}
+
 async fn offsets(h: &Harness, group_id: &str) -> Vec<FetchedTopic> {
-    h.groups
-        .offset_fetch(group_id, &OffsetSelection::All, true)
-        .await
-        .unwrap()
+    let topics = TOPICS.map(|topic| TopicToFetch {
+        topic: Arc::from(topic),
+        topic_id: Uuid::nil(),
+        partitions: vec![0, 1, 2],
+    });
+    let mut fetched = Vec::new();
+    for selection in [
+        OffsetSelection::All,
+        OffsetSelection::Topics(topics.to_vec()),
+    ] {
+        for require_stable in [false, true] {
+            let found = h.groups.offset_fetch(group_id, &selection, require_stable);
+            fetched.extend(found.await.unwrap());
+        }
+    }
+    fetched
 }
 
 async fn check(events: Vec<Event>) {
@@ -170,6 +234,18 @@ async fn check(events: Vec<Event>) {
             (Err(_), Ok(read)) => panic!("{read:?} came back"),
             (Err(_), Err(_)) => {}
         }
+    }
+    // Transactions that were open at the restart end after it.
+    for producer_id in PRODUCERS {
+        end_everywhere(&restarted, producer_id, producer_id != 1);
+    }
+    settle().await;
+    let again = restarted.restarted().await;
+    for group_id in GROUPS {
+        let found = offsets(&restarted, group_id).await;
+        assert_eq!(offsets(&again, group_id).await, found, "{group_id}");
+        let mut partitions = found.iter().flat_map(|topic| &topic.partitions);
+        assert!(partitions.all(|(_, fetched)| fetched.is_ok()), "{found:?}");
     }
     // Everybody goes; nothing may be left parked or queued.
     h.advance(Duration::from_secs(400)).await;
