@@ -5,7 +5,7 @@
 //! where every other member left; each where all members want the same topics and where they want
 //! overlapping thirds of them. Expected: a few milliseconds; below one second even where every
 //! topic has to be levelled.
-//! `cargo bench -p ringbrook-bench --bench assignors`.
+//! `cargo bench -p ringbrook-broker --bench assignors`.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
