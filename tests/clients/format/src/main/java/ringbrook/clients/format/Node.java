@@ -10,32 +10,21 @@ import java.util.Map;
  * A broker process of our own, which may be stopped, killed and started again over its files.
  * Ended when closed. One thread at a time.
  */
-public abstract class Node implements AutoCloseable {
-    /** Whether Kafka itself is looked at, to see that the cases are right. */
-    public static boolean isReference() {
-        return "kafka".equals(System.getProperty("ringbrook.matrix.broker"));
-    }
-
-    /** A broker of the kind that the matrix runs against, with its files below {@code dir}. */
-    public static Node ofMatrix(Path dir) {
-        return isReference() ? new KafkaNode(dir.resolve("kafka"))
-            : new RingbrookNode(dir.resolve("ringbrook"));
-    }
-
+abstract class Node implements AutoCloseable {
     /** Starts the broker, over the files it left if it ran before, and returns its address. */
-    public abstract String start(Map<String, String> properties) throws Exception;
+    abstract String start(Map<String, String> properties) throws Exception;
 
     /** Stops the broker cleanly; its files are closed when this returns. */
-    public abstract void stop() throws Exception;
+    abstract void stop() throws Exception;
 
     /** Ends the broker without warning (SIGKILL). */
-    public abstract void kill() throws Exception;
+    abstract void kill() throws Exception;
 
     /** The log dir. */
-    public abstract Path logDir();
+    abstract Path logDir();
 
     /** Whether the broker serves transactional producers. */
-    public abstract boolean hasTransactions();
+    abstract boolean hasTransactions();
 
     @Override
     public void close() throws Exception {

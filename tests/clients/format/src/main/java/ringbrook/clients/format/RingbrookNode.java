@@ -26,7 +26,7 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    public String start(Map<String, String> properties) throws Exception {
+    String start(Map<String, String> properties) throws Exception {
         Files.createDirectories(dir);
         List<String> words = new ArrayList<>(List.of(binary.toString(),
             "--data-dir", logDir().toString(),
@@ -52,7 +52,7 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    public void stop() throws Exception {
+    void stop() throws Exception {
         process.destroy();
         if (!process.waitFor(30, TimeUnit.SECONDS) || process.exitValue() != 0) {
             throw new AssertionError("the broker did not stop; see " + dir + "/broker.log");
@@ -60,19 +60,19 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    public void kill() throws Exception {
+    void kill() throws Exception {
         if (process != null) {
             process.destroyForcibly().waitFor();
         }
     }
 
     @Override
-    public Path logDir() {
+    Path logDir() {
         return dir.resolve("data");
     }
 
     @Override
-    public boolean hasTransactions() {
+    boolean hasTransactions() {
         return false;
     }
 }

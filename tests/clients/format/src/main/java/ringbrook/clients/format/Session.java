@@ -22,12 +22,13 @@ final class Session implements AutoCloseable {
 
     Session(Path work) {
         this.work = work;
-        this.node = Node.ofMatrix(work);
+        this.node = isReference() ? new KafkaNode(work.resolve("kafka"))
+            : new RingbrookNode(work.resolve("ringbrook"));
     }
 
     /** Whether Kafka itself is looked at, to see that the cases are right. */
     static boolean isReference() {
-        return Node.isReference();
+        return "kafka".equals(System.getProperty("ringbrook.matrix.broker"));
     }
 
     Path work() {
