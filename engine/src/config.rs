@@ -79,6 +79,9 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     /// `delete.retention.ms`: how long tombstones stay after compaction.
     pub delete_retention_ms: i64,
+    /// `transaction.partition.verification.enable`: the first batch of a transaction is refused
+    /// without proof of its verification. Off by default, as the engine has no coordinator to ask.
+    pub transaction_verification: bool,
 }
 
 impl Default for LogConfig {
@@ -111,6 +114,7 @@ impl Default for LogConfig {
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
             delete_retention_ms: DAY_MS,
+            transaction_verification: false,
         }
     }
 }

@@ -280,6 +280,13 @@ pub enum AppendError {
         /// The producer.
         producer_id: i64,
     },
+    /// The first batch of a transaction without proof that the coordinator knows of the
+    /// transaction here; the proof may have lost its validity meanwhile (`INVALID_TXN_STATE`).
+    #[error("producer {producer_id} wrote outside of a verified transaction")]
+    TransactionNotVerified {
+        /// The producer.
+        producer_id: i64,
+    },
     /// A marker from an old coordinator (`TRANSACTION_COORDINATOR_FENCED`).
     #[error(
         "marker for producer {producer_id} has coordinator epoch {found}, {current} is known here"

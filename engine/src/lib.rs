@@ -44,7 +44,8 @@ pub use error::{AppendError, EngineError, ReadError};
 pub use index::AbortedTransaction;
 pub use log::{
     ActiveProducer, AppendContext, Appended, Drain, EpochEndOffset, FileRegion, LogListener,
-    LogOffsets, LogSlice, Origin, PartitionLog, TimestampAndOffset,
+    LogOffsets, LogSlice, Origin, PartitionLog, TimestampAndOffset, TransactionStart,
+    VerificationGuard,
 };
 pub use log_dirs::LogDirs;
 pub use log_manager::{

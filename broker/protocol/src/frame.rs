@@ -116,8 +116,6 @@ impl FrameLimits {
                 ApiKey::Heartbeat
                 | ApiKey::ApiVersions
                 | ApiKey::InitProducerId
-                | ApiKey::AddOffsetsToTxn
-                | ApiKey::EndTxn
                 | ApiKey::DescribeCluster
                 | ApiKey::ListGroups,
             )

@@ -42,7 +42,13 @@ impl KafkaError for AppendError {
             AppendError::UnsupportedCompression { .. } => ResponseError::UnsupportedCompressionType,
             AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
             AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
-            AppendError::InvalidTxnState { .. } => ResponseError::InvalidTxnState,
+            AppendError::InvalidTxnState { .. } | AppendError::TransactionNotVerified { .. } => {
+                ResponseError::InvalidTxnState
+            }
+            AppendError::TransactionCoordinatorFenced { .. } => {
+                ResponseError::TransactionCoordinatorFenced
+            }
+            AppendError::LogDeleted => ResponseError::UnknownTopicOrPartition,
             AppendError::LogDirOffline | AppendError::LogDirFull => {
                 ResponseError::KafkaStorageError
             }

@@ -75,6 +75,9 @@ fn log_config(layers: &TopicLayers<'_>) -> LogConfig {
         min_compaction_lag_ms: layers.long("min.compaction.lag.ms"),
         max_compaction_lag_ms: layers.long("max.compaction.lag.ms"),
         delete_retention_ms: layers.long("delete.retention.ms"),
+        transaction_verification: layers
+            .broker
+            .boolean("transaction.partition.verification.enable"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
+use ringbrook_engine::VerificationGuard;
 
 use super::log_error::CoordinatorLogError;
 
@@ -35,6 +36,9 @@ pub enum CoordinatorBatch {
         producer_id: i64,
         /// Its epoch.
         producer_epoch: i16,
+        /// Taken from the partition before the transaction coordinator was asked; none when the
+        /// partition said that its transaction is open there.
+        guard: Option<VerificationGuard>,
     },
     /// The end of a producer's transaction in the partition.
     Marker(TransactionMarker),

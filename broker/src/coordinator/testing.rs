@@ -122,6 +122,7 @@ impl MemoryLog {
                 records,
                 producer_id,
                 producer_epoch,
+                ..
             } => {
                 let producer = Some((producer_id, producer_epoch));
                 let entries = records.into_iter();

@@ -144,6 +144,7 @@ fn transactional_batch(write: &mut Write) -> Option<CoordinatorBatch> {
                 records: std::mem::take(&mut commit.records),
                 producer_id: producer.producer_id,
                 producer_epoch: producer.producer_epoch,
+                guard: producer.guard,
             })
         }
         Write::Marker(Marker { marker, .. }) => Some(CoordinatorBatch::Marker(*marker)),

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use ringbrook_engine::VerificationGuard;
 use tokio::sync::oneshot;
 
 use super::classic::request::MemberIdentity;
@@ -32,6 +33,9 @@ pub struct TxnOffsetCommit {
     pub producer_id: i64,
     /// Its epoch.
     pub producer_epoch: i16,
+    /// What the group's partition of `__consumer_offsets` gave before the transaction coordinator
+    /// was asked, if its transaction was not open there: `Partition::begin_verification`.
+    pub guard: Option<VerificationGuard>,
     /// The offsets.
     pub offsets: Vec<OffsetToCommit>,
 }
@@ -57,6 +61,7 @@ impl GroupCoordinator {
             let producer = TransactionProducer {
                 producer_id: request.producer_id,
                 producer_epoch: request.producer_epoch,
+                guard: request.guard,
             };
             state.queue_commit(
                 &request.group_id,

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use ringbrook_engine::VerificationGuard;
 use tokio::sync::oneshot;
 
 use super::classic::action::Persisted;
@@ -76,6 +77,7 @@ pub(crate) struct Commit {
 pub(crate) struct TransactionProducer {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
+    pub(crate) guard: Option<VerificationGuard>,
 }
 
 /// The end of a transaction, to be written.

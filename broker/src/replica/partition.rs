@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_engine::{
     AppendContext, AppendError, Appended, EngineError, LogListener, LogOffsets, Origin,
-    PartitionLog,
+    PartitionLog, TransactionStart, VerificationGuard,
 };
 use tokio::sync::oneshot;
 
@@ -143,16 +143,63 @@ impl Partition {
         origin: Origin,
         now_ms: i64,
     ) -> Result<Appended<UringDisk>, AppendError> {
-        let ctx = AppendContext {
+        let ctx = self.append_context(origin, now_ms);
+        Ok(start_write(self.log().append(records, ctx)?))
+    }
+
+    /// [`Partition::append`] of a transactional batch, with the guard of its verification.
+    ///
+    /// # Errors
+    /// Nothing was appended; see [`AppendError`].
+    pub(crate) fn append_verified(
+        &self,
+        records: Bytes,
+        origin: Origin,
+        now_ms: i64,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Appended<UringDisk>, AppendError> {
+        let ctx = self.append_context(origin, now_ms);
+        let appended = self.log().append_verified(records, ctx, guard)?;
+        Ok(start_write(appended))
+    }
+
+    /// [`Partition::append`] of a transaction's end, by the rules of its protocol (0, 1, 2).
+    ///
+    /// # Errors
+    /// Nothing was appended; see [`AppendError`].
+    pub(crate) fn append_marker(
+        &self,
+        records: Bytes,
+        now_ms: i64,
+        transaction_version: i16,
+    ) -> Result<Appended<UringDisk>, AppendError> {
+        let ctx = self.append_context(Origin::Coordinator, now_ms);
+        let appended = self
+            .log()
+            .append_marker(records, ctx, transaction_version)?;
+        Ok(start_write(appended))
+    }
+
+    #[expect(dead_code, reason = "handlers of transactional requests come next")]
+    /// Begins the verification of a transaction before its first batch here is appended. `None`
+    /// when the transaction is open here, so that there is nothing to verify.
+    ///
+    /// # Errors
+    /// [`AppendError::InvalidProducerEpoch`].
+    pub(crate) fn begin_verification(
+        &self,
+        start: &TransactionStart,
+        now_ms: i64,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        self.log().begin_verification(start, now_ms)
+    }
+
+    fn append_context(&self, origin: Origin, now_ms: i64) -> AppendContext {
+        AppendContext {
             leader_epoch: self.leader_epoch(),
             origin,
             now_ms,
-        };
-        let mut appended = self.log().append(records, ctx)?;
-        if let Some(drain) = appended.drain.take() {
-            tokio::task::spawn_local(drain.run());
         }
-        Ok(appended)
     }
 
     /// Waits until the offsets below `offset` are published: written, and with
@@ -179,6 +226,14 @@ impl Partition {
         self.committed.fail(Reached::Gone);
         self.fetches.wake();
     }
+}
+
+/// Writes what was appended on the current core's ring, unless a write under way takes it along.
+fn start_write(mut appended: Appended<UringDisk>) -> Appended<UringDisk> {
+    if let Some(drain) = appended.drain.take() {
+        tokio::task::spawn_local(drain.run());
+    }
+    appended
 }
 
 /// Hears from the log what has been published.

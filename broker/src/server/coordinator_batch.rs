@@ -29,6 +29,7 @@ pub(super) fn encode(
             records,
             producer_id,
             producer_epoch,
+            ..
         } => {
             let builder = BatchBuilder::new()
                 .producer(*producer_id, *producer_epoch, NO_SEQUENCE)

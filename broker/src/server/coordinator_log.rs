@@ -69,9 +69,17 @@ impl PartitionCoordinatorLog {
         now_ms: i64,
     ) -> Result<(Arc<Partition>, i64, i64), CoordinatorLogError> {
         let partition = self.partition(partition)?;
-        let batch = encode(batch, self.options.codec, now_ms)
+        let records = encode(batch, self.options.codec, now_ms)
             .map_err(|_| CoordinatorLogError::RecordListTooLarge)?;
-        let appended = partition.append(batch, Origin::Coordinator, now_ms);
+        let appended = match batch {
+            CoordinatorBatch::Records(_) => partition.append(records, Origin::Coordinator, now_ms),
+            CoordinatorBatch::Transactional { guard, .. } => {
+                partition.append_verified(records, Origin::Coordinator, now_ms, *guard)
+            }
+            CoordinatorBatch::Marker(marker) => {
+                partition.append_marker(records, now_ms, marker.transaction_version)
+            }
+        };
         let appended = appended.map_err(|error| log_error(&error))?;
         Ok((partition, appended.base_offset, appended.last_offset + 1))
     }
@@ -173,7 +181,9 @@ fn log_error(error: &AppendError) -> CoordinatorLogError {
         AppendError::RecordListTooLarge { .. } => CoordinatorLogError::RecordListTooLarge,
         AppendError::LogDirOffline => CoordinatorLogError::KafkaStorageError,
         AppendError::InvalidProducerEpoch { .. } => CoordinatorLogError::InvalidProducerEpoch,
-        AppendError::InvalidTxnState { .. } => CoordinatorLogError::InvalidTxnState,
+        AppendError::InvalidTxnState { .. } | AppendError::TransactionNotVerified { .. } => {
+            CoordinatorLogError::InvalidTxnState
+        }
         AppendError::TransactionCoordinatorFenced { .. } => {
             CoordinatorLogError::TransactionCoordinatorFenced
         }

@@ -11,8 +11,9 @@ use super::batch_queue::{QueuedBatch, Roll, Steps};
 use super::drain::Drain;
 use super::partition_log::{PartitionLog, State};
 use super::producer_snapshot::encode_snapshot;
-use super::producer_state::{Origin, Verdict};
+use super::producer_state::{Origin, TransactionTerms, Verdict};
 use super::validate::{Prepared, validate};
+use super::verification::{TransactionStart, VerificationGuard};
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::io::{Disk, Piece};
@@ -62,6 +63,71 @@ impl<D: Disk> PartitionLog<D> {
         records: Bytes,
         ctx: AppendContext,
     ) -> Result<Appended<D>, AppendError> {
+        self.append_on(records, ctx, TransactionTerms::default())
+    }
+
+    /// [`Self::append`] of a transactional batch, with the guard of its verification if it needed
+    /// one.
+    ///
+    /// # Errors
+    /// As [`Self::append`]; [`AppendError::TransactionNotVerified`] when the transaction ended
+    /// since the guard was taken.
+    pub fn append_verified(
+        self: &Arc<Self>,
+        records: Bytes,
+        ctx: AppendContext,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Appended<D>, AppendError> {
+        let terms = TransactionTerms {
+            guard,
+            ..TransactionTerms::default()
+        };
+        self.append_on(records, ctx, terms)
+    }
+
+    /// [`Self::append`] of the marker that ends a transaction of protocol `transaction_version`
+    /// (0, 1 or 2; -1 is taken for 0). With 2 the marker's epoch is above the transaction's.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_marker(
+        self: &Arc<Self>,
+        records: Bytes,
+        ctx: AppendContext,
+        transaction_version: i16,
+    ) -> Result<Appended<D>, AppendError> {
+        let terms = TransactionTerms {
+            marker_version: transaction_version,
+            ..TransactionTerms::default()
+        };
+        self.append_on(records, ctx, terms)
+    }
+
+    /// Begins the verification of a transaction whose first batch here is about to be appended,
+    /// with [`Self::append_verified`]: the guard for that, or `None` when the transaction is open
+    /// here already.
+    ///
+    /// # Errors
+    /// [`AppendError::InvalidProducerEpoch`] when the producer was fenced.
+    pub fn begin_verification(
+        &self,
+        start: &TransactionStart,
+        now_ms: i64,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        let mut guard = self.lock();
+        if let Some(successor) = self.successor() {
+            drop(guard);
+            return successor.begin_verification(start, now_ms);
+        }
+        guard.producers.begin_verification(start, now_ms)
+    }
+
+    fn append_on(
+        self: &Arc<Self>,
+        records: Bytes,
+        ctx: AppendContext,
+        terms: TransactionTerms,
+    ) -> Result<Appended<D>, AppendError> {
         if self.is_offline() && self.successor().is_none() {
             return Err(AppendError::LogDirOffline);
         }
@@ -73,7 +139,7 @@ impl<D: Disk> PartitionLog<D> {
         let mut guard = self.lock();
         if let Some(successor) = self.successor() {
             drop(guard);
-            return successor.append(records, ctx);
+            return successor.append_on(records, ctx, terms);
         }
         if self.is_deleted() {
             return Err(AppendError::LogDeleted);
@@ -84,7 +150,13 @@ impl<D: Disk> PartitionLog<D> {
         let state = &mut *guard;
         let appended = match ctx.origin {
             Origin::Replica => state.take_replicated(prepared, &ctx, &config)?,
-            Origin::Client | Origin::Coordinator => state.take_produced(prepared, &ctx, &config)?,
+            Origin::Client | Origin::Coordinator => {
+                let terms = TransactionTerms {
+                    must_verify: config.transaction_verification,
+                    ..terms
+                };
+                state.take_produced(prepared, &ctx, &terms, &config)?
+            }
         };
         let must_drain = !state.queue.is_empty() && !state.is_writer_busy && !self.is_paused();
         state.is_writer_busy |= must_drain;
@@ -101,6 +173,7 @@ impl<D: Disk> State<D> {
         &mut self,
         prepared: Vec<Prepared>,
         ctx: &AppendContext,
+        terms: &TransactionTerms,
         config: &LogConfig,
     ) -> Result<Appended<D>, AppendError> {
         let [batch] = <[Prepared; 1]>::try_from(prepared)
@@ -108,7 +181,7 @@ impl<D: Disk> State<D> {
         let header = &batch.header;
         match self
             .producers
-            .check(header, batch.marker.as_ref(), ctx.origin)?
+            .check(header, batch.marker.as_ref(), ctx.origin, terms)?
         {
             Verdict::Duplicate(known) => Ok(self.appended(
                 known.base_offset(),

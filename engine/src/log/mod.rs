@@ -31,6 +31,7 @@ mod split_segment;
 mod timestamps;
 mod truncate;
 mod validate;
+mod verification;
 
 pub(crate) use advance_recovery_point::ReachedRecoveryPoint;
 pub use append::{AppendContext, Appended};
@@ -44,6 +45,7 @@ pub use partition_log::{ActiveProducer, LogListener, PartitionLog};
 pub use producer_state::Origin;
 pub use read::{FileRegion, LogSlice};
 pub use timestamps::TimestampAndOffset;
+pub use verification::{TransactionStart, VerificationGuard};
 
 #[cfg(test)]
 mod tests;

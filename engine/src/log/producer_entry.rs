@@ -75,6 +75,11 @@ impl ProducerEntry {
             .map_or(NO_SEQUENCE, |batch| batch.last_sequence)
     }
 
+    /// Whether a transaction of this epoch is open.
+    pub(crate) fn has_open(&self, epoch: i16) -> bool {
+        self.txn_first_offset.is_some() && self.epoch == epoch
+    }
+
     /// The remembered batch with exactly the same sequence numbers.
     pub(crate) fn find_duplicate(&self, header: &BatchHeader) -> Option<BatchMetadata> {
         if header.producer_epoch != self.epoch {

@@ -3,13 +3,14 @@
 //! (Kafka `ProducerStateManager`, `ProducerAppendInfo`; KIP-98, KIP-360.)
 //!
 //! [`ProducerState::check`] decides without changing anything, [`ProducerState::apply`] follows
-//! when the batch has its offset. Not implemented: the verification of transactions v2 (KIP-890).
+//! when the batch has its offset.
 
 use std::collections::{BTreeMap, HashMap};
 
 use ringbrook_record::{BatchHeader, EndTransactionMarker, NO_PRODUCER_EPOCH};
 
 use super::producer_entry::{BatchMetadata, ProducerEntry};
+use super::verification::{TransactionStart, VerificationGuard, Verifications};
 use crate::error::AppendError;
 use crate::index::AbortedTransaction;
 
@@ -32,6 +33,21 @@ pub(crate) enum Verdict {
     Duplicate(BatchMetadata),
 }
 
+/// What holds for a transactional batch or a marker beside its bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TransactionTerms {
+    /// The first batch of a transaction needs a guard.
+    pub(crate) must_verify: bool,
+    /// Proof that the transaction was verified.
+    pub(crate) guard: Option<VerificationGuard>,
+    /// The protocol of the transaction that a marker ends: from 2 on the epoch of a marker is above
+    /// the one of the transaction.
+    pub(crate) marker_version: i16,
+}
+
+/// From this `transaction.version` on a marker carries the next transaction's epoch (KIP-890).
+const BUMPED_EPOCH_VERSION: i16 = 2;
+
 /// The producers of one partition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProducerState {
@@ -41,6 +57,7 @@ pub(crate) struct ProducerState {
     /// First offsets of ended transactions whose marker, the value, is not below the high
     /// watermark.
     unreplicated: BTreeMap<i64, i64>,
+    verifications: Verifications,
 }
 
 impl ProducerState {
@@ -71,38 +88,92 @@ impl ProducerState {
         header: &BatchHeader,
         marker: Option<&EndTransactionMarker>,
         origin: Origin,
+        terms: &TransactionTerms,
     ) -> Result<Verdict, AppendError> {
         if !header.has_producer_id() || origin == Origin::Replica {
             return Ok(Verdict::Append);
         }
-        let Some(entry) = self.producers.get(&header.producer_id) else {
-            return Ok(Verdict::Append);
-        };
+        let entry = self.producers.get(&header.producer_id);
         if origin == Origin::Client
-            && let Some(batch) = entry.find_duplicate(header)
+            && let Some(batch) = entry.and_then(|entry| entry.find_duplicate(header))
         {
             return Ok(Verdict::Duplicate(batch));
         }
-        if header.producer_epoch < entry.epoch {
-            return Err(AppendError::InvalidProducerEpoch {
-                producer_id: header.producer_id,
-                found: header.producer_epoch,
-                current: entry.epoch,
-            });
+        if let Some(entry) = entry {
+            check_epoch(header, marker.is_some(), entry, terms.marker_version)?;
         }
         if let Some(marker) = marker {
-            check_coordinator(header, marker, entry)?;
+            entry.map_or(Ok(()), |entry| check_coordinator(header, marker, entry))?;
         } else if !header.attributes.is_control() {
-            if origin == Origin::Client {
-                check_sequence(header, entry)?;
+            if terms.must_verify && header.attributes.is_transactional() {
+                self.check_verified(header, entry, terms.guard)?;
             }
-            if entry.txn_first_offset.is_some() && !header.attributes.is_transactional() {
+            if origin == Origin::Client {
+                self.check_order(header, entry)?;
+            }
+            let is_open = entry.is_some_and(|entry| entry.txn_first_offset.is_some());
+            if is_open && !header.attributes.is_transactional() {
                 return Err(AppendError::InvalidTxnState {
                     producer_id: header.producer_id,
                 });
             }
         }
         Ok(Verdict::Append)
+    }
+
+    /// A transactional batch continues an open transaction of its epoch, or it was verified.
+    fn check_verified(
+        &self,
+        header: &BatchHeader,
+        entry: Option<&ProducerEntry>,
+        guard: Option<VerificationGuard>,
+    ) -> Result<(), AppendError> {
+        let producer_id = header.producer_id;
+        let is_open = entry.is_some_and(|entry| entry.has_open(header.producer_epoch));
+        if is_open || self.verifications.is_verified(producer_id, guard) {
+            return Ok(());
+        }
+        Err(AppendError::TransactionNotVerified { producer_id })
+    }
+
+    fn check_order(
+        &self,
+        header: &BatchHeader,
+        entry: Option<&ProducerEntry>,
+    ) -> Result<(), AppendError> {
+        if let Some(verification) = self.verifications.get(header.producer_id) {
+            let has_batches = entry.is_some_and(|entry| entry.last_batch().is_some());
+            if let Some(expected) = verification.expected_sequence(header, has_batches) {
+                return Err(out_of_order(header, expected));
+            }
+        }
+        entry.map_or(Ok(()), |entry| check_sequence(header, entry))
+    }
+
+    /// The guard a transaction's first batch here has to be appended with, after the coordinator
+    /// has confirmed the transaction; `None` when the producer's transaction is open here, so that
+    /// nothing has to be confirmed.
+    ///
+    /// # Errors
+    /// [`AppendError::InvalidProducerEpoch`] when the producer was fenced.
+    pub(crate) fn begin_verification(
+        &mut self,
+        start: &TransactionStart,
+        now_ms: i64,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        if let Some(entry) = self.producers.get(&start.producer_id) {
+            if start.producer_epoch < entry.epoch {
+                return Err(AppendError::InvalidProducerEpoch {
+                    producer_id: start.producer_id,
+                    found: start.producer_epoch,
+                    current: entry.epoch,
+                });
+            }
+            if entry.has_open(start.producer_epoch) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.verifications.begin(start, now_ms)))
     }
 
     /// Takes a batch into account that has its offsets. Returns the transaction an abort marker
@@ -114,6 +185,9 @@ impl ProducerState {
     ) -> Option<AbortedTransaction> {
         if !header.has_producer_id() {
             return None;
+        }
+        if header.attributes.is_transactional() {
+            self.verifications.on_appended(header);
         }
         let entry = self.producers.entry(header.producer_id).or_default();
         match marker {
@@ -172,13 +246,42 @@ impl ProducerState {
         }
     }
 
-    /// Forgets producers without an open transaction that wrote nothing for `expiration_ms`.
+    /// Forgets producers without an open transaction that wrote nothing for `expiration_ms`, and
+    /// verifications as old as that.
     pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
+        self.verifications.expire(now_ms, expiration_ms);
         self.producers.retain(|_, entry| {
             entry.txn_first_offset.is_some()
                 || now_ms.saturating_sub(entry.last_timestamp) < expiration_ms
         });
     }
+}
+
+/// A batch must not have an older epoch than its producer. With transactions v2 a marker's epoch is
+/// above the transaction's; an equal one is the marker again, unless a transaction is open. The
+/// highest epoch has nothing above it.
+fn check_epoch(
+    header: &BatchHeader,
+    is_marker: bool,
+    entry: &ProducerEntry,
+    marker_version: i16,
+) -> Result<(), AppendError> {
+    let (found, current) = (header.producer_epoch, entry.epoch);
+    let is_repeated = entry.txn_first_offset.is_none() || found == i16::MAX;
+    let needs_more = is_marker && BUMPED_EPOCH_VERSION <= marker_version && !is_repeated;
+    let is_accepted = if needs_more {
+        current < found
+    } else {
+        current <= found
+    };
+    if is_accepted {
+        return Ok(());
+    }
+    Err(AppendError::InvalidProducerEpoch {
+        producer_id: header.producer_id,
+        found,
+        current,
+    })
 }
 
 fn check_sequence(header: &BatchHeader, entry: &ProducerEntry) -> Result<(), AppendError> {
@@ -197,12 +300,16 @@ fn check_sequence(header: &BatchHeader, entry: &ProducerEntry) -> Result<(), App
     if found == expected {
         return Ok(());
     }
-    Err(AppendError::OutOfOrderSequence {
+    Err(out_of_order(header, expected))
+}
+
+fn out_of_order(header: &BatchHeader, expected: i32) -> AppendError {
+    AppendError::OutOfOrderSequence {
         producer_id: header.producer_id,
         producer_epoch: header.producer_epoch,
-        found,
+        found: header.base_sequence,
         expected,
-    })
+    }
 }
 
 fn check_coordinator(

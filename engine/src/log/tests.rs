@@ -18,3 +18,5 @@ mod splits;
 mod support;
 mod times;
 mod truncates;
+mod verifies;
+mod verifies_model;

@@ -9,5 +9,9 @@ func main() {
 	cases = append(cases, offsetCases()...)
 	cases = append(cases, adminCases()...)
 	cases = append(cases, refusalCases()...)
+	cases = append(cases, transactionCases()...)
+	cases = append(cases, transactionAdminCases()...)
+	cases = append(cases, transactSessionCases()...)
+	cases = append(cases, nextGroupCases()...)
 	os.Exit(runCases("franz-go", cases))
 }

@@ -86,6 +86,7 @@ func (m *member) close() {
 	m.stop()
 	<-m.done
 	m.run.must(m.client.CommitUncommittedOffsets(m.run.ctx), "commit on close")
+	m.run.must(m.client.LeaveGroupContext(m.run.ctx), "leave")
 	m.client.Close()
 }
 

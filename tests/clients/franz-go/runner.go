@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type Run struct {
 	bootstrap string
 	prefix    string
 	cleanups  []func()
+	note      string // for the reason of a failure
 }
 
 // failure is what a case panics with; every other panic is a bug in the case and is reported too.
@@ -92,13 +94,24 @@ func (r *Run) eventually(probe func() bool, what func() string) {
 	}
 }
 
+// seed returns the seed of a case's random choices, SEED in the environment or a new one, which is
+// printed when the case fails.
+func (r *Run) seed() int64 {
+	seed, err := strconv.ParseInt(os.Getenv("SEED"), 10, 64)
+	if err != nil {
+		seed = time.Now().UnixNano()
+	}
+	r.note = fmt.Sprintf(" (SEED=%d)", seed)
+	return seed
+}
+
 func text(s string) func() string { return func() string { return s } }
 
 // outcome runs one case and returns the reason of its failure, or "".
 func outcome(body func(*Run), run *Run) (reason string) {
 	defer func() {
 		if caught := recover(); caught != nil {
-			reason = strings.Join(strings.Fields(fmt.Sprint(caught)), " ")
+			reason = strings.Join(strings.Fields(fmt.Sprint(caught)), " ") + run.note
 		}
 		for _, cleanup := range run.cleanups {
 			cleanup()

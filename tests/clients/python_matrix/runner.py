@@ -24,6 +24,11 @@ class Run:
     bootstrap: str
     prefix: str
 
+    def seed(self):
+        """The seed of a case's random choices: SEED in the environment or a new one. The case puts
+        it into the reason of its failure."""
+        return int(os.environ.get("SEED", time.time_ns() % (1 << 32)))
+
     def name(self, suffix=""):
         """A topic or group name that belongs to this case alone."""
         return f"{self.prefix}-{suffix}" if suffix else self.prefix

@@ -45,6 +45,4 @@ plain_bodies! {
     DeleteGroupsResponse IncrementalAlterConfigsResponse OffsetDeleteResponse
     DescribeClusterResponse DescribeTopicPartitionsResponse AlterReplicaLogDirsResponse
     UpdateFeaturesResponse
-    AddPartitionsToTxnResponse AddOffsetsToTxnResponse EndTxnResponse DescribeTransactionsResponse
-    ListTransactionsResponse
 }

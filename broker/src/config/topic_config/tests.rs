@@ -13,9 +13,12 @@ fn resolve(overrides: &[(&str, &str)]) -> TopicConfig {
 }
 
 #[test]
-fn the_defaults_are_the_engines() {
+fn the_defaults_are_the_engines_but_transactions_are_verified() {
     let expected = TopicConfig {
-        log: LogConfig::default(),
+        log: LogConfig {
+            transaction_verification: true,
+            ..LogConfig::default()
+        },
         min_insync_replicas: 1,
     };
     assert_eq!(resolve(&[]), expected);
@@ -79,6 +82,7 @@ fn every_override_reaches_its_own_field() {
         min_compaction_lag_ms: 15,
         max_compaction_lag_ms: 16,
         delete_retention_ms: 17,
+        transaction_verification: true,
     };
     assert_eq!(log, expected);
     assert_eq!(

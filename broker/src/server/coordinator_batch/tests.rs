@@ -71,6 +71,7 @@ fn every_kind() -> Vec<CoordinatorBatch> {
             records: vec![record("c", Some("2")), record("d", Some("3"))],
             producer_id: 7,
             producer_epoch: 3,
+            guard: None,
         },
         marker(true),
         marker(false),

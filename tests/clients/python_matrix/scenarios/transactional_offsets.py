@@ -172,7 +172,7 @@ def _ends(pulled):
 @scenario(slow=True)
 def transformed_records_arrive_exactly_once(driver, run):
     source, sink, group = run.name("source"), run.name("sink"), run.name("group")
-    seed = random.randrange(1 << 32)
+    seed = run.seed()
     chance = random.Random(seed)
     for topic in (source, sink):
         driver.ready_topic(topic, partitions=PARTITIONS)

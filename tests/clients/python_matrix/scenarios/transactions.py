@@ -201,7 +201,7 @@ def transactions_without_records_end_well(driver, run):
 
 @scenario()
 def producers_interleave_their_transactions_on_one_partition(driver, run):
-    topic, seed = run.name(), random.randrange(1 << 32)
+    topic, seed = run.name(), run.seed()
     chance = random.Random(seed)
     driver.ready_topic(topic)
     producers = [driver.transactor(run.name(f"id-{i}")) for i in range(4)]

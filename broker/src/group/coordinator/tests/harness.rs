@@ -259,6 +259,7 @@ pub(super) fn txn_commit_request(
         generation,
         producer_id,
         producer_epoch: 0,
+        guard: None,
         offsets,
     }
 }

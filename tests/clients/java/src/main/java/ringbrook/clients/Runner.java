@@ -29,8 +29,21 @@ public final class Runner {
         this.limit = limit;
     }
 
-    /** Runs every case and returns how many failed. */
+    /** Runs every case, prints the closing line and returns how many failed. */
     public int run(Broker broker, List<Case> cases) throws InterruptedException {
+        int failures = runPart(broker, workers, cases);
+        close(cases.size(), failures);
+        return failures;
+    }
+
+    /** The line that the runner of the matrix waits for, when the cases ran in parts. */
+    public void close(int cases, int failures) {
+        System.out.println(client + ": " + (cases - failures) + " passed, " + failures
+            + " failed");
+    }
+
+    /** Runs some of the cases, on {@code workers} threads, and returns how many failed. */
+    public int runPart(Broker broker, int workers, List<Case> cases) throws InterruptedException {
         Queue<Case> waiting = new ConcurrentLinkedQueue<>(cases);
         AtomicInteger failed = new AtomicInteger();
         CountDownLatch done = new CountDownLatch(workers);
@@ -47,8 +60,6 @@ public final class Runner {
             worker.start();
         }
         done.await();
-        System.out.println(client + ": " + (cases.size() - failed.get()) + " passed, "
-            + failed.get() + " failed");
         return failed.get();
     }
 

@@ -18,7 +18,7 @@ final class KafkaNode extends Node {
     }
 
     @Override
-    String start(Map<String, String> properties) throws Exception {
+    public String start(Map<String, String> properties) throws Exception {
         boolean isAgain = Files.exists(dir.resolve("server.properties"));
         List<String> words = new ArrayList<>();
         words.add(scripts.resolve("start").toString());
@@ -29,7 +29,7 @@ final class KafkaNode extends Node {
     }
 
     @Override
-    void stop() throws Exception {
+    public void stop() throws Exception {
         command(Map.of(), List.of(scripts.resolve("stop").toString(), dir.toString()));
         if (!Files.exists(logDir().resolve(".kafka_cleanshutdown"))) {
             throw new AssertionError("Kafka did not stop cleanly; see " + dir + "/server.log");
@@ -37,7 +37,7 @@ final class KafkaNode extends Node {
     }
 
     @Override
-    void kill() throws Exception {
+    public void kill() throws Exception {
         Path pid = dir.resolve("pid");
         if (!Files.exists(pid)) {
             return;
@@ -52,12 +52,12 @@ final class KafkaNode extends Node {
     }
 
     @Override
-    Path logDir() {
+    public Path logDir() {
         return dir.resolve("data");
     }
 
     @Override
-    boolean hasTransactions() {
+    public boolean hasTransactions() {
         return true;
     }
 

@@ -10,21 +10,32 @@ import java.util.Map;
  * A broker process of our own, which may be stopped, killed and started again over its files.
  * Ended when closed. One thread at a time.
  */
-abstract class Node implements AutoCloseable {
+public abstract class Node implements AutoCloseable {
+    /** Whether Kafka itself is looked at, to see that the cases are right. */
+    public static boolean isReference() {
+        return "kafka".equals(System.getProperty("ringbrook.matrix.broker"));
+    }
+
+    /** A broker of the kind that the matrix runs against, with its files below {@code dir}. */
+    public static Node ofMatrix(Path dir) {
+        return isReference() ? new KafkaNode(dir.resolve("kafka"))
+            : new RingbrookNode(dir.resolve("ringbrook"));
+    }
+
     /** Starts the broker, over the files it left if it ran before, and returns its address. */
-    abstract String start(Map<String, String> properties) throws Exception;
+    public abstract String start(Map<String, String> properties) throws Exception;
 
     /** Stops the broker cleanly; its files are closed when this returns. */
-    abstract void stop() throws Exception;
+    public abstract void stop() throws Exception;
 
     /** Ends the broker without warning (SIGKILL). */
-    abstract void kill() throws Exception;
+    public abstract void kill() throws Exception;
 
     /** The log dir. */
-    abstract Path logDir();
+    public abstract Path logDir();
 
     /** Whether the broker serves transactional producers. */
-    abstract boolean hasTransactions();
+    public abstract boolean hasTransactions();
 
     @Override
     public void close() throws Exception {

@@ -26,7 +26,7 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    String start(Map<String, String> properties) throws Exception {
+    public String start(Map<String, String> properties) throws Exception {
         Files.createDirectories(dir);
         List<String> words = new ArrayList<>(List.of(binary.toString(),
             "--data-dir", logDir().toString(),
@@ -52,7 +52,7 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    void stop() throws Exception {
+    public void stop() throws Exception {
         process.destroy();
         if (!process.waitFor(30, TimeUnit.SECONDS) || process.exitValue() != 0) {
             throw new AssertionError("the broker did not stop; see " + dir + "/broker.log");
@@ -60,19 +60,19 @@ final class RingbrookNode extends Node {
     }
 
     @Override
-    void kill() throws Exception {
+    public void kill() throws Exception {
         if (process != null) {
             process.destroyForcibly().waitFor();
         }
     }
 
     @Override
-    Path logDir() {
+    public Path logDir() {
         return dir.resolve("data");
     }
 
     @Override
-    boolean hasTransactions() {
+    public boolean hasTransactions() {
         return false;
     }
 }

@@ -22,13 +22,12 @@ final class Session implements AutoCloseable {
 
     Session(Path work) {
         this.work = work;
-        this.node = isReference() ? new KafkaNode(work.resolve("kafka"))
-            : new RingbrookNode(work.resolve("ringbrook"));
+        this.node = Node.ofMatrix(work);
     }
 
     /** Whether Kafka itself is looked at, to see that the cases are right. */
     static boolean isReference() {
-        return "kafka".equals(System.getProperty("ringbrook.matrix.broker"));
+        return Node.isReference();
     }
 
     Path work() {
