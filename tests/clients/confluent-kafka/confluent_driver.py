@@ -10,9 +10,9 @@ from runner import Claim
 
 
 class ConfluentMember(PollingMember):
-    """A subscribed confluent consumer; `strategy` chooses the assignor."""
+    """A subscribed confluent consumer; `options` go to librdkafka, such as the assignor."""
 
-    def __init__(self, bootstrap, topic, group, client_id, instance_id, reset, strategy="range"):
+    def __init__(self, bootstrap, topic, group, client_id, instance_id, reset, options):
         self.revoked, self.gained = [], []
         self._topic = topic
         self._conf = {
@@ -20,10 +20,10 @@ class ConfluentMember(PollingMember):
             "group.id": group,
             "client.id": client_id,
             "auto.offset.reset": reset,
-            "partition.assignment.strategy": strategy,
             # Offsets are committed when partitions are lost, on commit() and on close().
             "auto.commit.interval.ms": 3_600_000,
             "topic.metadata.refresh.interval.ms": 1000,
+            **options,
         }
         if instance_id:
             self._conf["group.instance.id"] = instance_id
@@ -63,8 +63,13 @@ class ConfluentDriver(Driver):
     metadata_suffix = 1  # confluent-kafka ends commit metadata with a NUL
     partitions_max = 100_000  # above it, librdkafka refuses to ask
 
-    def __init__(self, bootstrap):
+    # What members get: the group protocol that the client balances, or the one that the broker does.
+    CLASSIC = {"partition.assignment.strategy": "range"}
+    NEXT = {"group.protocol": "consumer"}
+
+    def __init__(self, bootstrap, member_options=None):
         super().__init__(bootstrap)
+        self._member_options = self.CLASSIC if member_options is None else member_options
         self._conf = {"bootstrap.servers": bootstrap}
         self.admin = cka.AdminClient(self._conf)
         self._end_readers = {
@@ -183,12 +188,16 @@ class ConfluentDriver(Driver):
         return ConfluentTransactor(self.bootstrap, transactional_id, timeout_ms, codec)
 
     def puller(self, topic, group, client_id="puller"):
-        return ConfluentPuller(self.bootstrap, topic, group, client_id)
+        options = self._member_options
+        return ConfluentPuller(self.bootstrap, topic, group, client_id, **options)
 
     # Groups.
 
-    def member(self, topic, group, client_id, instance_id=None, reset="earliest"):
-        return ConfluentMember(self.bootstrap, topic, group, client_id, instance_id, reset)
+    def member(self, topic, group, client_id, instance_id=None, reset="earliest", **options):
+        options = {**self._member_options, **options}
+        return ConfluentMember(
+            self.bootstrap, topic, group, client_id, instance_id, reset, options
+        )
 
     def commit(self, group, topic, offsets, metadata=""):
         consumer = self._group_consumer(group)

@@ -2,6 +2,7 @@
 
 import os
 
+import next_group_cases
 import own_cases
 import scenarios
 from confluent_driver import ConfluentDriver
@@ -9,4 +10,5 @@ from runner import run_cases
 
 if __name__ == "__main__":
     driver = ConfluentDriver(os.environ["BOOTSTRAP"])
-    run_cases(driver.name, own_cases.cases(driver) + scenarios.cases(driver))
+    cases = next_group_cases.cases(driver) + own_cases.cases(driver) + scenarios.cases(driver)
+    run_cases(driver.name, cases)

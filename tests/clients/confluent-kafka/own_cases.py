@@ -5,21 +5,13 @@ from confluent_kafka import admin as cka
 
 import driver as codes
 from confluent_calls import settled
-from confluent_driver import ConfluentMember
 from records import numbered
 from runner import claim, claim_equal, eventually
 
 
 def _cooperative_member(driver, run, client_id):
-    return ConfluentMember(
-        driver.bootstrap,
-        run.name(),
-        run.name("group"),
-        client_id,
-        None,
-        "earliest",
-        strategy="cooperative-sticky",
-    )
+    strategy = {"partition.assignment.strategy": "cooperative-sticky"}
+    return driver.member(run.name(), run.name("group"), client_id, **strategy)
 
 
 def cooperative_sticky_takes_only_the_partitions_that_move(driver, run):
@@ -80,6 +72,40 @@ def admin_lists_earliest_latest_and_largest_timestamp_offsets(driver, run):
     ):
         found = settled(driver.admin.list_offsets({partition: spec})[partition])
         claim_equal(found.offset, expected, f"offset for {spec}")
+
+
+def offsets_are_listed_by_isolation_and_stability(driver, run):
+    topic, group = run.name(), run.name("group")
+    driver.ready_topic(topic)
+    driver.produce(topic, numbered(3))
+    driver.commit(group, topic, {0: 1})
+    partition = ck.TopicPartition(topic, 0)
+
+    def end(level):
+        asked = {partition: cka.OffsetSpec.latest()}
+        return settled(driver.admin.list_offsets(asked, isolation_level=level)[partition]).offset
+
+    def listed(require_stable):
+        asked = [ck.ConsumerGroupTopicPartitions(group, [partition])]
+        answers = driver.admin.list_consumer_group_offsets(asked, require_stable=require_stable)
+        (entry,) = settled(answers[group]).topic_partitions
+        return entry.error.code() if entry.error else entry.offset
+
+    producer = driver.transactor(run.name("id"))
+    puller = driver.puller(topic, group)
+    eventually(puller.pull, "an assignment with records")
+    producer.begin()
+    producer.send(topic, numbered(2))
+    producer.send_offsets(puller.metadata(), topic, {0: 2})
+    levels = ck.IsolationLevel.READ_COMMITTED, ck.IsolationLevel.READ_UNCOMMITTED
+    claim_equal([end(level) for level in levels], [3, 5], "ends while the transaction is open")
+    claim_equal(listed(False), 1, "committed offset while another is pending")
+    claim_equal(listed(True), codes.UNSTABLE_OFFSET_COMMIT, "answer that must be stable")
+    producer.commit()
+    eventually(lambda: listed(True) == 2, "the offset of the transaction")
+    eventually(lambda: [end(level) for level in levels] == [6, 6], "ends after the transaction")
+    puller.close()
+    producer.close()
 
 
 def configs_can_be_appended_subtracted_and_deleted(driver, run):
@@ -157,6 +183,7 @@ SLOW = (
     a_second_static_member_with_the_same_id_fences_the_first,
 )
 QUICK = (
+    offsets_are_listed_by_isolation_and_stability,
     admin_alters_and_lists_group_offsets,
     admin_lists_earliest_latest_and_largest_timestamp_offsets,
     configs_can_be_appended_subtracted_and_deleted,

@@ -74,8 +74,9 @@ def offsets_of_an_old_generation_are_refused(driver, run):
     eventually(has_moved, "an even split")
     producer = driver.transactor(run.name("id"))
     producer.begin()
+    (moved, *_) = second.assignment()
     claim_refused(
-        codes.ILLEGAL_GENERATION, lambda: producer.send_offsets(stale, topic, {0: 10})
+        codes.ILLEGAL_GENERATION, lambda: producer.send_offsets(stale, topic, {moved: 10})
     )
     producer.abort()
     producer.begin()
