@@ -32,6 +32,11 @@ public final class Cli {
         return run(broker, TOOLS + "FeatureCommand", args);
     }
 
+    /** kafka-streams-application-reset, which the client named streams runs. */
+    public static Tool.Output streamsReset(Broker broker, String... args) throws Exception {
+        return run(broker, TOOLS + "StreamsResetter", args);
+    }
+
     static Tool.Output groups(Broker broker, String... args) throws Exception {
         return run(broker, TOOLS + "GroupsCommand", args);
     }
