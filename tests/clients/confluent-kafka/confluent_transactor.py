@@ -64,7 +64,7 @@ class ConfluentTransactor(Transactor):
                 timestamp=record.timestamp or 0,
                 headers=list(record.headers),
             )
-        remaining = self._producer.flush(TIMEOUT_S)
+        remaining = call(self._producer.flush, TIMEOUT_S)
         if failures:
             raise self._cause(failures[0])
         if remaining:

@@ -6,5 +6,6 @@ const { admin } = require('./cases/admin')
 const { groups } = require('./cases/groups')
 const { records } = require('./cases/records')
 const { refusals } = require('./cases/refusals')
+const { transactions } = require('./cases/transactions')
 
-runCases('kafkajs', { ...groups, ...records, ...refusals, ...admin })
+runCases('kafkajs', { ...groups, ...transactions, ...records, ...refusals, ...admin })

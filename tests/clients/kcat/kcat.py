@@ -17,14 +17,15 @@ TIMEOUT_S = 30
 FORMAT = "%p %o %T %K %S\\n%k%s%h\\n"
 
 
-def _command(bootstrap, *arguments):
+def command(bootstrap, *arguments):
+    """The words that run kcat."""
     return ["kcat", "-b", bootstrap, "-m", "20", *arguments]
 
 
 def attempt(bootstrap, *arguments, stdin=b""):
     """Runs kcat to its end: (exit code, stdout, stderr as text)."""
-    command = _command(bootstrap, *arguments)
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False)
+    words = command(bootstrap, *arguments)
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False)
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
@@ -99,9 +100,9 @@ class GroupMember:
     """`kcat -G`: a member of a consumer group that runs until it is closed."""
 
     def __init__(self, bootstrap, group, topic, *arguments):
-        command = _command(bootstrap, *arguments, "-u", "-f", FORMAT, "-G", group, topic)
-        command.insert(1, "-Xauto.offset.reset=earliest")
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        words = command(bootstrap, *arguments, "-u", "-f", FORMAT, "-G", group, topic)
+        words.insert(1, "-Xauto.offset.reset=earliest")
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._output, self._log = bytearray(), []
         self._readers = [
             threading.Thread(target=self._read_output, daemon=True),

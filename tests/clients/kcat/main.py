@@ -2,7 +2,8 @@
 
 import group_cases
 import record_cases
+import transaction_cases
 from runner import run_cases
 
 if __name__ == "__main__":
-    run_cases("kcat", group_cases.CASES + record_cases.CASES)
+    run_cases("kcat", group_cases.CASES + transaction_cases.CASES + record_cases.CASES)
