@@ -2,23 +2,38 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use ringbrook_protocol::messages::create_topics_request::CreatableTopic;
 use ringbrook_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use ringbrook_protocol::messages::{BrokerId, CreateTopicsRequest, ListOffsetsRequest, TopicName};
+use ringbrook_protocol::messages::{
+    BrokerId, CreateTopicsRequest, FindCoordinatorRequest, ListOffsetsRequest, TopicName,
+};
 use ringbrook_protocol::{Request, StrBytes};
 use uuid::Uuid;
 
 use crate::frames::encode;
 use crate::load::decode;
+use crate::process::{now, rest};
 
 /// The topic of all scenarios.
 const TOPIC: &str = "bench";
 const CREATE_TOPICS_VERSION: i16 = 7;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const TIMEOUT_MS: i32 = 60_000;
+const FIND_COORDINATOR_VERSION: i16 = 4;
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
+/// What FindCoordinator is asked for.
+pub(crate) const KEY_GROUP: i8 = 0;
+pub(crate) const KEY_TRANSACTION: i8 = 1;
+/// How long a coordinator or a new topic may take to be there.
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(60);
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(20);
+/// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR.
+const NOT_YET: [i16; 3] = [14, 15, 16];
 /// Timestamp that asks for the log end offset.
 const LATEST: i64 = -1;
 
@@ -47,8 +62,20 @@ impl Admin {
     /// # Errors
     /// The broker refused.
     pub(crate) fn create_topic(&mut self, partitions: u16) -> anyhow::Result<Uuid> {
+        self.create_topic_named(TOPIC, partitions)
+    }
+
+    /// Creates a topic of another name and returns its id.
+    ///
+    /// # Errors
+    /// The broker refused.
+    pub(crate) fn create_topic_named(
+        &mut self,
+        name: &str,
+        partitions: u16,
+    ) -> anyhow::Result<Uuid> {
         let topic = CreatableTopic::default()
-            .with_name(topic_name())
+            .with_name(topic_name(name))
             .with_num_partitions(i32::from(partitions))
             .with_replication_factor(1);
         let request = CreateTopicsRequest::default()
@@ -60,11 +87,39 @@ impl Admin {
         Ok(created.topic_id)
     }
 
+    /// Creates a topic and waits until all its partitions are served, which takes Apache Kafka a
+    /// moment.
+    ///
+    /// # Errors
+    /// The broker refused.
+    pub(crate) fn create_served(&mut self, name: &str, partitions: u16) -> anyhow::Result<Uuid> {
+        let topic = self.create_topic_named(name, partitions)?;
+        let deadline = now() + COORDINATOR_TIMEOUT;
+        while let Err(error) = self.stable_count(name, partitions) {
+            ensure!(now() < deadline, "{name} is not served: {error}");
+            rest(COORDINATOR_PAUSE);
+        }
+        Ok(topic)
+    }
+
     /// The sum of the log end offsets of all partitions: how many records the topic holds.
     ///
     /// # Errors
     /// The broker refused.
     pub(crate) fn records_count(&mut self, partitions: u16) -> anyhow::Result<i64> {
+        self.end_offsets(TOPIC, partitions, READ_UNCOMMITTED)
+    }
+
+    /// The sum of the last stable offsets of all partitions of a topic: how many records and
+    /// markers of ended transactions it holds.
+    ///
+    /// # Errors
+    /// The broker refused.
+    pub(crate) fn stable_count(&mut self, name: &str, partitions: u16) -> anyhow::Result<i64> {
+        self.end_offsets(name, partitions, READ_COMMITTED)
+    }
+
+    fn end_offsets(&mut self, name: &str, partitions: u16, isolation: i8) -> anyhow::Result<i64> {
         let wanted = (0..i32::from(partitions)).map(|index| {
             ListOffsetsPartition::default()
                 .with_partition_index(index)
@@ -72,10 +127,11 @@ impl Admin {
                 .with_timestamp(LATEST)
         });
         let topic = ListOffsetsTopic::default()
-            .with_name(topic_name())
+            .with_name(topic_name(name))
             .with_partitions(wanted.collect());
         let request = ListOffsetsRequest::default()
             .with_replica_id(BrokerId(-1))
+            .with_isolation_level(isolation)
             .with_topics(vec![topic]);
         let response = self.call(&request, LIST_OFFSETS_VERSION)?;
         let answers = &response.topics.first().context("a topic")?.partitions;
@@ -88,7 +144,52 @@ impl Admin {
         Ok(count)
     }
 
-    fn call<Q: Request>(&mut self, request: &Q, version: i16) -> anyhow::Result<Q::Response> {
+    /// Asks until the coordinator of `key` is found: the first time its topic is created.
+    ///
+    /// # Errors
+    /// The broker refused, or it takes too long.
+    pub(crate) fn find_coordinator(&mut self, key_type: i8, key: &str) -> anyhow::Result<()> {
+        let request = FindCoordinatorRequest::default()
+            .with_key_type(key_type)
+            .with_coordinator_keys(vec![StrBytes::from_string(key.to_owned())]);
+        self.patiently(&request, FIND_COORDINATOR_VERSION, |answer| {
+            answer.coordinators.first().map_or(-1, |it| it.error_code)
+        })?;
+        Ok(())
+    }
+
+    /// Asks until the answer's code is none of a coordinator that is not there yet.
+    ///
+    /// # Errors
+    /// The broker refused, or it takes too long.
+    pub(crate) fn patiently<Q: Request>(
+        &mut self,
+        request: &Q,
+        version: i16,
+        code: impl Fn(&Q::Response) -> i16,
+    ) -> anyhow::Result<Q::Response> {
+        let deadline = now() + COORDINATOR_TIMEOUT;
+        loop {
+            let answer = self.call(request, version)?;
+            let code = code(&answer);
+            if code == 0 {
+                return Ok(answer);
+            }
+            let passes = NOT_YET.contains(&code) && now() < deadline;
+            ensure!(passes, "error {code} for API {}", Q::KEY);
+            rest(COORDINATOR_PAUSE);
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(crate) fn call<Q: Request>(
+        &mut self,
+        request: &Q,
+        version: i16,
+    ) -> anyhow::Result<Q::Response> {
         self.correlation_id += 1;
         let answer = self.exchange(&encode(request, version, self.correlation_id)?)?;
         decode(answer, self.correlation_id, version)
@@ -108,6 +209,7 @@ impl Admin {
     }
 }
 
-fn topic_name() -> TopicName {
-    TopicName(StrBytes::from_static_str(TOPIC))
+/// A topic's name as messages have it.
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
 }

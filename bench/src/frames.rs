@@ -4,7 +4,7 @@ use anyhow::Context;
 use bytes::{BufMut, Bytes, BytesMut};
 use ringbrook_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use ringbrook_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use ringbrook_protocol::messages::{FetchRequest, ProduceRequest, RequestHeader};
+use ringbrook_protocol::messages::{FetchRequest, ProduceRequest, RequestHeader, TransactionalId};
 use ringbrook_protocol::{Encodable, Request, StrBytes};
 use ringbrook_record::{BatchBuilder, Codec};
 use uuid::Uuid;
@@ -86,6 +86,20 @@ pub(crate) fn one_record(record_bytes: usize, now_ms: i64) -> anyhow::Result<Byt
 /// # Errors
 /// None in practice.
 pub(crate) fn produce(topic: Uuid, partition: i32, batch: &Bytes) -> anyhow::Result<Bytes> {
+    produce_as(None, topic, partition, batch)
+}
+
+/// The same for a producer with a transactional id.
+///
+/// # Errors
+/// None in practice.
+pub(crate) fn produce_as(
+    transactional_id: Option<&str>,
+    topic: Uuid,
+    partition: i32,
+    batch: &Bytes,
+) -> anyhow::Result<Bytes> {
+    let transactional_id = transactional_id.map(|id| StrBytes::from_string(id.to_owned()));
     let data = PartitionProduceData::default()
         .with_index(partition)
         .with_records(Some(batch.clone()));
@@ -93,6 +107,7 @@ pub(crate) fn produce(topic: Uuid, partition: i32, batch: &Bytes) -> anyhow::Res
         .with_topic_id(topic)
         .with_partition_data(vec![data]);
     let request = ProduceRequest::default()
+        .with_transactional_id(transactional_id.map(TransactionalId))
         .with_acks(ACKS_ALL)
         .with_timeout_ms(TIMEOUT_MS)
         .with_topic_data(vec![topic]);

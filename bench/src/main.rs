@@ -11,14 +11,17 @@ mod client;
 mod cold;
 mod engine;
 mod frames;
+mod group_join;
 mod idle;
 mod load;
 mod null_server;
+mod offset_commit;
 mod process;
 mod report;
 mod restart;
 mod round;
 mod scenario;
+mod transactions;
 
 use std::path::PathBuf;
 

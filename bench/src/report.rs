@@ -128,6 +128,47 @@ impl Comparison {
     }
 }
 
+/// One quantity of the broker under a load, beside that under a plain load in the same run.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    pub(crate) scenario: &'static str,
+    /// The load.
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) plain: Series,
+    pub(crate) broker: Series,
+}
+
+impl Cost {
+    /// The line printed.
+    pub(crate) fn text(&self) -> String {
+        let ratios = self.broker.over(&self.plain);
+        format!(
+            "{:<22} {:<24} {:<14} plain {:<24} this {:<24} ratio {:.2} ({:.2}-{:.2})",
+            self.scenario,
+            self.what,
+            self.unit,
+            self.plain.text(),
+            self.broker.text(),
+            self.broker.median() / self.plain.median(),
+            ratios.min(),
+            ratios.max(),
+        )
+    }
+
+    /// The line for the file of results.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "scenario": self.scenario,
+            "what": self.what,
+            "unit": self.unit,
+            "plain": self.plain.json(),
+            "broker": self.broker.json(),
+            "ratio": self.broker.median() / self.plain.median(),
+        })
+    }
+}
+
 /// One quantity of the broker alone.
 #[derive(Debug)]
 pub(crate) struct Measurement {

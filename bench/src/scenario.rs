@@ -9,7 +9,7 @@ use crate::client::Limit;
 use crate::null_server::Work;
 use crate::report::{Comparison, Series, append_json, environment, line};
 use crate::round::{BATCH_BYTES, Sample, Setup};
-use crate::{RunArgs, cold, idle, process, round};
+use crate::{RunArgs, cold, group_join, idle, offset_commit, process, round, transactions};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const MIB: usize = 1024 * 1024;
@@ -100,10 +100,25 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+type Run = fn(&RunArgs) -> anyhow::Result<()>;
+
+/// Scenarios without a null server.
+const BROKER_ONLY: [(&str, Run); 5] = [
+    (cold::NAME, cold::run),
+    (transactions::NAME, transactions::run),
+    (transactions::NAME_DURABLE, transactions::run_durable),
+    (group_join::NAME, group_join::run),
+    (offset_commit::NAME, offset_commit::run),
+];
+
 /// Names that the command line takes.
 pub(crate) fn names() -> PossibleValuesParser {
     let loads = SCENARIOS.iter().map(|scenario| scenario.name);
-    PossibleValuesParser::new(loads.chain([idle::NAME, cold::NAME]))
+    PossibleValuesParser::new(
+        loads
+            .chain(BROKER_ONLY.map(|(name, _)| name))
+            .chain([idle::NAME]),
+    )
 }
 
 /// Runs the scenarios that `args` names.
@@ -121,8 +136,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         idle::run(args)?;
     }
     process::pin(args.client_cpu)?;
-    if is_wanted(cold::NAME) && !args.calibrate {
-        cold::run(args)?;
+    for (name, run) in BROKER_ONLY {
+        if is_wanted(name) && !args.calibrate {
+            run(args)?;
+        }
     }
     let setup = setup(args);
     for scenario in SCENARIOS {
