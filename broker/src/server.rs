@@ -6,13 +6,15 @@
 mod background;
 mod broker;
 mod coordinator_batch;
+mod coordinator_loading;
 mod coordinator_log;
 mod dir_watch;
-mod group_loading;
 mod internal_topics;
+mod marker_writer;
 mod startup_error;
 mod topic_creation;
 mod topic_log_config;
+mod transactions;
 
 use std::io;
 use std::net::SocketAddr;
@@ -215,6 +217,7 @@ impl Server {
         let scrub = self.broker.logs.scrub_report();
         tracing::info!(
             counts = %self.broker.metrics,
+            transactions = %self.broker.transactions.counts(),
             scrubbed_segments = scrub.segments,
             damages_found = scrub.damages_count,
             "stopped"

@@ -116,6 +116,8 @@ impl FrameLimits {
                 ApiKey::Heartbeat
                 | ApiKey::ApiVersions
                 | ApiKey::InitProducerId
+                | ApiKey::AddOffsetsToTxn
+                | ApiKey::EndTxn
                 | ApiKey::DescribeCluster
                 | ApiKey::ListGroups,
             )

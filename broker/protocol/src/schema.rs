@@ -11,6 +11,7 @@
 mod admin;
 mod data;
 mod group;
+mod txn;
 
 use crate::messages::ApiKey;
 
@@ -140,6 +141,10 @@ const fn i32s(name: &'static str) -> Field {
     Field::new(name, Kind::Numbers(4))
 }
 
+const fn i64s(name: &'static str) -> Field {
+    Field::new(name, Kind::Numbers(8))
+}
+
 /// A list of strings, decoded to a `Vec<T>`.
 const fn strings<T>(name: &'static str) -> Field {
     Field::new(
@@ -184,6 +189,9 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::DeleteRecords => &data::DELETE_RECORDS,
         ApiKey::InitProducerId => &data::INIT_PRODUCER_ID,
         ApiKey::OffsetForLeaderEpoch => &data::OFFSET_FOR_LEADER_EPOCH,
+        ApiKey::AddPartitionsToTxn => &txn::ADD_PARTITIONS_TO_TXN,
+        ApiKey::AddOffsetsToTxn => &txn::ADD_OFFSETS_TO_TXN,
+        ApiKey::EndTxn => &txn::END_TXN,
         ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
         ApiKey::AlterConfigs => &admin::ALTER_CONFIGS,
         ApiKey::AlterReplicaLogDirs => &admin::ALTER_REPLICA_LOG_DIRS,
@@ -194,6 +202,8 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::OffsetDelete => &group::OFFSET_DELETE,
         ApiKey::UpdateFeatures => &admin::UPDATE_FEATURES,
         ApiKey::DescribeCluster => &admin::DESCRIBE_CLUSTER,
+        ApiKey::DescribeTransactions => &txn::DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => &txn::LIST_TRANSACTIONS,
         ApiKey::DescribeTopicPartitions => &admin::DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,
     })

@@ -80,6 +80,15 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::OffsetForLeaderEpoch, |ctx, body| {
         answer(ctx, body, offset_for_leader_epoch::handle)
     }),
+    api(ApiKey::AddPartitionsToTxn, |ctx, body| {
+        answer(ctx, body, add_partitions_to_txn::handle)
+    }),
+    api(ApiKey::AddOffsetsToTxn, |ctx, body| {
+        answer(ctx, body, add_offsets_to_txn::handle)
+    }),
+    api(ApiKey::EndTxn, |ctx, body| {
+        answer(ctx, body, end_txn::handle)
+    }),
     api(ApiKey::DescribeConfigs, |ctx, body| {
         answer(ctx, body, describe_configs::handle)
     }),
@@ -109,6 +118,12 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     api(ApiKey::DescribeCluster, |ctx, body| {
         answer(ctx, body, describe_cluster::handle)
+    }),
+    api(ApiKey::DescribeTransactions, |ctx, body| {
+        answer(ctx, body, describe_transactions::handle)
+    }),
+    api(ApiKey::ListTransactions, |ctx, body| {
+        answer(ctx, body, list_transactions::handle)
     }),
     api(ApiKey::DescribeTopicPartitions, |ctx, body| {
         answer(ctx, body, describe_topic_partitions::handle)

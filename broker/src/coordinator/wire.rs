@@ -43,6 +43,14 @@ pub enum SchemaError {
         /// The version found.
         version: i16,
     },
+    /// A number that stands for one of a few things stands for none of them.
+    #[error("{value} is no {field}")]
+    InvalidValue {
+        /// Name of the field.
+        field: &'static str,
+        /// The number found.
+        value: i64,
+    },
     /// A string or byte array is too long for the length field.
     #[error("field of {length} bytes is too long to be written")]
     TooLong {
@@ -87,6 +95,10 @@ impl<'a> Reader<'a> {
             })?;
         self.rest = rest;
         Ok(*taken)
+    }
+
+    pub(crate) fn i8(&mut self) -> Result<i8, SchemaError> {
+        Ok(i8::from_be_bytes(self.take_array()?))
     }
 
     pub(crate) fn i16(&mut self) -> Result<i16, SchemaError> {
@@ -167,9 +179,16 @@ impl<'a> Reader<'a> {
 
     /// The number of elements of an array. The caller must not reserve memory for it unchecked.
     pub(crate) fn array_length(&mut self, flexible: bool) -> Result<usize, SchemaError> {
-        let form = if flexible { Form::Compact } else { Form::Long };
-        self.length(form)?
+        self.nullable_array_length(flexible)?
             .ok_or(SchemaError::InvalidLength { length: -1 })
+    }
+
+    /// As [`Self::array_length`], of an array that may be null.
+    pub(crate) fn nullable_array_length(
+        &mut self,
+        flexible: bool,
+    ) -> Result<Option<usize>, SchemaError> {
+        self.length(if flexible { Form::Compact } else { Form::Long })
     }
 
     /// Reads the tagged fields at the end of a flexible struct, giving each to `visit`.
@@ -214,6 +233,10 @@ impl Writer {
 
     pub(crate) fn finish(self) -> Bytes {
         self.bytes.freeze()
+    }
+
+    pub(crate) fn i8(&mut self, value: i8) {
+        self.bytes.put_i8(value);
     }
 
     pub(crate) fn i16(&mut self, value: i16) {
@@ -275,6 +298,15 @@ impl Writer {
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), SchemaError> {
         self.array_length(bytes.len())?;
         self.bytes.put_slice(bytes);
+        Ok(())
+    }
+
+    pub(crate) fn compact_array_length(&mut self, length: usize) -> Result<(), SchemaError> {
+        let length_plus_1 = u32::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_add(1))
+            .ok_or(SchemaError::TooLong { length })?;
+        self.unsigned_varint(length_plus_1);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
-use super::group_loading::GroupLoading;
+use super::coordinator_loading::CoordinatorLoading;
 
 /// How often the engine is asked whether periodic work is due.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
@@ -26,9 +26,11 @@ pub(super) fn spawn(
     ));
     control.spawn(until(stopping.clone(), maintain_logs(Arc::clone(broker))));
     if let Some(core) = broker.cores.first() {
-        // Timers append to the offsets topic, so they run where appending is possible.
-        let broker = Arc::clone(broker);
-        core.run(move || async move { broker.groups.run_timers().await });
+        // Timers append to the coordinators' topics, so they run where appending is possible.
+        let groups = broker.groups.clone();
+        core.run(move || async move { groups.run_timers().await });
+        let transactions = broker.transactions.clone();
+        core.run(move || async move { transactions.run_timers().await });
     }
 }
 
@@ -42,8 +44,8 @@ pub(super) async fn until(mut stopping: watch::Receiver<bool>, task: impl Future
 /// Keeps the replicas in step with the controller's metadata.
 async fn apply_metadata(broker: Arc<Broker>, applied: watch::Sender<u64>) {
     let mut versions = broker.controller.subscribe();
-    let mut groups = GroupLoading::default();
-    groups.begin(&broker);
+    let mut loading = CoordinatorLoading::default();
+    loading.begin(&broker);
     loop {
         let image = broker.controller.image();
         let version = image.version();
@@ -53,7 +55,7 @@ async fn apply_metadata(broker: Arc<Broker>, applied: watch::Sender<u64>) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "applying metadata panicked; topics may not be served");
             }
-            groups.begin(&broker);
+            loading.begin(&broker);
             applied.send_replace(version);
         }
         if versions.changed().await.is_err() {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::coordinator_log::{CoordinatorLogOptions, PartitionCoordinatorLog};
 use super::internal_topics::InternalTopic;
 use super::topic_log_config::DynamicBrokerConfigs;
+use super::transactions;
 use crate::api::FetchSessions;
 use crate::config::BrokerConfig;
 use crate::controller::{Controller, MetadataImage, ProducerIdAllocator};
@@ -20,6 +21,7 @@ use crate::net::core_thread::CoreSender;
 use crate::net::listener::ConnectionLimits;
 use crate::net::request_memory::RequestMemory;
 use crate::replica::ReplicaManager;
+use crate::txn::TransactionCoordinator;
 
 /// `queued.max.request.bytes` when it is not set: Kafka has no limit then, this broker always has.
 const REQUEST_BYTES_MAX_DEFAULT: usize = 512 * 1024 * 1024;
@@ -35,6 +37,7 @@ pub struct Broker {
     pub(crate) controller: Controller,
     pub(crate) producer_ids: ProducerIdAllocator,
     pub(crate) groups: GroupCoordinator,
+    pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) frame_limits: FrameLimits,
     pub(crate) request_memory: RequestMemory,
@@ -86,8 +89,10 @@ impl Broker {
             Arc::new(offsets_log),
             Arc::clone(&clock),
         );
+        let transactions = transactions::coordinator(broker, &now.transactions, Arc::clone(&clock));
         Self {
             groups,
+            transactions,
             listener_names,
             metrics: Metrics::default(),
             producer_ids: ProducerIdAllocator::new(controller.clone(), now.node_id),

@@ -1,8 +1,9 @@
 //! What the broker does when a log dir goes offline, or the metadata can no longer be written.
 //!
-//! The other log dirs are served on. Groups whose partition of `__consumer_offsets` lies in the dir
-//! are unloaded, so that clients hear that this is not their coordinator. With no dir left, or
-//! without the one of the metadata, the broker stops with a message, as Kafka does.
+//! The other log dirs are served on. Groups and transactional ids whose partition of an internal
+//! topic lies in the dir are unloaded, so that clients hear that this is not their coordinator.
+//! With no dir left, or without the one of the metadata, the broker stops with a message, as Kafka
+//! does.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -10,8 +11,7 @@ use std::sync::{Arc, Weak};
 use ringbrook_engine::io::OfflineObserver;
 use tokio::sync::{Notify, watch};
 
-use super::Broker;
-use crate::controller::topic_name::CONSUMER_OFFSETS;
+use super::{Broker, InternalTopic};
 
 /// Wakes the task when a log dir goes offline: the engine calls in the middle of its work.
 struct Waker(Notify);
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let observer: Weak<dyn OfflineObserver> = Arc::downgrade(&waker) as Weak<dyn OfflineObserver>;
     broker.logs.watch_dirs(&observer);
     loop {
-        unload_groups(&broker);
+        unload_offline(&broker);
         if let Some(reason) = fatal(&broker, &metadata_dir) {
             failure.send_replace(Some(reason));
         }
@@ -71,11 +71,16 @@ fn fatal(broker: &Broker, metadata_dir: &std::path::Path) -> Option<String> {
         })
 }
 
-fn unload_groups(broker: &Broker) {
+fn unload_offline(broker: &Broker) {
     let served = broker.replicas.served();
     for partition in served.partitions() {
-        if &**partition.topic() == CONSUMER_OFFSETS && partition.is_offline() {
-            broker.groups.unload(partition.index());
+        if !partition.is_offline() {
+            continue;
+        }
+        match InternalTopic::named(partition.topic()) {
+            Some(InternalTopic::ConsumerOffsets) => broker.groups.unload(partition.index()),
+            Some(InternalTopic::TransactionState) => broker.transactions.unload(partition.index()),
+            None => {}
         }
     }
 }

@@ -98,6 +98,11 @@ impl TransactionState {
         )
     }
 
+    /// Whether the transaction is, or was, committed.
+    pub const fn is_commit(self) -> bool {
+        matches!(self, Self::PrepareCommit | Self::CompleteCommit)
+    }
+
     /// Whether a transaction is decided and its markers are due.
     pub const fn is_prepared(self) -> bool {
         matches!(self, Self::PrepareCommit | Self::PrepareAbort)

@@ -45,4 +45,6 @@ plain_bodies! {
     DeleteGroupsResponse IncrementalAlterConfigsResponse OffsetDeleteResponse
     DescribeClusterResponse DescribeTopicPartitionsResponse AlterReplicaLogDirsResponse
     UpdateFeaturesResponse
+    AddPartitionsToTxnResponse AddOffsetsToTxnResponse EndTxnResponse DescribeTransactionsResponse
+    ListTransactionsResponse
 }

@@ -32,6 +32,9 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::DeleteRecordsRequest>(),
         of_kafka_protocol::<messages::InitProducerIdRequest>(),
         of_kafka_protocol::<messages::OffsetForLeaderEpochRequest>(),
+        of_kafka_protocol::<messages::AddPartitionsToTxnRequest>(),
+        of_kafka_protocol::<messages::AddOffsetsToTxnRequest>(),
+        of_kafka_protocol::<messages::EndTxnRequest>(),
         of_kafka_protocol::<messages::DescribeConfigsRequest>(),
         of_kafka_protocol::<messages::AlterConfigsRequest>(),
         of_kafka_protocol::<messages::AlterReplicaLogDirsRequest>(),
@@ -42,6 +45,8 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::OffsetDeleteRequest>(),
         of_kafka_protocol::<messages::UpdateFeaturesRequest>(),
         of_kafka_protocol::<messages::DescribeClusterRequest>(),
+        of_kafka_protocol::<messages::DescribeTransactionsRequest>(),
+        of_kafka_protocol::<messages::ListTransactionsRequest>(),
         of_kafka_protocol::<messages::DescribeTopicPartitionsRequest>(),
     ];
     let table = API_VERSIONS

@@ -1,0 +1,69 @@
+//! Shapes of the requests to the transaction coordinator.
+//!
+//! One line per field of Kafka 4.3's message definitions, with the versions that have it.
+
+use super::{RequestShape, array, flexible, i8, i16, i32s, i64, i64s, string, strings};
+use crate::StrBytes;
+use crate::messages::{TransactionalId, add_partitions_to_txn_request};
+
+pub(super) const ADD_PARTITIONS_TO_TXN: RequestShape = flexible(
+    3,
+    &[
+        array::<add_partitions_to_txn_request::AddPartitionsToTxnTransaction>(
+            "transactions",
+            &[
+                string("transactional_id").from(4),
+                i64("producer_id").from(4),
+                i16("producer_epoch").from(4),
+                i8("verify_only").from(4),
+                array::<add_partitions_to_txn_request::AddPartitionsToTxnTopic>(
+                    "topics",
+                    &[string("name"), i32s("partitions")],
+                )
+                .from(4),
+            ],
+        )
+        .from(4),
+        string("v3_and_below_transactional_id").to(3),
+        i64("v3_and_below_producer_id").to(3),
+        i16("v3_and_below_producer_epoch").to(3),
+        array::<add_partitions_to_txn_request::AddPartitionsToTxnTopic>(
+            "v3_and_below_topics",
+            &[string("name"), i32s("partitions")],
+        )
+        .to(3),
+    ],
+);
+
+pub(super) const ADD_OFFSETS_TO_TXN: RequestShape = flexible(
+    3,
+    &[
+        string("transactional_id"),
+        i64("producer_id"),
+        i16("producer_epoch"),
+        string("group_id"),
+    ],
+);
+
+pub(super) const END_TXN: RequestShape = flexible(
+    3,
+    &[
+        string("transactional_id"),
+        i64("producer_id"),
+        i16("producer_epoch"),
+        i8("committed"),
+    ],
+);
+
+pub(super) const DESCRIBE_TRANSACTIONS: RequestShape =
+    flexible(0, &[strings::<TransactionalId>("transactional_ids")]);
+
+pub(super) const LIST_TRANSACTIONS: RequestShape = flexible(
+    0,
+    &[
+        strings::<StrBytes>("state_filters"),
+        i64s("producer_id_filters"),
+        i64("duration_filter").from(1),
+        string("transactional_id_pattern").from(2),
+    ],
+);
