@@ -68,14 +68,13 @@ class AiokafkaPuller(Puller):
         batches = self._loop.run(self._consumer.getmany(timeout_ms=200))
         return [stored(message) for batch in batches.values() for message in batch]
 
-    def rewind(self):
-        self._loop.run(self._rewind())
+    def seek(self, offsets):
+        self._loop.run(self._seek(offsets))
 
-    async def _rewind(self):
-        await self._consumer.seek_to_committed()
+    async def _seek(self, offsets):
         for partition in self._consumer.assignment():
-            if await self._consumer.committed(partition) is None:
-                await self._consumer.seek_to_beginning(partition)
+            if partition.partition in offsets:
+                self._consumer.seek(partition, offsets[partition.partition])
 
     def assignment(self):
         return frozenset(entry.partition for entry in self._consumer.assignment())

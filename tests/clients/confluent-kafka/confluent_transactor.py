@@ -111,22 +111,38 @@ class ConfluentPuller(Puller):
                 **options,
             }
         )
-        self._consumer.subscribe([topic])
+        self._is_changed = False
+        # With callbacks, partitions come and go only within consume().
+        callbacks = {"on_assign": self._on_change, "on_revoke": self._on_change}
+        self._consumer.subscribe([topic], **callbacks)
+
+    def _on_change(self, _consumer, _partitions):
+        self._is_changed = True
 
     def pull(self):
         found = []
+        self._is_changed = False
         for message in self._consumer.consume(500, 0.2):
             if message.error():
                 raise broker_error(message.error())
             found.append(stored(message))
+        if self._is_changed:
+            # What came before the change and after it may overlap.
+            self._go_to_committed()
+            return []
         return found
 
-    def rewind(self):
-        owned = self._consumer.assignment()
-        for entry in call(self._consumer.committed, owned, TIMEOUT_S):
+    def _go_to_committed(self):
+        for entry in call(self._consumer.committed, self._consumer.assignment(), TIMEOUT_S):
             if entry.offset < 0:
                 entry.offset = ck.OFFSET_BEGINNING
             call(self._consumer.seek, entry)
+
+    def seek(self, offsets):
+        for entry in self._consumer.assignment():
+            if entry.partition in offsets:
+                entry.offset = offsets[entry.partition]
+                call(self._consumer.seek, entry)
 
     def assignment(self):
         return frozenset(entry.partition for entry in self._consumer.assignment())

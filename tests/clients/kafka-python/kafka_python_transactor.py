@@ -68,10 +68,10 @@ class KafkaPythonPuller(Puller):
             batches = self._consumer.poll(timeout_ms=200)
         return [stored(message) for batch in batches.values() for message in batch]
 
-    def rewind(self):
-        with translated():
-            for partition in self._consumer.assignment():
-                self._consumer.seek(partition, self._consumer.committed(partition) or 0)
+    def seek(self, offsets):
+        for partition in self._consumer.assignment():
+            if partition.partition in offsets:
+                self._consumer.seek(partition, offsets[partition.partition])
 
     def assignment(self):
         return frozenset(entry.partition for entry in self._consumer.assignment())

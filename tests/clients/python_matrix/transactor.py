@@ -36,15 +36,16 @@ class Transactor(abc.ABC):
 
 class Puller(abc.ABC):
     """A consumer in a group that commits nothing by itself and reads committed records only. It is
-    driven by the one thread that made it."""
+    driven by the one thread that made it. What it owns changes only within `pull`, except where the
+    library has no group metadata either."""
 
     @abc.abstractmethod
     def pull(self):
         """What has come within a fifth of a second, as a list of `Stored`."""
 
     @abc.abstractmethod
-    def rewind(self):
-        """Goes back to the committed offsets of the partitions it owns."""
+    def seek(self, offsets):
+        """Goes on at {partition: offset}; the partitions are among those it owns."""
 
     @abc.abstractmethod
     def assignment(self):
