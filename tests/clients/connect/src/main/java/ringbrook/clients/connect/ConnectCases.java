@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -158,7 +159,9 @@ final class ConnectCases {
             first.awaitState(source, "RUNNING");
             first.awaitState(sink, "RUNNING");
             first.eventually("what is left does all", () -> read(out).size() >= 170);
-            Check.same("the topic", lines(0, 100), values(broker, topic, 100));
+            // Without exactly-once support the source may repeat what it had not committed.
+            Check.same("lines of the topic", new HashSet<>(lines(0, 100)),
+                new HashSet<>(values(broker, topic, (int) end(broker, topic))));
             delete(broker, first, source, sink);
         }
     }
