@@ -1,4 +1,4 @@
-//! Transactional batches: refused, because no transaction can be open on this broker.
+//! Transactional batches that belong to no transaction: refused.
 
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::ProduceRequest;
@@ -23,7 +23,7 @@ fn transactional_batches_need_a_transactional_id_and_an_open_transaction() -> an
     let with_id = without_id
         .clone()
         .with_transactional_id(Some(TransactionalId(topic.clone().into())));
-    // Apache Kafka says NOT_ENOUGH_REPLICAS while it has no transaction coordinator.
+    // Nobody has heard of the id; while nobody coordinates it, the client shall try again.
     for (request, expected) in [
         (
             without_id,
@@ -32,7 +32,7 @@ fn transactional_batches_need_a_transactional_id_and_an_open_transaction() -> an
         (
             with_id,
             &[
-                ResponseError::InvalidTxnState,
+                ResponseError::InvalidProducerIdMapping,
                 ResponseError::NotEnoughReplicas,
             ],
         ),

@@ -33,6 +33,9 @@ pub(crate) enum Answer {
     Ready(Response),
     /// Waits for the disk, other replicas, other members or time.
     Later(LocalBoxFuture<'static, Response>),
+    /// Not even begun before something else is known: the requests behind it have to wait until
+    /// this gives the answer to go on with, even those that may otherwise overtake it.
+    InTurn(LocalBoxFuture<'static, Answer>),
 }
 
 impl Response {

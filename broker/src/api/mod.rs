@@ -15,6 +15,7 @@ mod group_names;
 mod log_dir_path;
 mod offline_partitions;
 mod table;
+mod transaction_check;
 mod txn_error;
 
 mod add_offsets_to_txn;

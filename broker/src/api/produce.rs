@@ -8,6 +8,8 @@
 //! `flush.before.ack` publishing follows the sync. The records stay in the frame's buffer from the
 //! socket to `writev`.
 //!
+//! Batches of transactions may have to be verified first: `produce/transactional.rs`.
+//!
 //! Versions 3-13 are served; 0-2 are advertised only (KAFKA-18659). From version 13 on topics are
 //! named by id. Kafka: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
@@ -21,14 +23,19 @@ use ringbrook_protocol::messages::produce_response::{
 };
 use ringbrook_protocol::messages::{ProduceRequest, ProduceResponse};
 use ringbrook_protocol::{ResponseError, StrBytes};
-use ringbrook_record::BatchHeader;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::error::{KafkaError, NONE, reached_error};
+use super::transaction_check::{TransactionSupport, Verdict};
 use super::{Answer, RequestContext, Response};
 use crate::controller::topic_name::is_internal;
-use crate::replica::{Partition, Reached};
+use crate::replica::{NotServed, Partition, Reached, Served};
+
+mod transactional;
+
+use transactional::Verdicts;
 
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
@@ -116,13 +123,23 @@ fn outcome(reached: Result<Reached, oneshot::error::RecvError>) -> Option<Respon
 /// Appends the request's batches; the answer waits for what `acks` names.
 pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
     let Some(acks) = Acks::parse(request.acks) else {
-        return invalid_acks(&ctx, &request);
+        // Not `acks=0`, so there is an answer.
+        let error = ResponseError::InvalidRequiredAcks;
+        return fail_all(&ctx, &request, Acks::Leader, error);
     };
-    // No transaction can be open: this broker has no transaction coordinator.
-    let transaction_error = match &request.transactional_id {
-        Some(id) if !id.is_empty() => ResponseError::InvalidTxnState,
-        _ => ResponseError::TransactionalIdAuthorizationFailed,
-    };
+    if transactional::has_transactional(&request) {
+        return transactional::handle(ctx, request, acks);
+    }
+    append_all(&ctx, request, acks, Verdicts::default())
+}
+
+/// Appends every batch that no verdict forbids.
+fn append_all(
+    ctx: &RequestContext,
+    request: ProduceRequest,
+    acks: Acks,
+    mut verdicts: Verdicts,
+) -> Answer {
     let served = ctx.broker().replicas.served();
     let mut pending = Vec::new();
     let mut response = ProduceResponse::default();
@@ -139,13 +156,9 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
             ..
         } = topic;
         for (partition_index, data) in partition_data.into_iter().enumerate() {
-            let partition = if TOPIC_ID_VERSION <= ctx.api_version {
-                served.partition_by_id(topic_id, data.index)
-            } else {
-                served.partition(&name, data.index)
-            };
-            let (answer, wait) = match partition {
-                Ok(partition) => append(&ctx, partition, data, acks, transaction_error),
+            let verdict = verdicts.take(topic_index, partition_index);
+            let (answer, wait) = match find(ctx, &served, &name, topic_id, data.index) {
+                Ok(partition) => append(ctx, partition, data, acks, verdict),
                 Err(error) => (failed(data.index, error.kafka_error(), None), None),
             };
             answered.partition_responses.push(answer);
@@ -165,13 +178,34 @@ pub(crate) fn handle(ctx: RequestContext, request: ProduceRequest) -> Answer {
         return Answer::Ready(silence(&response));
     }
     if pending.is_empty() {
-        return Answer::Ready(Response::message(&ctx, &response));
+        return Answer::Ready(Response::message(ctx, &response));
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let ctx = ctx.clone();
     Answer::Later(Box::pin(async move {
         await_all(&mut response, pending, timeout).await;
         Response::message(&ctx, &response)
     }))
+}
+
+/// The partition of a request, by the name or the id of its topic.
+fn find<'a>(
+    ctx: &RequestContext,
+    served: &'a Served,
+    name: &str,
+    topic_id: Uuid,
+    index: i32,
+) -> Result<&'a Arc<Partition>, NotServed> {
+    if TOPIC_ID_VERSION <= ctx.api_version {
+        served.partition_by_id(topic_id, index)
+    } else {
+        served.partition(name, index)
+    }
+}
+
+/// Whether the client may not write to the partition because its topic is the broker's own.
+fn is_refused(ctx: &RequestContext, partition: &Partition) -> bool {
+    is_internal(partition.topic()) && ctx.client_id() != ADMIN_CLIENT_ID
 }
 
 /// `acks=0` has no response: an error can only be shown by closing the connection.
@@ -187,13 +221,19 @@ fn silence(response: &ProduceResponse) -> Response {
     }
 }
 
-fn invalid_acks(ctx: &RequestContext, request: &ProduceRequest) -> Answer {
+/// Answers every batch with the same error.
+fn fail_all(
+    ctx: &RequestContext,
+    request: &ProduceRequest,
+    acks: Acks,
+    error: ResponseError,
+) -> Answer {
     let mut response = ProduceResponse::default();
     for topic in &request.topic_data {
         let partitions = topic
             .partition_data
             .iter()
-            .map(|data| failed(data.index, ResponseError::InvalidRequiredAcks, None))
+            .map(|data| failed(data.index, error, None))
             .collect();
         response.responses.push(
             TopicProduceResponse::default()
@@ -202,7 +242,11 @@ fn invalid_acks(ctx: &RequestContext, request: &ProduceRequest) -> Answer {
                 .with_partition_responses(partitions),
         );
     }
-    Answer::Ready(Response::message(ctx, &response))
+    Answer::Ready(if acks == Acks::Never {
+        silence(&response)
+    } else {
+        Response::message(ctx, &response)
+    })
 }
 
 /// Appends one partition's batch: its answer if all goes well, and what has to be awaited first.
@@ -211,19 +255,24 @@ fn append(
     partition: &Arc<Partition>,
     data: PartitionProduceData,
     acks: Acks,
-    transaction_error: ResponseError,
+    verdict: Verdict,
 ) -> (PartitionProduceResponse, Option<Wait>) {
-    if is_internal(partition.topic()) && ctx.client_id() != ADMIN_CLIENT_ID {
+    if is_refused(ctx, partition) {
         return (
             failed(data.index, ResponseError::InvalidTopicException, None),
             None,
         );
     }
+    let guard = match verdict {
+        Ok(guard) => guard,
+        Err(error) => {
+            let support = TransactionSupport::of_produce(ctx.api_version);
+            let (error, text) = transactional::refusal(error, support);
+            return (failed(data.index, error, text), None);
+        }
+    };
     let records = data.records.unwrap_or_default();
-    if is_transactional(&records) {
-        return (failed(data.index, transaction_error, None), None);
-    }
-    match partition.append(records, Origin::Client, ctx.now_ms()) {
+    match partition.append_verified(records, Origin::Client, ctx.now_ms(), guard) {
         Ok(appended) => {
             let answer = PartitionProduceResponse::default()
                 .with_index(data.index)
@@ -235,11 +284,6 @@ fn append(
         }
         Err(error) => (refused(data.index, &error), None),
     }
-}
-
-/// Whether the batch claims to be part of a transaction. What is no batch is not; the log says so.
-fn is_transactional(records: &[u8]) -> bool {
-    BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())
 }
 
 fn failed(index: i32, error: ResponseError, message: Option<String>) -> PartitionProduceResponse {

@@ -2,14 +2,17 @@
 //!
 //! One task per connection, on one core. Requests whose handlers allow it (Produce) are handled
 //! while earlier answers are still awaited, so a pipeline of produces shares disk writes; every
-//! other
-//! request waits until all answers before it have been written, as all of Kafka's do.
+//! other request waits until all answers before it have been written, as all of Kafka's do. A
+//! produce that cannot be begun at once, because its transaction is verified first, keeps all
+//! requests behind it waiting until it is.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::future::pending;
 use std::io;
 use std::rc::Rc;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -57,12 +60,21 @@ pub(crate) struct Connection {
     reader: FrameReader,
     sender: Sender,
     in_flight: VecDeque<InFlight>,
+    in_turn: Option<InTurn>,
+}
+
+/// A request that keeps those behind it waiting.
+struct InTurn {
+    answer: LocalBoxFuture<'static, Answer>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 /// What a connection waits for.
 enum Event {
     Frame(Frame),
     Answered(Response),
+    /// The request at its turn was begun: the others may follow.
+    Begun(Answer),
     PeerClosed,
 }
 
@@ -81,6 +93,7 @@ impl Connection {
             reader,
             sender: Sender::default(),
             in_flight,
+            in_turn: None,
         }
     }
 
@@ -90,7 +103,7 @@ impl Connection {
     /// See [`ConnectionError`]; the caller counts and logs them.
     pub(crate) async fn serve(mut self) -> Result<(), ConnectionError> {
         loop {
-            while self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX {
+            while self.may_handle() {
                 let Some(frame) = self.reader.buffered().map_err(ReadError::from)? else {
                     break;
                 };
@@ -99,9 +112,13 @@ impl Connection {
             self.write_ready().await?;
             self.sender.flush(&self.stream).await?;
             // Before the wait: a connection without awaited answers has to count as idle.
-            self.activity.in_flight.set(self.in_flight.len());
+            self.count_in_flight();
             match self.next_event().await? {
                 Event::Frame(frame) => self.handle(frame).await?,
+                Event::Begun(answer) => {
+                    let memory = self.in_turn.take().and_then(|in_turn| in_turn.memory);
+                    self.take_answer(answer, memory).await?;
+                }
                 Event::Answered(response) => {
                     self.in_flight.pop_front();
                     self.write(response).await?;
@@ -111,8 +128,21 @@ impl Connection {
         }
     }
 
+    /// Whether another request may be handled now.
+    fn may_handle(&self) -> bool {
+        self.in_turn.is_none() && self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX
+    }
+
+    fn count_in_flight(&self) {
+        let in_flight = self.in_flight.len() + usize::from(self.in_turn.is_some());
+        self.activity.in_flight.set(in_flight);
+    }
+
     /// The next frame or the next answer, whichever comes first.
     async fn next_event(&mut self) -> Result<Event, ConnectionError> {
+        if self.in_turn.is_some() {
+            return Ok(self.next_in_turn().await);
+        }
         let may_read = self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX;
         let Some(head) = self.in_flight.front_mut() else {
             return Ok(Self::read_event(self.reader.next(&self.stream).await?));
@@ -128,6 +158,29 @@ impl Connection {
                 response = future => Ok(Event::Answered(response)),
                 frame = self.reader.next(&self.stream), if may_read => Ok(Self::read_event(frame?)),
             },
+            Answer::InTurn(_) => unreachable!("kept apart until it is begun"),
+        }
+    }
+
+    /// The next answer, or the beginning of the request whose turn it is.
+    async fn next_in_turn(&mut self) -> Event {
+        let answered = async {
+            match self.in_flight.front_mut().map(|head| &mut head.answer) {
+                Some(Answer::Later(future)) => future.await,
+                // `write_ready` leaves no ready one at the head.
+                Some(Answer::Ready(_) | Answer::InTurn(_)) | None => pending().await,
+            }
+        };
+        let begun = async {
+            match &mut self.in_turn {
+                Some(in_turn) => (&mut in_turn.answer).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            response = answered => Event::Answered(response),
+            answer = begun => Event::Begun(answer),
         }
     }
 
@@ -142,23 +195,33 @@ impl Connection {
         if !is_pipelined {
             self.write_all().await?;
         }
-        let memory = frame.memory;
         let answer = dispatch(&self.ctx, frame.prefix, frame.bytes).map_err(ReadError::from)?;
-        match answer {
-            Answer::Ready(response) if self.in_flight.is_empty() => self.write(response).await,
-            answer => {
-                self.in_flight.push_back(InFlight {
-                    answer,
-                    _memory: memory,
-                });
-                self.activity.in_flight.set(self.in_flight.len());
-                if is_pipelined {
-                    Ok(())
-                } else {
-                    self.write_all().await
-                }
-            }
+        self.take_answer(answer, frame.memory).await?;
+        if is_pipelined {
+            Ok(())
+        } else {
+            self.write_all().await
         }
+    }
+
+    /// Writes an answer or lets it wait for its turn.
+    async fn take_answer(
+        &mut self,
+        answer: Answer,
+        memory: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), ConnectionError> {
+        match answer {
+            Answer::Ready(response) if self.in_flight.is_empty() => {
+                return self.write(response).await;
+            }
+            Answer::InTurn(answer) => self.in_turn = Some(InTurn { answer, memory }),
+            answer => self.in_flight.push_back(InFlight {
+                answer,
+                _memory: memory,
+            }),
+        }
+        self.count_in_flight();
+        Ok(())
     }
 
     /// Writes the answers at the head of the queue that need no waiting.
@@ -190,6 +253,7 @@ impl Connection {
                     self.sender.flush(&self.stream).await?;
                     future.await
                 }
+                Answer::InTurn(_) => unreachable!("kept apart until it is begun"),
             };
             self.write(response).await?;
         }

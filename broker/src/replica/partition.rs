@@ -180,7 +180,6 @@ impl Partition {
         Ok(start_write(appended))
     }
 
-    #[expect(dead_code, reason = "handlers of transactional requests come next")]
     /// Begins the verification of a transaction before its first batch here is appended. `None`
     /// when the transaction is open here, so that there is nothing to verify.
     ///

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
-use ringbrook_engine::{AppendError, Origin};
+use ringbrook_engine::AppendError;
 use ringbrook_record::Codec;
 
 use super::coordinator_batch::encode;
@@ -77,9 +77,12 @@ fn append(
         tracing::error!(%error, "cannot encode a marker");
         MarkerError::Retriable
     })?;
-    match partition.append(batch, Origin::Coordinator, now_ms) {
+    match partition.append_marker(batch, now_ms, marker.transaction_version) {
         Ok(appended) => Ok(appended.last_offset + 1),
-        Err(AppendError::InvalidProducerEpoch { .. }) => Err(MarkerError::Fenced),
+        Err(
+            AppendError::InvalidProducerEpoch { .. }
+            | AppendError::TransactionCoordinatorFenced { .. },
+        ) => Err(MarkerError::Fenced),
         Err(error) => {
             let (topic, index) = (partition.topic(), partition.index());
             tracing::warn!(%topic, index, %error, "marker not appended");
