@@ -17,6 +17,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
 import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TransactionalIdNotFoundException;
 
 /** Transactions and producers are listed, described and ended from outside. */
@@ -172,7 +173,7 @@ final class TransactionAdminCases {
 
     private static void producersUnknown(Broker broker) throws Exception {
         TopicPartition at = new TopicPartition(broker.createTopic("txn-no-part", 1), 7);
-        Check.fails(ApiException.class, broker.admin().describeProducers(Set.of(at),
+        Check.fails(TimeoutException.class, broker.admin().describeProducers(Set.of(at),
             new org.apache.kafka.clients.admin.DescribeProducersOptions().timeoutMs(1000))
             .partitionResult(at));
     }
