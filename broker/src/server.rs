@@ -40,6 +40,7 @@ use crate::replica::ReplicaManager;
 pub use broker::Broker;
 use broker::BrokerParts;
 pub(crate) use internal_topics::InternalTopic;
+pub(crate) use marker_writer::MarkerFailure;
 pub use startup_error::StartupError;
 pub(crate) use topic_creation::TopicCreationError;
 pub(crate) use topic_log_config::TopicLogConfig;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use ringbrook_protocol::messages::{
-    AlterConfigsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest,
+    AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
+    EndTxnRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
     IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    SyncGroupRequest, UpdateFeaturesRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest,
 };
 use ringbrook_protocol::{API_VERSIONS, Request};
 use ringbrook_tests::{Client, SharedBroker};
@@ -77,6 +79,13 @@ fn every_advertised_version_is_answered_in_that_version() -> anyhow::Result<()> 
         every_version(client, &IncrementalAlterConfigsRequest::default())?,
         every_version(client, &OffsetDeleteRequest::default())?,
         every_version(client, &UpdateFeaturesRequest::default())?,
+        every_version(client, &AddPartitionsToTxnRequest::default())?,
+        every_version(client, &AddOffsetsToTxnRequest::default())?,
+        every_version(client, &EndTxnRequest::default())?,
+        every_version(client, &WriteTxnMarkersRequest::default())?,
+        every_version(client, &DescribeTransactionsRequest::default())?,
+        every_version(client, &ListTransactionsRequest::default())?,
+        every_version(client, &DescribeProducersRequest::default())?,
         every_version(
             client,
             &DescribeClusterRequest::default().with_endpoint_type(1),

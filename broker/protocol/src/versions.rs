@@ -47,6 +47,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
     range(ApiKey::AddPartitionsToTxn, "AddPartitionsToTxn", 0, 5),
     range(ApiKey::AddOffsetsToTxn, "AddOffsetsToTxn", 0, 4),
     range(ApiKey::EndTxn, "EndTxn", 0, 5),
+    range(ApiKey::WriteTxnMarkers, "WriteTxnMarkers", 1, 1),
     range(ApiKey::DescribeConfigs, "DescribeConfigs", 1, 4),
     range(ApiKey::AlterConfigs, "AlterConfigs", 0, 2),
     range(ApiKey::AlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2),
@@ -62,6 +63,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
     range(ApiKey::OffsetDelete, "OffsetDelete", 0, 0),
     range(ApiKey::UpdateFeatures, "UpdateFeatures", 0, 2),
     range(ApiKey::DescribeCluster, "DescribeCluster", 0, 2),
+    range(ApiKey::DescribeProducers, "DescribeProducers", 0, 0),
     range(ApiKey::DescribeTransactions, "DescribeTransactions", 0, 0),
     range(ApiKey::ListTransactions, "ListTransactions", 0, 2),
     range(

@@ -32,6 +32,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod end_txn;
@@ -53,6 +54,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 mod update_features;
+mod write_txn_markers;
 
 pub(crate) use answer::{Answer, Reply, Response};
 pub(crate) use context::{ConnectionContext, RequestContext};

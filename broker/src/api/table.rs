@@ -89,6 +89,9 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::EndTxn, |ctx, body| {
         answer(ctx, body, end_txn::handle)
     }),
+    api(ApiKey::WriteTxnMarkers, |ctx, body| {
+        answer(ctx, body, write_txn_markers::handle)
+    }),
     api(ApiKey::DescribeConfigs, |ctx, body| {
         answer(ctx, body, describe_configs::handle)
     }),
@@ -118,6 +121,9 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     api(ApiKey::DescribeCluster, |ctx, body| {
         answer(ctx, body, describe_cluster::handle)
+    }),
+    api(ApiKey::DescribeProducers, |ctx, body| {
+        answer(ctx, body, describe_producers::handle)
     }),
     api(ApiKey::DescribeTransactions, |ctx, body| {
         answer(ctx, body, describe_transactions::handle)

@@ -1,13 +1,13 @@
-//! Writes the markers that end transactions into the partitions this broker leads. Those of
-//! `__consumer_offsets` go through the group coordinator, which commits or forgets the offsets of
-//! the transaction as well.
+//! Writes the markers that end transactions into the partitions this broker leads, for its own
+//! transaction coordinator and for WriteTxnMarkers. Those of `__consumer_offsets` go through the
+//! group coordinator, which commits or forgets the offsets of the transaction as well.
 
 use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 use ringbrook_engine::AppendError;
-use ringbrook_record::Codec;
+use ringbrook_record::{Codec, RecordError};
 
 use super::coordinator_batch::encode;
 use super::{Broker, InternalTopic};
@@ -16,7 +16,82 @@ use crate::group::GroupError;
 use crate::replica::{NotServed, Partition, Reached};
 use crate::txn::{MarkerError, MarkerWriter, TopicPartition};
 
-/// See the module's documentation.
+/// Why a marker was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MarkerFailure {
+    /// The partition is not here.
+    #[error("the partition is not served: {0:?}")]
+    NotServed(NotServed),
+    /// The log refused it.
+    #[error(transparent)]
+    Refused(#[from] AppendError),
+    /// It was appended, but not committed.
+    #[error("not committed: {0:?}")]
+    NotCommitted(Reached),
+    /// The group coordinator could not take it.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// There is no such batch.
+    #[error("cannot encode a marker: {0}")]
+    Encoding(#[from] RecordError),
+}
+
+impl Broker {
+    /// Appends the marker to a partition and resolves once it is committed there; in
+    /// `__consumer_offsets`, once the offsets of the transaction are committed or forgotten. The
+    /// order of calls is the order in the log.
+    ///
+    /// # Errors
+    /// See [`MarkerFailure`].
+    pub(crate) fn write_marker(
+        self: &Arc<Self>,
+        partition: &TopicPartition,
+        marker: TransactionMarker,
+    ) -> LocalBoxFuture<'static, Result<(), MarkerFailure>> {
+        let served = self.replicas.served();
+        let found = match served.partition(&partition.topic, partition.partition) {
+            Ok(found) => Arc::clone(found),
+            Err(error) => return ready(Err(MarkerFailure::NotServed(error))).boxed_local(),
+        };
+        if InternalTopic::named(&partition.topic) == Some(InternalTopic::ConsumerOffsets) {
+            let broker = Arc::clone(self);
+            return async move {
+                let completed = broker.groups.complete_transaction(found.index(), marker);
+                Ok(completed.await?)
+            }
+            .boxed_local();
+        }
+        // Here and not in the future, for the order.
+        let appended = append(self, &found, marker);
+        async move { committed(&found, appended?).await }.boxed_local()
+    }
+}
+
+/// Appends the marker; returns the offset behind it.
+fn append(
+    broker: &Broker,
+    partition: &Partition,
+    marker: TransactionMarker,
+) -> Result<i64, MarkerFailure> {
+    let now_ms = broker.clock.now_ms();
+    let batch = encode(&CoordinatorBatch::Marker(marker), Codec::None, now_ms)?;
+    let appended = partition.append_marker(batch, now_ms, marker.transaction_version)?;
+    Ok(appended.last_offset + 1)
+}
+
+/// Waits until the offsets below `end_offset` are committed.
+async fn committed(partition: &Partition, end_offset: i64) -> Result<(), MarkerFailure> {
+    let Some(committed) = partition.committed(end_offset) else {
+        return Ok(());
+    };
+    match committed.await {
+        Ok(Reached::Yes) => Ok(()),
+        Ok(reached) => Err(MarkerFailure::NotCommitted(reached)),
+        Err(_) => Err(MarkerFailure::NotCommitted(Reached::Gone)),
+    }
+}
+
+/// The partitions of this broker, as the transaction coordinator sees them.
 pub(super) struct PartitionMarkerWriter {
     broker: Weak<Broker>,
 }
@@ -36,85 +111,37 @@ impl MarkerWriter for PartitionMarkerWriter {
         let Some(broker) = self.broker.upgrade() else {
             return ready(Err(MarkerError::Retriable)).boxed_local();
         };
-        let found = match find(&broker, partition) {
-            Ok(found) => found,
-            Err(error) => return ready(Err(error)).boxed_local(),
-        };
-        let topic = InternalTopic::named(&partition.topic);
-        if topic == Some(InternalTopic::ConsumerOffsets) {
-            return complete_offsets(broker, found.index(), marker).boxed_local();
+        let partition = partition.clone();
+        let written = broker.write_marker(&partition, marker);
+        async move {
+            written.await.map_err(|failure| {
+                let error = outlook(&failure, &broker, &partition);
+                tracing::debug!(%partition, %failure, ?error, "marker not written");
+                error
+            })
         }
-        // Here and not in the future: the order of the calls is the order in the log.
-        let appended = append(&broker, &found, marker);
-        async move { committed(&found, appended?).await }.boxed_local()
+        .boxed_local()
     }
 }
 
-/// The partition, if it is served here.
-fn find(broker: &Broker, partition: &TopicPartition) -> Result<Arc<Partition>, MarkerError> {
-    let served = broker.replicas.served();
-    match served.partition(&partition.topic, partition.partition) {
-        Ok(found) => Ok(Arc::clone(found)),
-        Err(NotServed::StorageFailed) => Err(MarkerError::Retriable),
-        Err(NotServed::UnknownTopicOrPartition | NotServed::UnknownTopicId) => {
+/// What is to be done about a marker that was not written.
+fn outlook(failure: &MarkerFailure, broker: &Broker, partition: &TopicPartition) -> MarkerError {
+    match failure {
+        MarkerFailure::NotServed(
+            NotServed::UnknownTopicOrPartition | NotServed::UnknownTopicId,
+        ) => {
             // Perhaps it is only about to be served.
             let image = broker.controller.image();
             let known = image.partition(&partition.topic, partition.partition);
-            Err(known.map_or(MarkerError::Dropped, |_| MarkerError::Retriable))
+            known.map_or(MarkerError::Dropped, |_| MarkerError::Retriable)
         }
-    }
-}
-
-/// Appends the marker; returns the offset behind it.
-fn append(
-    broker: &Broker,
-    partition: &Partition,
-    marker: TransactionMarker,
-) -> Result<i64, MarkerError> {
-    let now_ms = broker.clock.now_ms();
-    let batch = encode(&CoordinatorBatch::Marker(marker), Codec::None, now_ms);
-    let batch = batch.map_err(|error| {
-        tracing::error!(%error, "cannot encode a marker");
-        MarkerError::Retriable
-    })?;
-    match partition.append_marker(batch, now_ms, marker.transaction_version) {
-        Ok(appended) => Ok(appended.last_offset + 1),
-        Err(
+        MarkerFailure::Refused(
             AppendError::InvalidProducerEpoch { .. }
             | AppendError::TransactionCoordinatorFenced { .. },
-        ) => Err(MarkerError::Fenced),
-        Err(error) => {
-            let (topic, index) = (partition.topic(), partition.index());
-            tracing::warn!(%topic, index, %error, "marker not appended");
-            Err(MarkerError::Retriable)
-        }
+        )
+        | MarkerFailure::Group(
+            GroupError::InvalidProducerEpoch | GroupError::TransactionCoordinatorFenced,
+        ) => MarkerError::Fenced,
+        _ => MarkerError::Retriable,
     }
-}
-
-/// Waits until the offsets below `end_offset` are committed.
-async fn committed(partition: &Partition, end_offset: i64) -> Result<(), MarkerError> {
-    let Some(committed) = partition.committed(end_offset) else {
-        return Ok(());
-    };
-    match committed.await {
-        Ok(Reached::Yes) => Ok(()),
-        Ok(Reached::StorageFailed | Reached::Gone) | Err(_) => Err(MarkerError::Retriable),
-    }
-}
-
-async fn complete_offsets(
-    broker: Arc<Broker>,
-    partition: i32,
-    marker: TransactionMarker,
-) -> Result<(), MarkerError> {
-    let completed = broker.groups.complete_transaction(partition, marker);
-    completed.await.map_err(|error| match error {
-        GroupError::InvalidProducerEpoch | GroupError::TransactionCoordinatorFenced => {
-            MarkerError::Fenced
-        }
-        error => {
-            tracing::debug!(partition, %error, "offsets of a transaction not completed yet");
-            MarkerError::Retriable
-        }
-    })
 }

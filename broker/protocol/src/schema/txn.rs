@@ -1,10 +1,13 @@
-//! Shapes of the requests to the transaction coordinator.
+//! Shapes of the requests about transactions.
 //!
 //! One line per field of Kafka 4.3's message definitions, with the versions that have it.
 
-use super::{RequestShape, array, flexible, i8, i16, i32s, i64, i64s, string, strings};
+use super::{RequestShape, array, flexible, i8, i16, i32, i32s, i64, i64s, string, strings};
 use crate::StrBytes;
-use crate::messages::{TransactionalId, add_partitions_to_txn_request};
+use crate::messages::{
+    TransactionalId, add_partitions_to_txn_request, describe_producers_request,
+    write_txn_markers_request,
+};
 
 pub(super) const ADD_PARTITIONS_TO_TXN: RequestShape = flexible(
     3,
@@ -53,6 +56,31 @@ pub(super) const END_TXN: RequestShape = flexible(
         i16("producer_epoch"),
         i8("committed"),
     ],
+);
+
+pub(super) const WRITE_TXN_MARKERS: RequestShape = flexible(
+    1,
+    &[array::<write_txn_markers_request::WritableTxnMarker>(
+        "markers",
+        &[
+            i64("producer_id"),
+            i16("producer_epoch"),
+            i8("transaction_result"),
+            array::<write_txn_markers_request::WritableTxnMarkerTopic>(
+                "topics",
+                &[string("name"), i32s("partition_indexes")],
+            ),
+            i32("coordinator_epoch"),
+        ],
+    )],
+);
+
+pub(super) const DESCRIBE_PRODUCERS: RequestShape = flexible(
+    0,
+    &[array::<describe_producers_request::TopicRequest>(
+        "topics",
+        &[string("name"), i32s("partition_indexes")],
+    )],
 );
 
 pub(super) const DESCRIBE_TRANSACTIONS: RequestShape =

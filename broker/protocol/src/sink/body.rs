@@ -46,5 +46,6 @@ plain_bodies! {
     DescribeClusterResponse DescribeTopicPartitionsResponse AlterReplicaLogDirsResponse
     UpdateFeaturesResponse
     AddPartitionsToTxnResponse AddOffsetsToTxnResponse EndTxnResponse DescribeTransactionsResponse
+    WriteTxnMarkersResponse DescribeProducersResponse
     ListTransactionsResponse
 }

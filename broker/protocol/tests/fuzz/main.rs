@@ -73,18 +73,18 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 35] {
+fn probes() -> [(i16, Probe); 37] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
         InitProducerIdRequest OffsetForLeaderEpochRequest AddPartitionsToTxnRequest
-        AddOffsetsToTxnRequest EndTxnRequest DescribeConfigsRequest AlterConfigsRequest
-        AlterReplicaLogDirsRequest DescribeLogDirsRequest CreatePartitionsRequest
-        DeleteGroupsRequest IncrementalAlterConfigsRequest OffsetDeleteRequest
-        UpdateFeaturesRequest DescribeClusterRequest DescribeTransactionsRequest
-        ListTransactionsRequest DescribeTopicPartitionsRequest
+        AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest DescribeConfigsRequest
+        AlterConfigsRequest AlterReplicaLogDirsRequest DescribeLogDirsRequest
+        CreatePartitionsRequest DeleteGroupsRequest IncrementalAlterConfigsRequest
+        OffsetDeleteRequest UpdateFeaturesRequest DescribeClusterRequest DescribeProducersRequest
+        DescribeTransactionsRequest ListTransactionsRequest DescribeTopicPartitionsRequest
     }
 }
 
