@@ -1,8 +1,9 @@
 //! ApiVersions (18): which requests the broker serves, in which versions.
 //!
 //! Versions 0-4, from 3 on with the features and their finalized levels. An unknown version is
-//! answered in version 0 with UNSUPPORTED_VERSION and the list, so that newer clients can fall back
-//! (KIP-511). Produce is advertised from version 0 though 3 is the lowest served: older librdkafka
+//! answered in version 0 with UNSUPPORTED_VERSION and the versions of this API alone, so that newer
+//! clients ask again (KIP-511): one that got the whole list would take it and never learn of the
+//! features. Produce is advertised from version 0 though 3 is the lowest served: older librdkafka
 //! takes its absence for a broker without codecs (KAFKA-18659).
 
 use std::rc::Rc;
@@ -11,9 +12,10 @@ use ringbrook_protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use ringbrook_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use ringbrook_protocol::{API_VERSIONS, HeaderPrefix, ResponseError, StrBytes};
+use ringbrook_protocol::{
+    API_VERSIONS, ApiKey, ApiVersionRange, HeaderPrefix, ResponseError, StrBytes,
+};
 
-use super::error::NONE;
 use super::{ConnectionContext, RequestContext, Response};
 use crate::controller::MetadataImage;
 use crate::controller::features::SUPPORTED_FEATURES;
@@ -38,7 +40,11 @@ pub(crate) async fn handle(
             .with_error_code(ResponseError::InvalidRequest.code())
             .with_finalized_features_epoch(NO_FEATURES_EPOCH);
     }
-    with_features(list(NONE), &ctx.broker().image(), ctx.api_version)
+    with_features(
+        list(API_VERSIONS.iter()),
+        &ctx.broker().image(),
+        ctx.api_version,
+    )
 }
 
 /// Adds what is supported and finalized: clients choose the transaction protocol by it (KIP-890).
@@ -80,22 +86,22 @@ pub(super) fn unsupported(connection: &Rc<ConnectionContext>, prefix: HeaderPref
         correlation_id: prefix.correlation_id,
         client_id: None,
     };
-    Response::message(&ctx, &list(ResponseError::UnsupportedVersion.code()))
+    let own = API_VERSIONS
+        .iter()
+        .filter(|range| range.key == ApiKey::ApiVersions);
+    let response = list(own).with_error_code(ResponseError::UnsupportedVersion.code());
+    Response::message(&ctx, &response)
 }
 
-fn list(error_code: i16) -> ApiVersionsResponse {
-    let api_keys = API_VERSIONS
-        .iter()
-        .map(|range| {
-            ApiVersion::default()
-                .with_api_key(range.key as i16)
-                .with_min_version(range.advertised_min())
-                .with_max_version(range.max)
-        })
-        .collect();
+fn list<'a>(ranges: impl Iterator<Item = &'a ApiVersionRange>) -> ApiVersionsResponse {
+    let api_keys = ranges.map(|range| {
+        ApiVersion::default()
+            .with_api_key(range.key as i16)
+            .with_min_version(range.advertised_min())
+            .with_max_version(range.max)
+    });
     ApiVersionsResponse::default()
-        .with_error_code(error_code)
-        .with_api_keys(api_keys)
+        .with_api_keys(api_keys.collect())
         .with_finalized_features_epoch(NO_FEATURES_EPOCH)
 }
 
