@@ -27,12 +27,20 @@ pub struct BrokerOptions {
 }
 
 impl BrokerOptions {
-    /// Options that save time in tests of groups and are no different otherwise.
+    /// Options that save time in tests of groups and transactions and are no different otherwise.
     #[must_use]
     pub fn fast() -> Self {
         Self::default()
             .set("group.initial.rebalance.delay.ms", "0")
             .set("offsets.topic.num.partitions", "4")
+            .set("transaction.state.log.num.partitions", "4")
+            .set(
+                "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+                "500",
+            )
+            .set("group.consumer.min.heartbeat.interval.ms", "200")
+            .set("group.consumer.heartbeat.interval.ms", "200")
+            .set("group.consumer.assignment.interval.ms", "100")
     }
 
     /// Sets one configuration.

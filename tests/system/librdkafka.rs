@@ -2,7 +2,10 @@
 //!
 //! States Kafka's behaviour only: `RINGBROOK_TEST_BOOTSTRAP=host:port` runs it against any broker.
 
+mod transactions;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,24 +29,35 @@ const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// A broker and the clients made for it.
 struct Cluster {
-    broker: Arc<SharedBroker>,
+    address: SocketAddr,
+    /// Kept alive while the test needs it, unless it is the test's own.
+    _shared: Option<Arc<SharedBroker>>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Cluster {
     fn current() -> anyhow::Result<Self> {
+        let shared = SharedBroker::current()?;
+        let mut cluster = Self::at(shared.address())?;
+        cluster._shared = Some(shared);
+        Ok(cluster)
+    }
+
+    /// Clients of a broker that the test has started itself.
+    fn at(address: SocketAddr) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         Ok(Self {
-            broker: SharedBroker::current()?,
+            address,
+            _shared: None,
             runtime,
         })
     }
 
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.broker.address().to_string());
+        config.set("bootstrap.servers", self.address.to_string());
         config.set("broker.address.family", "v4");
         config
     }
@@ -71,14 +85,28 @@ impl Cluster {
     }
 
     fn consumer(&self, group: &str) -> anyhow::Result<BaseConsumer> {
+        let classic = [
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "200"),
+        ];
+        self.consumer_with(group, &classic)
+    }
+
+    fn consumer_with(
+        &self,
+        group: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<BaseConsumer> {
         let mut config = self.config();
         config
             .set("group.id", group)
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "200")
+            .set("fetch.wait.max.ms", "100")
             .set("topic.metadata.refresh.interval.ms", "500");
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
         Ok(config.create()?)
     }
 
