@@ -56,7 +56,7 @@ pub enum Ignored {
     Quotas,
     /// It belongs to the consumer, share or streams group protocols.
     GroupProtocols,
-    /// It belongs to transactions.
+    /// It belongs to a part of transactions that is not served.
     Transactions,
     /// It belongs to client telemetry (KIP-714).
     Telemetry,
@@ -80,7 +80,7 @@ impl fmt::Display for Ignored {
             Self::GroupProtocols => {
                 "the consumer, share and streams group protocols are not supported yet"
             }
-            Self::Transactions => "transactions are not supported yet",
+            Self::Transactions => "this part of transactions is not supported yet",
             Self::Telemetry => "client telemetry is not supported yet",
             Self::PerListener => "settings of a single listener are not supported yet",
             Self::Internal => "it is one of Kafka's internal keys",

@@ -42,6 +42,7 @@ pub(super) fn coordinator(
         abort_timed_out_interval: config.abort_timed_out_interval,
         id_expiration: config.id_expiration,
         remove_expired_interval: config.remove_expired_interval,
+        ..TxnConfig::default()
     };
     TransactionCoordinator::new(config, parts)
 }

@@ -7,17 +7,29 @@ use std::time::Duration;
 /// above what one sync to disk costs. A single record may be larger.
 pub(crate) const BATCH_BYTES: usize = 256 << 10;
 
-/// Bytes of records that may wait in one partition. Beyond it clients are told to come later; the
-/// ends of transactions, which clients cannot multiply, are not.
-pub(crate) const QUEUE_BYTES_MAX: usize = 16 << 20;
+/// How much clients can make the coordinator hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TxnLimits {
+    /// Bytes of records that may wait in one partition. Beyond it clients are told to come later;
+    /// what is left to do for transactions already decided is not turned away.
+    pub(crate) queue_bytes_max: usize,
+    /// Bytes of the last records of all transactional ids together; memory is about three times as
+    /// much. Beyond it there are no new ids and no more partitions in transactions until ids
+    /// expire. Kafka has no limit here.
+    pub(crate) state_bytes_max: usize,
+    /// Markers of one partition of `__transaction_state` that are being written at once.
+    pub(crate) marker_writes_max: usize,
+}
 
-/// Bytes of the last records of all transactional ids together. Beyond it there are no new ids and
-/// no more partitions in transactions until ids expire; Kafka has no limit here. Memory is about
-/// three times as much.
-pub(crate) const STATE_BYTES_MAX: usize = 256 << 20;
-
-/// Markers of one partition of `__transaction_state` that are being written at once.
-pub(crate) const MARKER_WRITES_MAX: usize = 128;
+impl Default for TxnLimits {
+    fn default() -> Self {
+        Self {
+            queue_bytes_max: 16 << 20,
+            state_bytes_max: 256 << 20,
+            marker_writes_max: 128,
+        }
+    }
+}
 
 /// First and longest wait before a marker is written again.
 pub(crate) const MARKER_RETRY_BACKOFF: Duration = Duration::from_millis(10);
@@ -34,6 +46,8 @@ pub struct TxnConfig {
     pub id_expiration: Duration,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
     pub remove_expired_interval: Duration,
+    /// How much clients can make the coordinator hold.
+    pub(crate) limits: TxnLimits,
 }
 
 impl Default for TxnConfig {
@@ -43,6 +57,7 @@ impl Default for TxnConfig {
             abort_timed_out_interval: Duration::from_secs(10),
             id_expiration: Duration::from_secs(7 * 24 * 60 * 60),
             remove_expired_interval: Duration::from_secs(60 * 60),
+            limits: TxnLimits::default(),
         }
     }
 }

@@ -315,3 +315,6 @@ impl TransactionCoordinator {
         shards.unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

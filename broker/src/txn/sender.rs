@@ -14,7 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future};
 
-use super::config::{MARKER_RETRY_BACKOFF, MARKER_RETRY_BACKOFF_MAX, MARKER_WRITES_MAX};
+use super::config::{MARKER_RETRY_BACKOFF, MARKER_RETRY_BACKOFF_MAX};
 use super::drain;
 use super::environment::Environment;
 use super::marker::MarkerError;
@@ -118,7 +118,7 @@ impl Sender {
     }
 
     fn has_room(&self) -> bool {
-        self.under_way.len() < MARKER_WRITES_MAX
+        self.under_way.len() < self.environment.config.limits.marker_writes_max
     }
 
     /// Begins what has waited long enough.

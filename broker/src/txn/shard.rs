@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::HashMap;
 use tokio::sync::{Notify, oneshot};
 
-use super::config::{BATCH_BYTES, QUEUE_BYTES_MAX, STATE_BYTES_MAX};
+use super::config::BATCH_BYTES;
 use super::environment::Environment;
 use super::error::TxnError;
 use super::loading::LoadedId;
@@ -224,16 +224,17 @@ impl ShardState {
         let record = record_of(id, target, self.environment.version())?;
         let size_bytes = record.size_bytes();
         if let Limits::Hold = limits {
+            let limits = &self.environment.config.limits;
             let growth_bytes = size_bytes.saturating_sub(entry.size_bytes);
-            let is_queue_full = QUEUE_BYTES_MAX < self.queued_bytes + size_bytes;
+            let is_queue_full = limits.queue_bytes_max < self.queued_bytes + size_bytes;
             // The other states only move an id towards its end.
             let is_growing = 0 < growth_bytes
                 && matches!(
                     target.state,
                     TransactionState::Empty | TransactionState::Ongoing
                 );
-            let is_state_full =
-                is_growing && STATE_BYTES_MAX < self.environment.state_bytes() + growth_bytes;
+            let is_state_full = is_growing
+                && limits.state_bytes_max < self.environment.state_bytes() + growth_bytes;
             if is_queue_full || is_state_full {
                 self.environment.metrics.turned_away.increment();
                 return Err(TxnError::CoordinatorNotAvailable);

@@ -258,3 +258,6 @@ impl Transaction {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,8 +34,8 @@ pub struct TransactionListing {
     pub state: TransactionState,
 }
 
-/// Which ids to list.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which ids to list; the default lists all.
+#[derive(Clone, Copy, Debug)]
 pub struct ListFilter<'a> {
     /// States to list; `None` for all. Empty lists nothing.
     pub states: Option<&'a [TransactionState]>,
@@ -43,6 +43,16 @@ pub struct ListFilter<'a> {
     pub producer_ids: &'a [i64],
     /// Lists transactions that began longer ago than this many milliseconds; negative for all.
     pub duration_ms: i64,
+}
+
+impl Default for ListFilter<'_> {
+    fn default() -> Self {
+        Self {
+            states: None,
+            producer_ids: &[],
+            duration_ms: -1,
+        }
+    }
 }
 
 impl TransactionCoordinator {
