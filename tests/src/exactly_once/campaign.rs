@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::exactly_once::audit::Topics;
+use crate::exactly_once::autopsy;
 use crate::exactly_once::feeder::Feeder;
 use crate::exactly_once::fleet::Fleet;
 use crate::exactly_once::reader::{follow, reread};
@@ -116,9 +117,10 @@ impl Campaign {
         };
         let result = run.run();
         result.with_context(|| {
-            let (workers, broker) = (run.fleet.logs(), run.target.log());
-            let seed = self.seed;
-            format!("seed {seed}\n{workers}--- broker since its last start\n{broker}---")
+            let (seed, workers) = (self.seed, run.fleet.logs());
+            let held = run.autopsy();
+            let broker = run.target.log();
+            format!("seed {seed}\n{workers}{held}--- broker since its last start\n{broker}---")
         })
     }
 
@@ -221,16 +223,10 @@ impl Run<'_> {
         is_fed.store(true, Ordering::Relaxed);
         self.attend(DRAINED_WITHIN, reader, |_| Ok(feeder.is_finished()))?;
         let fed = feeder.join().expect("the feeder does not panic")?;
-        let is_drained = self.attend(DRAINED_WITHIN, reader, |_| {
-            let checker = checker.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(fed
-                .iter()
-                .all(|(source, fed)| *fed <= checker.transferred(*source)))
+        self.attend(DRAINED_WITHIN, reader, |_| {
+            Ok(lock(checker).complete(&fed).is_ok())
         })?;
-        if !is_drained {
-            let checker = checker.lock().unwrap_or_else(PoisonError::into_inner);
-            checker.finish(&fed, &BTreeMap::new())?;
-        }
+        lock(checker).complete(&fed)?;
         let mut result = Ok(false);
         wait_until(ENDED_WITHIN, || {
             result = self.fleet.wind_up();
@@ -283,6 +279,16 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the broker holds at a failure, if it can be asked.
+    fn autopsy(&mut self) -> String {
+        let output = output_topic(&self.topics.prefix);
+        let described = self.target.step(true).and_then(|()| {
+            let mut client = self.target.client()?;
+            autopsy::describe(&mut client, &output, self.topics.output_partitions)
+        });
+        described.unwrap_or_else(|error| format!("nothing is known of the output: {error:#}\n"))
+    }
+
     fn audit(&self, checker: &Checker, fed: &BTreeMap<Source, i64>) -> anyhow::Result<()> {
         let mut client = self.target.client()?;
         self.topics.check_input(&mut client, fed)?;
@@ -300,6 +306,10 @@ impl Run<'_> {
         again.finish(fed, &committed)?;
         Ok(())
     }
+}
+
+fn lock(checker: &Mutex<Checker>) -> std::sync::MutexGuard<'_, Checker> {
+    checker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When the next fault comes if the last one came at `last`.

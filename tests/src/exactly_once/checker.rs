@@ -197,6 +197,24 @@ impl Checker {
         self.transactions.len()
     }
 
+    /// Whether the output has all of `fed`.
+    ///
+    /// # Errors
+    /// The first input partition of which something is missing.
+    pub fn complete(&self, fed: &BTreeMap<Source, i64>) -> Result<(), Violation> {
+        for (&source_partition, &fed) in fed {
+            let transferred = self.transferred(source_partition);
+            if transferred != fed {
+                return Err(Violation::Incomplete {
+                    source_partition,
+                    fed,
+                    transferred,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Judges the end: `fed` is what each input partition holds, `committed` the offset that the
     /// group has committed in it.
     ///
@@ -207,15 +225,9 @@ impl Checker {
         fed: &BTreeMap<Source, i64>,
         committed: &BTreeMap<Source, i64>,
     ) -> Result<(), Violation> {
-        for (&source, &fed) in fed {
+        self.complete(fed)?;
+        for &source in fed.keys() {
             let transferred = self.transferred(source);
-            if transferred != fed {
-                return Err(Violation::Incomplete {
-                    source_partition: source,
-                    fed,
-                    transferred,
-                });
-            }
             let committed = committed.get(&source).copied().unwrap_or(-1);
             // Without records nothing need have been committed.
             if committed != transferred && 0 < transferred {

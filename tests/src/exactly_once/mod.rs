@@ -8,6 +8,7 @@
 //! The test `exactly_once` runs it short, the binary `exactly-once` long.
 
 mod audit;
+mod autopsy;
 mod campaign;
 mod checker;
 mod feeder;

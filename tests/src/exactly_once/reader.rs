@@ -25,7 +25,7 @@ use crate::{Wire, error, fetch_request, single_fetched, topic_name};
 const FETCH: i16 = 12;
 const READ_COMMITTED: i8 = 1;
 /// What a batch of the campaign may take decompressed.
-const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(super) const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A record that is not of an aborted transaction.
 #[derive(Debug, Clone)]
@@ -131,7 +131,11 @@ fn values(batch: &Batch<'_>) -> anyhow::Result<Vec<ReadRecord>> {
         .collect()
 }
 
-fn is_abort(batch: &Batch<'_>) -> anyhow::Result<bool> {
+/// Whether a control batch is an abort marker.
+///
+/// # Errors
+/// It is none of a transaction.
+pub(super) fn is_abort(batch: &Batch<'_>) -> anyhow::Result<bool> {
     let mut buffer = RecordBuffer::new();
     let mut records = batch.records(&mut buffer, DECOMPRESSED_BYTES_MAX)?;
     let marker = records.next().context("a control batch has a record")??;

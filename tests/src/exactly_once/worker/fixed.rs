@@ -22,7 +22,7 @@ use ringbrook_protocol::messages::{
 use ringbrook_protocol::{Request, ResponseError, StrBytes};
 use ringbrook_record::{BatchBuilder, Codec, Header};
 
-use super::{Failure, Plan, Round, TRANSACTION_TIMEOUT_MS, Transferring, WorkerOptions};
+use super::{Failure, Plan, Round, TRANSACTION_TIMEOUT_MS, Transferring, WorkerOptions, say};
 use crate::exactly_once::reader::{ReadRecord, read_committed};
 use crate::exactly_once::transfer::parse_input;
 use crate::exactly_once::{Random, Transfer};
@@ -82,6 +82,8 @@ pub(super) struct FixedWorker<'a> {
     turn: usize,
     random: Random,
     transactions: u64,
+    /// The error and the API that were told last.
+    waits_for: Option<(ResponseError, i16)>,
 }
 
 impl<'a> FixedWorker<'a> {
@@ -99,6 +101,7 @@ impl<'a> FixedWorker<'a> {
             turn: 0,
             random: options.random(),
             transactions: 0,
+            waits_for: None,
         };
         let begun = worker.begin()?;
         Ok(begun.map(|()| worker))
@@ -198,7 +201,9 @@ impl<'a> FixedWorker<'a> {
                         let found = code(&answer);
                         match error(found) {
                             None if found == 0 => return Ok(Ok(answer)),
-                            Some(error) if RETRIABLE.contains(&error) => {}
+                            Some(error) if RETRIABLE.contains(&error) => {
+                                self.wait_for(error, R::KEY)?;
+                            }
                             Some(error) if FENCED.contains(&error) => {
                                 let why = format!("{error:?} for {}", R::KEY);
                                 return Ok(Err(Failure::Fatal(why)));
@@ -217,6 +222,15 @@ impl<'a> FixedWorker<'a> {
             }
             wait_until(PAUSE, || false);
         }
+    }
+
+    /// Tells once what is waited for: a worker that waits for ever shall say why.
+    fn wait_for(&mut self, error: ResponseError, api: i16) -> anyhow::Result<()> {
+        if self.waits_for != Some((error, api)) {
+            self.waits_for = Some((error, api));
+            say(&format!("waits because of {error:?} for API {api}"))?;
+        }
+        Ok(())
     }
 
     /// Up to `records_max` records of the partitions in turn.
