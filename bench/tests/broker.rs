@@ -66,3 +66,19 @@ fn commits_of_one_and_of_many_groups_are_measured() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn transactions_are_compared_with_plain_produce() -> anyhow::Result<()> {
+    for scenario in ["transactions", "transactions-durable"] {
+        let lines = run(scenario)?;
+        for load in [
+            "idempotent",
+            "1,000-record transactions",
+            "100 ms transactions",
+        ] {
+            tells(&lines, &[load, "records/s", "ratio"]);
+            tells(&lines, &[load, "CPU us/record", "ratio"]);
+        }
+    }
+    Ok(())
+}

@@ -14,10 +14,8 @@ const FETCH: i16 = 12;
 const LIST_TRANSACTIONS: i16 = 0;
 /// Bytes of a value that are shown.
 const VALUE_BYTES: usize = 40;
-/// Batches shown of each partition, the last ones.
-const BATCHES: usize = 60;
 
-/// Describes the end of all partitions of `topic`, and all transactions.
+/// Describes the last `batches_max` batches in all partitions of `topic`, and all transactions.
 ///
 /// # Errors
 /// The broker is away, or what it holds cannot be read.
@@ -25,12 +23,13 @@ pub(super) fn describe(
     client: &mut Client,
     topic: &str,
     partitions: i32,
+    batches_max: usize,
 ) -> anyhow::Result<String> {
     let mut text = String::new();
     for partition in 0..partitions {
         let lines = batches(client, topic, partition)?;
         writeln!(text, "--- partition {partition}")?;
-        for line in lines.iter().skip(lines.len().saturating_sub(BATCHES)) {
+        for line in lines.iter().skip(lines.len().saturating_sub(batches_max)) {
             writeln!(text, "{line}")?;
         }
     }

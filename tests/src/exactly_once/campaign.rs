@@ -25,6 +25,8 @@ use crate::{now, unique, wait_until};
 
 /// How long the workers may take to transfer what is left after the last fault.
 const DRAINED_WITHIN: Duration = Duration::from_secs(120);
+/// Batches of each output partition that a failure's report has, unless it is a talkative one.
+const BATCHES: usize = 60;
 /// How long they may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(90);
 
@@ -284,7 +286,17 @@ impl Run<'_> {
         let output = output_topic(&self.topics.prefix);
         let described = self.target.step(true).and_then(|()| {
             let mut client = self.target.client()?;
-            autopsy::describe(&mut client, &output, self.topics.output_partitions)
+            let batches_max = if self.campaign.is_talkative {
+                usize::MAX
+            } else {
+                BATCHES
+            };
+            autopsy::describe(
+                &mut client,
+                &output,
+                self.topics.output_partitions,
+                batches_max,
+            )
         });
         described.unwrap_or_else(|error| format!("nothing is known of the output: {error:#}\n"))
     }
