@@ -10,6 +10,7 @@ mod broker;
 mod client;
 pub mod exactly_once;
 mod process;
+mod read_committed;
 mod shared;
 mod small_disk;
 mod wire;
@@ -23,6 +24,7 @@ pub use client::{
     topic_name,
 };
 pub use process::{cpu_time, now, now_ms, resident_bytes, wait_until};
+pub use read_committed::{ReadCommitted, ReadRecord, read_committed};
 pub use shared::{SharedBroker, unique};
 pub use small_disk::SmallDisk;
 pub use wire::{Wire, WireError};

@@ -193,6 +193,7 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::AddOffsetsToTxn => &txn::ADD_OFFSETS_TO_TXN,
         ApiKey::EndTxn => &txn::END_TXN,
         ApiKey::WriteTxnMarkers => &txn::WRITE_TXN_MARKERS,
+        ApiKey::TxnOffsetCommit => &txn::TXN_OFFSET_COMMIT,
         ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
         ApiKey::AlterConfigs => &admin::ALTER_CONFIGS,
         ApiKey::AlterReplicaLogDirs => &admin::ALTER_REPLICA_LOG_DIRS,

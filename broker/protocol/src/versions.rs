@@ -48,6 +48,7 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
     range(ApiKey::AddOffsetsToTxn, "AddOffsetsToTxn", 0, 4),
     range(ApiKey::EndTxn, "EndTxn", 0, 5),
     range(ApiKey::WriteTxnMarkers, "WriteTxnMarkers", 1, 1),
+    range(ApiKey::TxnOffsetCommit, "TxnOffsetCommit", 0, 5),
     range(ApiKey::DescribeConfigs, "DescribeConfigs", 1, 4),
     range(ApiKey::AlterConfigs, "AlterConfigs", 0, 2),
     range(ApiKey::AlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2),

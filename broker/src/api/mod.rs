@@ -53,6 +53,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 mod update_features;
 mod write_txn_markers;
 

@@ -92,6 +92,9 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::WriteTxnMarkers, |ctx, body| {
         answer(ctx, body, write_txn_markers::handle)
     }),
+    api(ApiKey::TxnOffsetCommit, |ctx, body| {
+        answer(ctx, body, txn_offset_commit::handle)
+    }),
     api(ApiKey::DescribeConfigs, |ctx, body| {
         answer(ctx, body, describe_configs::handle)
     }),

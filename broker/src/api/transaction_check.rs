@@ -38,10 +38,6 @@ impl TransactionSupport {
     }
 
     /// What a client that sends this version of TxnOffsetCommit knows.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "TxnOffsetCommit is not served yet")
-    )]
     pub(super) fn of_txn_offset_commit(api_version: i16) -> Self {
         Self::of(api_version, 4)
     }

@@ -16,10 +16,10 @@ use ringbrook_protocol::messages::{
     OffsetFetchRequest,
 };
 
-use crate::exactly_once::reader::read_committed;
 use crate::exactly_once::transfer::parse_input;
 use crate::exactly_once::worker::{group, input_topic, output_topic};
 use crate::exactly_once::{Lane, Source};
+use crate::read_committed;
 use crate::{Client, error, topic_name, wait_until};
 
 /// How long the last markers and the loading of coordinators may take.

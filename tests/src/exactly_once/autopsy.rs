@@ -7,7 +7,7 @@ use ringbrook_protocol::messages::ListTransactionsRequest;
 use ringbrook_protocol::messages::fetch_request::FetchTopic;
 use ringbrook_record::{Batch, Batches, RecordBuffer};
 
-use crate::exactly_once::reader::{DECOMPRESSED_BYTES_MAX, is_abort};
+use crate::read_committed::{DECOMPRESSED_BYTES_MAX, is_abort};
 use crate::{Client, fetch_request, single_fetched, topic_name};
 
 const FETCH: i16 = 12;

@@ -6,7 +6,7 @@ use super::{RequestShape, array, flexible, i8, i16, i32, i32s, i64, i64s, string
 use crate::StrBytes;
 use crate::messages::{
     TransactionalId, add_partitions_to_txn_request, describe_producers_request,
-    write_txn_markers_request,
+    txn_offset_commit_request, write_txn_markers_request,
 };
 
 pub(super) const ADD_PARTITIONS_TO_TXN: RequestShape = flexible(
@@ -81,6 +81,34 @@ pub(super) const DESCRIBE_PRODUCERS: RequestShape = flexible(
         "topics",
         &[string("name"), i32s("partition_indexes")],
     )],
+);
+
+pub(super) const TXN_OFFSET_COMMIT: RequestShape = flexible(
+    3,
+    &[
+        string("transactional_id"),
+        string("group_id"),
+        i64("producer_id"),
+        i16("producer_epoch"),
+        i32("generation_id").from(3),
+        string("member_id").from(3),
+        string("group_instance_id").from(3),
+        array::<txn_offset_commit_request::TxnOffsetCommitRequestTopic>(
+            "topics",
+            &[
+                string("name"),
+                array::<txn_offset_commit_request::TxnOffsetCommitRequestPartition>(
+                    "partitions",
+                    &[
+                        i32("partition_index"),
+                        i64("committed_offset"),
+                        i32("committed_leader_epoch").from(2),
+                        string("committed_metadata"),
+                    ],
+                ),
+            ],
+        ),
+    ],
 );
 
 pub(super) const DESCRIBE_TRANSACTIONS: RequestShape =

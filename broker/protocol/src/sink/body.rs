@@ -47,5 +47,6 @@ plain_bodies! {
     UpdateFeaturesResponse
     AddPartitionsToTxnResponse AddOffsetsToTxnResponse EndTxnResponse DescribeTransactionsResponse
     WriteTxnMarkersResponse DescribeProducersResponse
+    TxnOffsetCommitResponse
     ListTransactionsResponse
 }

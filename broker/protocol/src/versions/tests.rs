@@ -36,6 +36,7 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::AddOffsetsToTxnRequest>(),
         of_kafka_protocol::<messages::EndTxnRequest>(),
         of_kafka_protocol::<messages::WriteTxnMarkersRequest>(),
+        of_kafka_protocol::<messages::TxnOffsetCommitRequest>(),
         of_kafka_protocol::<messages::DescribeConfigsRequest>(),
         of_kafka_protocol::<messages::AlterConfigsRequest>(),
         of_kafka_protocol::<messages::AlterReplicaLogDirsRequest>(),

@@ -73,18 +73,19 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 37] {
+fn probes() -> [(i16, Probe); 38] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
         InitProducerIdRequest OffsetForLeaderEpochRequest AddPartitionsToTxnRequest
-        AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest DescribeConfigsRequest
-        AlterConfigsRequest AlterReplicaLogDirsRequest DescribeLogDirsRequest
-        CreatePartitionsRequest DeleteGroupsRequest IncrementalAlterConfigsRequest
-        OffsetDeleteRequest UpdateFeaturesRequest DescribeClusterRequest DescribeProducersRequest
-        DescribeTransactionsRequest ListTransactionsRequest DescribeTopicPartitionsRequest
+        AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest TxnOffsetCommitRequest
+        DescribeConfigsRequest AlterConfigsRequest AlterReplicaLogDirsRequest
+        DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
+        IncrementalAlterConfigsRequest OffsetDeleteRequest UpdateFeaturesRequest
+        DescribeClusterRequest DescribeProducersRequest DescribeTransactionsRequest
+        ListTransactionsRequest DescribeTopicPartitionsRequest
     }
 }
 

@@ -23,12 +23,12 @@ use ringbrook_protocol::{Request, ResponseError, StrBytes};
 use ringbrook_record::{BatchBuilder, Codec, Header};
 
 use super::{Failure, Plan, Round, TRANSACTION_TIMEOUT_MS, Transferring, WorkerOptions, say};
-use crate::exactly_once::reader::{ReadRecord, read_committed};
 use crate::exactly_once::transfer::parse_input;
 use crate::exactly_once::{Random, Transfer};
 use crate::{
     Client, by_name, error, now_ms, produce_request, single_produced, topic_name, wait_until,
 };
+use crate::{ReadRecord, read_committed};
 
 /// Input partitions of each worker.
 pub(in crate::exactly_once) const PARTITIONS_PER_WORKER: i32 = 2;
