@@ -77,6 +77,9 @@ class ConfluentDriver(Driver):
             for committed in (False, True)
         }
 
+    def for_broker(self, bootstrap):
+        return ConfluentDriver(bootstrap, self._member_options)
+
     def _group_consumer(self, group, **conf):
         return ck.Consumer({**self._conf, "group.id": group, "enable.auto.commit": False, **conf})
 

@@ -5,11 +5,12 @@ import confluent_kafka as ck
 from confluent_kafka import admin as cka
 
 import driver as codes
+import own_broker
 from confluent_calls import settled
 from confluent_driver import ConfluentDriver
 from records import numbered
 from runner import claim, claim_equal, eventually
-from scenarios import groups, transactional_offsets
+from scenarios import groups, restarts, transactional_offsets
 
 EVERY_PARTITION = frozenset(range(4))
 
@@ -264,8 +265,11 @@ SHARED = (
 def cases(driver):
     """(name, function) of every case in this file."""
     following = ConfluentDriver(driver.bootstrap, ConfluentDriver.NEXT)
+    shared = SHARED
+    if own_broker.is_available():
+        shared += (restarts.groups_go_on_when_the_broker_is_stopped_or_killed,)
 
     def bind(function):
         return lambda run: function(following, run)
 
-    return [(f"next_{function.__name__}", bind(function)) for function in OWN + SHARED]
+    return [(f"next_{function.__name__}", bind(function)) for function in OWN + shared]

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -18,6 +19,7 @@ func nextGroupCases() []testCase {
 		{"a_group_balanced_by_the_broker_hands_over_by_range", serverHandOver(kgo.RangeBalancer())},
 		{"a_group_moves_to_the_consumer_protocol_and_back", movesBetweenProtocols},
 		{"a_server_balanced_group_is_listed_described_and_deleted", serverDescribed},
+		{"a_server_balanced_group_follows_a_regular_expression", serverRegex},
 		{"a_server_balanced_group_takes_up_new_partitions_and_topics", serverGrows},
 		{"offsets_of_a_server_balanced_group_are_its_members_only", serverOffsets},
 	}
@@ -120,6 +122,30 @@ func serverGrows(r *Run) {
 		r.must(view.Err, "described group")
 		return len(view.Members) == 1 && len(view.Members[0].Assignment[other]) == 3
 	}, text("partitions of a topic that was created later"))
+	only.close()
+}
+
+func serverRegex(r *Run) {
+	admin := r.admin()
+	for _, suffix := range []string{"", "-one", "-two", "-3", "-other-one"} {
+		r.createTopic(r.name("")+suffix, 2, nil)
+	}
+	pattern := "^" + r.name("") + "(-[a-z]+)?$"
+	only := r.join("group", "only", serverSide, kgo.ConsumeRegex(), kgo.ConsumeTopics(pattern))
+	expected := []string{r.name(""), r.name("") + "-one", r.name("") + "-two"}
+	var found []string
+	r.eventually(func() bool {
+		view := r.consumerGroup(admin)
+		found = nil
+		for _, m := range view.Members {
+			for topic := range m.Assignment {
+				found = append(found, topic)
+			}
+		}
+		slices.Sort(found)
+		return slices.Equal(found, expected)
+	}, func() string { return fmt.Sprint("assigned topics ", expected, ", not ", found) })
+	r.eventually(func() bool { return len(only.assignment()) == 2 }, text("its own partitions"))
 	only.close()
 }
 

@@ -48,7 +48,10 @@ class KafkaPythonMember(PollingMember):
     def _open(self):
         # Offsets are committed when partitions are lost, on commit() and on close().
         self._consumer = kafka.KafkaConsumer(
-            auto_commit_interval_ms=3_600_000, heartbeat_interval_ms=500, **self._options
+            auto_commit_interval_ms=3_600_000,
+            heartbeat_interval_ms=500,
+            reconnect_backoff_max_ms=500,
+            **self._options,
         )
         self._consumer.subscribe([self._topic], listener=_Handed(self))
         # Let it learn the topic's partitions before it joins: otherwise kafka-python takes the
@@ -56,8 +59,11 @@ class KafkaPythonMember(PollingMember):
         self._consumer.topics()
 
     def _poll(self):
-        with translated():
-            batches = self._consumer.poll(timeout_ms=100)
+        try:
+            with translated():
+                batches = self._consumer.poll(timeout_ms=100)
+        except errors.KafkaConnectionError:  # the broker is away for a moment
+            batches = {}
         records = [stored(message) for batch in batches.values() for message in batch]
         return records, [entry.partition for entry in self._consumer.assignment()]
 

@@ -162,6 +162,10 @@ class Driver(abc.ABC):
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
 
+    def for_broker(self, bootstrap):
+        """The same driver for another broker."""
+        return type(self)(bootstrap)
+
     def known_code(self, code):
         """`code` as this library reports it: -1 when it has no name for that code."""
         return code

@@ -1,4 +1,5 @@
-"""Brokers that go away in the middle of a transaction: a clean stop and a kill -9."""
+"""Brokers that go away, by a clean stop and by a kill -9, in the middle of a transaction or of a
+group's life."""
 
 import own_broker
 from records import numbered
@@ -10,7 +11,7 @@ from scenarios.transactions import await_stable, claim_fenced, claim_read, trans
 @scenario(needs=OWN_BROKER, slow=True)
 def transactions_go_on_when_the_broker_is_stopped_or_killed_within(driver, run):
     with own_broker.own_broker() as broker:
-        own = type(driver)(broker.bootstrap)
+        own = driver.for_broker(broker.bootstrap)
         topic, group = run.name(), run.name("group")
         own.ready_topic(topic)
         early = numbered(10, "before")
@@ -63,3 +64,39 @@ def transactions_go_on_when_the_broker_is_stopped_or_killed_within(driver, run):
         claim_equal([entry.offset for entry in pulled], sorted(expected), "offsets it got")
         for closed in (puller, lost):
             closed.close()
+
+
+@scenario(needs=OWN_BROKER, slow=True)
+def groups_go_on_when_the_broker_is_stopped_or_killed(driver, run):
+    with own_broker.own_broker() as broker:
+        own = driver.for_broker(broker.bootstrap)
+        topic, group = run.name(), run.name("group")
+        own.ready_topic(topic, partitions=4)
+        members = [own.member(topic, group, name) for name in ("first", "second")]
+
+        def is_split():
+            owned = [member.assignment() for member in members]
+            return {len(part) for part in owned} == {2} and len(frozenset.union(*owned)) == 4
+
+        def values():
+            return {entry.record.value for member in members for entry in member.stored()}
+
+        eventually(is_split, "an even split")
+        expected, rounds = set(), 0
+        for end in (None, broker.kill, broker.stop):
+            if end:
+                end()
+                broker.start()
+            sent = numbered(40, f"round {rounds}", 4)
+            own.produce(topic, sent)
+            expected |= {record.value for record in sent}
+            rounds += 1
+            eventually(lambda: expected <= values(), f"all values of round {rounds}")
+            eventually(is_split, f"an even split in round {rounds}")
+            for member in members:
+                member.commit(True)
+            found = own.committed(group, topic, range(4))
+            wanted = {partition: (10 * rounds, "") for partition in range(4)}
+            claim_equal(found, wanted, f"committed offsets in round {rounds}")
+        for member in members:
+            member.close()
