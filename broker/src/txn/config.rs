@@ -31,6 +31,11 @@ impl Default for TxnLimits {
     }
 }
 
+/// How long a request to add partitions waits for the step that is under way. The transaction
+/// before is usually complete within a sync or two; a client that is told to come again comes
+/// after 20 ms.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_millis(20);
+
 /// First and longest wait before a marker is written again.
 pub(crate) const MARKER_RETRY_BACKOFF: Duration = Duration::from_millis(10);
 pub(crate) const MARKER_RETRY_BACKOFF_MAX: Duration = Duration::from_secs(1);

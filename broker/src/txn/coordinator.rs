@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hashbrown::HashMap;
 use uuid::Uuid;
 
-use super::config::TxnConfig;
+use super::config::{BUSY_WAIT, TxnConfig};
 use super::drain;
 use super::environment::{Environment, TxnParts};
 use super::error::TxnError;
@@ -179,7 +179,7 @@ impl TransactionCoordinator {
     ///
     /// # Errors
     /// `InvalidRequest`, `InvalidProducerIdMapping`, `ProducerFenced`; `ConcurrentTransactions`
-    /// while another step of the id is under way.
+    /// while another step of the id is under way that does not end within a moment.
     pub async fn add_partitions(
         &self,
         transactional_id: &str,
@@ -188,11 +188,26 @@ impl TransactionCoordinator {
         transaction_version: i16,
     ) -> Result<(), TxnError> {
         let shard = self.shard_of(transactional_id)?;
-        let now_ms = self.inner.environment.now_ms();
-        let added = self.submit(&shard, transactional_id, None, |transaction, _| {
+        let environment = &self.inner.environment;
+        let add = |transaction: &mut Transaction, _: Option<i64>| {
+            let now_ms = environment.now_ms();
             transaction.add_partitions(producer, partitions, transaction_version, now_ms)
-        });
-        added.await.map(|_| ())
+        };
+        let added = self.submit(&shard, transactional_id, None, add).await;
+        if added != Err(TxnError::ConcurrentTransactions) {
+            return added.map(|_| ());
+        }
+        // The transaction before is being completed, as a rule: once more when that is done.
+        let until_idle = shard.lock_active()?.until_idle(transactional_id);
+        let is_idle = match until_idle {
+            Some(idle) => tokio::time::timeout(BUSY_WAIT, idle).await.is_ok(),
+            None => true,
+        };
+        if !is_idle {
+            return Err(TxnError::ConcurrentTransactions);
+        }
+        let added = self.submit(&shard, transactional_id, None, add).await;
+        added.map(|_| ())
     }
 
     /// Checks that the producer may write to partitions: each is part of its open transaction.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, oneshot};
 
 use super::config::BATCH_BYTES;
@@ -54,6 +55,27 @@ pub(crate) enum Task {
 pub(crate) struct Entry {
     pub(crate) transaction: Transaction,
     pub(crate) size_bytes: usize,
+    /// Told when no step is under way any more; there only while somebody waits for it.
+    idle: Option<Arc<Notify>>,
+}
+
+impl Entry {
+    fn new(transaction: Transaction, size_bytes: usize) -> Self {
+        Self {
+            transaction,
+            size_bytes,
+            idle: None,
+        }
+    }
+
+    /// Wakes who waits for the end of the step that was under way, if it has ended.
+    fn tell_idle(&mut self) {
+        if !self.transaction.is_busy()
+            && let Some(idle) = self.idle.take()
+        {
+            idle.notify_waiters();
+        }
+    }
 }
 
 /// What became of a request.
@@ -140,10 +162,7 @@ impl ShardState {
         };
         for (id, loaded) in ids {
             let (transaction, next) = Transaction::loaded(loaded.metadata, now_ms);
-            let entry = Entry {
-                transaction,
-                size_bytes: loaded.size_bytes,
-            };
+            let entry = Entry::new(transaction, loaded.size_bytes);
             state.environment.count_state(0, entry.size_bytes);
             state.entries.insert(Arc::clone(&id), entry);
             state.follow(&id, next);
@@ -181,15 +200,21 @@ impl ShardState {
         }
     }
 
+    /// Resolves when the step of the id that is under way has ended; none when no step is.
+    pub(crate) fn until_idle(&mut self, transactional_id: &str) -> Option<OwnedNotified> {
+        let entry = self.entries.get_mut(transactional_id)?;
+        let idle = entry.transaction.is_busy().then_some(&mut entry.idle)?;
+        // From here on it hears of the end, before it is polled as well.
+        Some(Arc::clone(idle.get_or_insert_default()).notified_owned())
+    }
+
     /// Makes sure that the id exists, so that a producer can ask for it. A new one is as if it
     /// were not there until its first record is committed.
     pub(crate) fn create(&mut self, transactional_id: &str, producer_id: i64, timeout_ms: i32) {
         let now_ms = self.environment.now_ms();
         if !self.entries.contains_key(transactional_id) {
-            let entry = Entry {
-                transaction: Transaction::unwritten(producer_id, timeout_ms, now_ms),
-                size_bytes: 0,
-            };
+            let transaction = Transaction::unwritten(producer_id, timeout_ms, now_ms);
+            let entry = Entry::new(transaction, 0);
             self.entries.insert(Arc::from(transactional_id), entry);
         }
     }
@@ -330,6 +355,7 @@ impl ShardState {
     pub(crate) fn markers_given_up(&mut self, id: &Arc<str>) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.transaction.markers_given_up();
+            entry.tell_idle();
         }
     }
 
@@ -344,7 +370,11 @@ impl ShardState {
     /// Carries out what follows from a step.
     fn follow(&mut self, id: &Arc<str>, next: Next) {
         match next {
-            Next::Nothing => {}
+            Next::Nothing => {
+                if let Some(entry) = self.entries.get_mut(id) {
+                    entry.tell_idle();
+                }
+            }
             Next::Append => self.queue_step(id),
             Next::Forget => {
                 if let Some(entry) = self.entries.remove(id) {

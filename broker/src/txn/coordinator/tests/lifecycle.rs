@@ -66,6 +66,34 @@ fn the_answer_follows_the_decision_and_completion_the_markers() {
     });
 }
 
+/// What a producer sends next must not cost it the 20 ms after which it would come again.
+#[test]
+fn the_next_transaction_begins_when_the_one_before_is_complete() {
+    on_a_core(async {
+        let harness = Harness::new().await;
+        let producer = harness.begin("id", &[topic_partition(0)]).await;
+        harness.partitions.hold();
+        let next = harness.end("id", producer, true).await.unwrap();
+        let coordinator = harness.coordinator.clone();
+        let next_partitions = [topic_partition(1)];
+        let begin = start(async move {
+            let added = coordinator.add_partitions("id", next, &next_partitions, 2);
+            added.await
+        });
+        assert_eq!(begin.answer().await, None, "not told to come again at once");
+        harness.partitions.release();
+        assert_eq!(begin.answer().await, Some(Ok(())));
+        assert_eq!(harness.state("id"), Ongoing);
+        // Who waits too long is told to come again, and holds nothing meanwhile.
+        harness.partitions.hold();
+        let last = harness.end("id", next, true).await.unwrap();
+        for _ in 0..3 {
+            let late = harness.add("id", last, &[0]).await;
+            assert_eq!(late, Err(TxnError::ConcurrentTransactions));
+        }
+    });
+}
+
 #[test]
 fn another_producer_takes_over_after_the_abort() {
     on_a_core(async {
