@@ -18,6 +18,7 @@ mod throttle;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -150,6 +151,8 @@ pub struct LogManager<D: Disk> {
     membership: Mutex<()>,
     removals: Mutex<Vec<PendingRemoval>>,
     background: Mutex<background::Schedule<D>>,
+    /// The setting that holds now; `options` has the one of the start.
+    producer_id_expiration_ms: AtomicI64,
     moves: Mutex<moves::Moves<D>>,
     /// Signalled when a move begins or ends, the pace changes or the mover's thread ends.
     moves_changed: Condvar,

@@ -145,6 +145,9 @@ impl Broker {
         }
         let bytes_per_s = self.config().log.alter_log_dirs_bytes_per_s;
         self.logs.limit_moves(bytes_per_s);
+        let expiration = self.config().log.producer_id_expiration;
+        let expiration_ms = i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX);
+        self.logs.expire_producers_after(expiration_ms);
         self.replicas.apply(image);
     }
 

@@ -137,6 +137,19 @@ impl<E: IndexEntry> SparseIndex<E> {
             .ok_or(DiskEntries { count })
     }
 
+    /// The first entry that `is_past`, which holds for all entries from some one on: the one in
+    /// memory, and the part of the file to search before it is taken.
+    pub(crate) fn first_where(
+        &self,
+        is_past: impl Fn(&E) -> bool,
+    ) -> (Option<E>, Option<DiskEntries>) {
+        let index = self.unwritten.partition_point(|entry| !is_past(entry));
+        let in_file = (index == 0 && self.written != 0).then_some(DiskEntries {
+            count: self.written,
+        });
+        (self.unwritten.get(index).copied(), in_file)
+    }
+
     /// Keeps a page that was read for `entries`, unless the file has changed since.
     pub(crate) fn remember(&mut self, entries: DiskEntries, page: IndexPage<E>) {
         if entries.count == self.written {
@@ -266,6 +279,31 @@ impl DiskEntries {
             first: low,
             entries: entries.into(),
         })
+    }
+
+    /// The first entry that `is_past`, which holds for all entries from some one on. At most 25
+    /// reads, one of them of a page.
+    pub(crate) async fn first_where<E: IndexEntry, D: Disk>(
+        self,
+        access: Access,
+        disk: &D,
+        file: &Arc<D::File>,
+        is_past: impl Fn(&E) -> bool,
+    ) -> io::Result<Option<E>> {
+        let (mut low, mut high) = (0, self.count);
+        while PAGE_ENTRIES < high - low {
+            let middle = low + (high - low) / 2;
+            let found = read_entries::<E, D>(access, disk, file, middle, 1).await?;
+            match found.first() {
+                Some(entry) if !is_past(entry) => low = middle,
+                // Also when the file is shorter than it was.
+                _ => high = middle,
+            }
+        }
+        // One more: the first that is past may be the one behind the searched part.
+        let count = (PAGE_ENTRIES + 1).min(self.count - low);
+        let entries = read_entries::<E, D>(access, disk, file, low, count).await?;
+        Ok(entries.into_iter().find(|entry| is_past(entry)))
     }
 
     /// The newest entry in the file.

@@ -142,8 +142,9 @@ impl TxnIndex {
         upper: i64,
         found: &mut Vec<AbortedTransaction>,
     ) -> bool {
-        for entry in &self.entries {
-            if start <= entry.last_offset && entry.first_offset < upper {
+        let first = self.entries.partition_point(|it| it.last_offset < start);
+        for entry in &self.entries[first..] {
+            if entry.first_offset < upper {
                 found.push(*entry);
             }
             if upper <= entry.last_stable_offset {
@@ -151,5 +152,16 @@ impl TxnIndex {
             }
         }
         false
+    }
+
+    /// Whether no transaction was aborted here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether every transaction that begins below `upper` has ended by the end of this segment.
+    pub(crate) fn decides_all_below(&self, upper: i64) -> bool {
+        let last = self.entries.last();
+        last.is_some_and(|entry| upper <= entry.last_stable_offset)
     }
 }

@@ -3,6 +3,7 @@
 
 mod partition_log;
 
+mod aborted;
 mod advance_recovery_point;
 mod append;
 mod batch_queue;

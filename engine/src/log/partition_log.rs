@@ -23,7 +23,6 @@ use super::scans::Scans;
 use crate::checkpoint::PartitionMetadata;
 use crate::config::LogConfig;
 use crate::error::EngineError;
-use crate::index::AbortedTransaction;
 use crate::io::{DirHealth, Disk, OfflineObserver};
 use crate::segment::{Segment, SegmentTail};
 
@@ -416,21 +415,6 @@ impl<D: Disk> PartitionLog<D> {
             .find(upper)
             .map_or(active.bytes(), |batch| batch.position);
         Some(to.saturating_sub(from))
-    }
-
-    /// Aborted transactions that overlap `[start, upper)`: for the answer to a `read_committed`
-    /// fetch, which may name more than needed.
-    #[must_use]
-    pub fn aborted_transactions(&self, start: i64, upper: i64) -> Vec<AbortedTransaction> {
-        let state = self.lock();
-        let first = state.segment_index(start).unwrap_or(0);
-        let mut found = Vec::new();
-        for segment in &state.segments[first..] {
-            if segment.indexes().txn.collect(start, upper, &mut found) {
-                break;
-            }
-        }
-        found
     }
 
     /// Where the log of a leader epoch ends; `None` when this log cannot tell.

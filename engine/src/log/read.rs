@@ -6,9 +6,11 @@
 use std::io;
 use std::sync::Arc;
 
+use super::aborted::{Deciding, ReadRange};
 use super::partition_log::PartitionLog;
 use super::recent_batches::RecentBatch;
 use crate::error::ReadError;
+use crate::index::AbortedTransaction;
 use crate::io::{Access, Disk, block_on_ready};
 use crate::segment::{HeaderReader, Segment};
 use crate::units::usize_from;
@@ -53,6 +55,9 @@ pub struct LogSlice<D: Disk> {
     pub regions: Vec<FileRegion<D>>,
     /// Bytes of all regions.
     pub bytes: usize,
+    /// Aborted transactions that overlap the bytes, and perhaps some behind them; only of
+    /// [`PartitionLog::read_committed`].
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 impl<D: Disk> LogSlice<D> {
@@ -60,8 +65,20 @@ impl<D: Disk> LogSlice<D> {
         Self {
             regions: Vec::new(),
             bytes: 0,
+            aborted: Vec::new(),
         }
     }
+}
+
+/// What a read is asked for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    start: i64,
+    max_bytes: usize,
+    upper: i64,
+    min_one_batch: bool,
+    /// The aborted transactions as well.
+    is_committed: bool,
 }
 
 /// A segment to look into.
@@ -75,6 +92,8 @@ struct Candidate<D: Disk> {
     first: Option<RecentBatch>,
     /// The position of the upper limit, when it is known.
     end: Option<u64>,
+    /// Where to look for aborted transactions, if they are wanted.
+    deciding: Deciding<D>,
 }
 
 impl<D: Disk> Candidate<D> {
@@ -100,8 +119,57 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        self.read_with(Access::Ring, start, max_bytes, upper, min_one_batch)
-            .await
+        let wanted = Wanted {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            is_committed: false,
+        };
+        self.read_with(Access::Ring, wanted).await
+    }
+
+    /// [`Self::read`] for a `read_committed` consumer, below the last stable offset `upper`: tells
+    /// the aborted transactions in what was read as well.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_committed(
+        &self,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        let wanted = Wanted {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            is_committed: true,
+        };
+        self.read_with(Access::Ring, wanted).await
+    }
+
+    /// [`Self::read_committed`] on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_committed_blocking(
+        &self,
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+    ) -> Result<LogSlice<D>, ReadError> {
+        let wanted = Wanted {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            is_committed: true,
+        };
+        block_on_ready(self.read_with(Access::Blocking, wanted))
     }
 
     /// [`Self::read`] on a thread that may block.
@@ -115,24 +183,21 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        let read = self.read_with(Access::Blocking, start, max_bytes, upper, min_one_batch);
-        block_on_ready(read)
+        let wanted = Wanted {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            is_committed: false,
+        };
+        block_on_ready(self.read_with(Access::Blocking, wanted))
     }
 
     /// Reads here or, when this log was moved to another log dir meanwhile, there.
-    async fn read_with(
-        &self,
-        access: Access,
-        start: i64,
-        max_bytes: usize,
-        upper: i64,
-        min_one_batch: bool,
-    ) -> Result<LogSlice<D>, ReadError> {
+    async fn read_with(&self, access: Access, wanted: Wanted) -> Result<LogSlice<D>, ReadError> {
         let mut log = self;
         loop {
-            let slice = log
-                .read_here(access, start, max_bytes, upper, min_one_batch)
-                .await;
+            let slice = log.read_here(access, wanted).await;
             match (slice, log.successor()) {
                 (Err(_), Some(successor)) => log = successor,
                 (slice, _) => return slice,
@@ -140,17 +205,17 @@ impl<D: Disk> PartitionLog<D> {
         }
     }
 
-    async fn read_here(
-        &self,
-        access: Access,
-        start: i64,
-        max_bytes: usize,
-        upper: i64,
-        min_one_batch: bool,
-    ) -> Result<LogSlice<D>, ReadError> {
+    async fn read_here(&self, access: Access, wanted: Wanted) -> Result<LogSlice<D>, ReadError> {
+        let Wanted {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            ..
+        } = wanted;
         let mut at = start;
         loop {
-            let Some(candidate) = self.candidate(start, at, upper)? else {
+            let Some(candidate) = self.candidate(wanted, at)? else {
                 return Ok(LogSlice::empty());
             };
             let result = self.read_segment(access, &candidate, start, upper).await;
@@ -174,6 +239,18 @@ impl<D: Disk> PartitionLog<D> {
             if len < first_bytes {
                 return Ok(LogSlice::empty());
             }
+            let aborted = if candidate.deciding.is_empty() || len == 0 {
+                Vec::new()
+            } else {
+                let range = ReadRange {
+                    segment: &candidate.segment,
+                    end: position + len as u64,
+                    start,
+                    upper: candidate.next_base_offset.unwrap_or(upper).min(upper),
+                };
+                let aborted = self.aborted_in(access, &candidate.deciding, &range).await;
+                aborted.map_err(|error| self.explain(error, start))?
+            };
             let regions = vec![FileRegion {
                 file,
                 position,
@@ -185,18 +262,15 @@ impl<D: Disk> PartitionLog<D> {
             return Ok(LogSlice {
                 regions,
                 bytes: len,
+                aborted,
             });
         }
     }
 
     /// The segment to look into for the first batch at or after `at`; `None` when nothing below
     /// `upper` can be there.
-    fn candidate(
-        &self,
-        start: i64,
-        at: i64,
-        upper: i64,
-    ) -> Result<Option<Candidate<D>>, ReadError> {
+    fn candidate(&self, wanted: Wanted, at: i64) -> Result<Option<Candidate<D>>, ReadError> {
+        let start = wanted.start;
         if self.is_deleted() {
             return Err(ReadError::LogDeleted);
         }
@@ -212,7 +286,7 @@ impl<D: Disk> PartitionLog<D> {
                 log_end,
             });
         }
-        let upper = upper.min(log_end);
+        let upper = wanted.upper.min(log_end);
         if upper <= at {
             return Ok(None);
         }
@@ -234,7 +308,13 @@ impl<D: Disk> PartitionLog<D> {
         } else {
             None
         };
+        let deciding = if wanted.is_committed {
+            state.deciding_segments(index, next_base_offset.unwrap_or(upper).min(upper))
+        } else {
+            Vec::new()
+        };
         Ok(Some(Candidate {
+            deciding,
             segment,
             bytes,
             next_base_offset,

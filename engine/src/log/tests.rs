@@ -10,6 +10,7 @@ mod failures;
 mod model;
 mod producers;
 mod reads;
+mod reads_committed;
 mod reopens;
 mod replaces;
 mod retains;

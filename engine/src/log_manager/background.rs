@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::settling::Settling;
 use super::{LogManager, LogManagerOptions, PendingRemoval, lock};
@@ -57,6 +58,12 @@ fn is_due(due_ms: &mut i64, now_ms: i64, interval_ms: i64) -> bool {
 }
 
 impl<D: Disk> LogManager<D> {
+    /// Changes `producer.id.expiration.ms`; the next search for idle producers goes by it.
+    pub fn expire_producers_after(&self, expiration_ms: i64) {
+        self.producer_id_expiration_ms
+            .store(expiration_ms, Ordering::Relaxed);
+    }
+
     /// Does what is due. Blocks.
     pub fn run_background(&self) -> BackgroundReport {
         let now_ms = self.clock.now_ms();
@@ -74,8 +81,9 @@ impl<D: Disk> LogManager<D> {
         }
         let interval_ms = options.producer_id_expiration_check_interval_ms;
         if is_due(&mut schedule.producers_ms, now_ms, interval_ms) {
+            let expiration_ms = self.producer_id_expiration_ms.load(Ordering::Relaxed);
             for log in self.logs() {
-                log.expire_producers(now_ms, options.producer_id_expiration_ms);
+                log.expire_producers(now_ms, expiration_ms);
             }
         }
         let mut due = Vec::new();

@@ -2,7 +2,7 @@
 //! threads each, and closes them again.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock, Weak};
 use std::time::Duration;
 
@@ -139,6 +139,7 @@ impl<D: Disk> LogManager<D> {
         summary.report();
         let cleaner = CleanerProgress::load(&disk, &dirs, &logs, options.cleaner)?;
         let schedule = Schedule::new(clock.now_ms(), &options);
+        let producer_id_expiration_ms = AtomicI64::new(options.producer_id_expiration_ms);
         let checkpoints = checkpoints_read(&dirs, &contents);
         let manager = Self {
             disk,
@@ -149,6 +150,7 @@ impl<D: Disk> LogManager<D> {
             membership: Mutex::new(()),
             removals: Mutex::new(removals),
             background: Mutex::new(schedule),
+            producer_id_expiration_ms,
             moves: Mutex::default(),
             moves_changed: Condvar::new(),
             namesakes: Mutex::default(),

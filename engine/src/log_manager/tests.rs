@@ -533,3 +533,44 @@ fn names_left_by_a_killed_process_are_made_durable() {
         assert_eq!(log.offsets().log_end, 1, "operation {operation}");
     }
 }
+
+/// `producer.id.expiration.ms` can change at run time; an open transaction outlives it.
+#[test]
+fn idle_producers_are_forgotten_after_a_time_that_can_change() {
+    let disk = SimDisk::new(1);
+    let Opened { manager, clock, .. } = open(&disk, &["/a"]);
+    let log = create(&manager, "t", 0);
+    let ctx = AppendContext {
+        leader_epoch: 0,
+        origin: Origin::Client,
+        now_ms: 1000,
+    };
+    for builder in [
+        BatchBuilder::new().producer(1, 0, 0),
+        BatchBuilder::new().producer(2, 0, 0).transactional(),
+    ] {
+        let mut builder = builder;
+        builder.append(1000, None, None, NO_HEADERS).unwrap();
+        let batch = builder.finish(Codec::None, None).unwrap().freeze();
+        let appended = log.append(batch, ctx).unwrap();
+        appended.drain.unwrap().run_blocking();
+    }
+    let known = || {
+        let mut ids: Vec<_> = log
+            .active_producers()
+            .iter()
+            .map(|it| it.producer_id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    // The first search, and one that is due.
+    let hour = Duration::from_hours(1);
+    clock.advance(hour);
+    manager.run_background();
+    assert_eq!(known(), [1, 2], "a day is the default");
+    manager.expire_producers_after(1_800_000);
+    clock.advance(hour);
+    manager.run_background();
+    assert_eq!(known(), [2]);
+}

@@ -279,6 +279,28 @@ impl<D: Disk> Segment<D> {
         })
     }
 
+    /// An offset above all batches that begin before `position`, from the offset index; `None` when
+    /// no entry lies behind it.
+    pub(crate) async fn offset_past(
+        &self,
+        access: Access,
+        disk: &D,
+        dir: &Path,
+        position: u64,
+    ) -> io::Result<Option<i64>> {
+        let is_past = |entry: &OffsetEntry| position <= u64::from(entry.position);
+        let (in_memory, in_file) = self.indexes().offset.first_where(is_past);
+        let in_file = match in_file {
+            Some(entries) => {
+                let file = self.file(access, disk, dir, FileKind::OffsetIndex).await?;
+                entries.first_where(access, disk, &file, is_past).await?
+            }
+            None => None,
+        };
+        let entry = in_file.or(in_memory);
+        Ok(entry.map(|entry| self.base_offset + i64::from(entry.relative_offset)))
+    }
+
     /// The position of a batch at or below `offset`, as far as memory knows.
     pub(crate) fn remembered_floor(&self, offset: i64) -> Option<u64> {
         let key = u32::try_from(offset - self.base_offset).ok()?;

@@ -70,12 +70,17 @@ impl Limits {
         }
     }
 
+    /// Whether a consumer asks for committed transactions only.
+    fn is_committed(&self) -> bool {
+        self.isolation_level == READ_COMMITTED && !self.is_replica
+    }
+
     /// First offset that the fetch may not see.
     fn upper(&self, partition: &Partition) -> i64 {
         let offsets = partition.log().offsets();
         if self.is_replica {
             offsets.log_end
-        } else if self.isolation_level == READ_COMMITTED {
+        } else if self.is_committed() {
             offsets.last_stable
         } else {
             offsets.high_watermark
@@ -160,10 +165,14 @@ async fn read(
     if read.diverging.is_none() {
         let partition_max_bytes = usize::try_from(interest.max_bytes).unwrap_or(0);
         let max_bytes = partition_max_bytes.min(remaining).min(REGION_BYTES_MAX);
-        match log
-            .read(interest.fetch_offset, max_bytes, upper, min_one_batch)
-            .await
-        {
+        let offset = interest.fetch_offset;
+        let slice = if limits.is_committed() {
+            log.read_committed(offset, max_bytes, upper, min_one_batch)
+                .await
+        } else {
+            log.read(offset, max_bytes, upper, min_one_batch).await
+        };
+        match slice {
             Ok(slice) => {
                 for region in &slice.regions {
                     if let Err(error) = log.ensure_cached(region).await {
@@ -172,12 +181,10 @@ async fn read(
                 }
                 read.bytes = slice.bytes;
                 read.regions = slice.regions;
+                read.aborted = limits.is_committed().then_some(slice.aborted);
             }
             Err(error) => return PartitionRead::failed(error.kafka_error()),
         }
-    }
-    if limits.isolation_level == READ_COMMITTED && !limits.is_replica {
-        read.aborted = Some(log.aborted_transactions(interest.fetch_offset, upper));
     }
     let offsets = log.offsets();
     read.high_watermark = offsets.high_watermark;
