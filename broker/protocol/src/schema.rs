@@ -137,6 +137,10 @@ const fn bytes(name: &'static str) -> Field {
     Field::new(name, Kind::Bytes)
 }
 
+const fn i8s(name: &'static str) -> Field {
+    Field::new(name, Kind::Numbers(1))
+}
+
 const fn i32s(name: &'static str) -> Field {
     Field::new(name, Kind::Numbers(4))
 }
@@ -207,6 +211,7 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::DescribeProducers => &txn::DESCRIBE_PRODUCERS,
         ApiKey::DescribeTransactions => &txn::DESCRIBE_TRANSACTIONS,
         ApiKey::ListTransactions => &txn::LIST_TRANSACTIONS,
+        ApiKey::ListConfigResources => &admin::LIST_CONFIG_RESOURCES,
         ApiKey::DescribeTopicPartitions => &admin::DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,
     })

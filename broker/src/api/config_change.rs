@@ -29,6 +29,10 @@ pub(super) async fn change(
     if let ResourceName::Broker(id) = resource {
         is_this_broker(&ctx.broker().config(), *id)?;
     }
+    if matches!(resource, ResourceName::Group(id) if id.is_empty()) {
+        let text = "Default group resources are not allowed.";
+        return Err(Failure::new(ResponseError::InvalidRequest, text));
+    }
     let image = ctx.broker().controller.image();
     let after = altered_configs(&image, &alteration).map_err(|error| Failure::from(&error))?;
     let before = image.config(&alteration.resource);
@@ -52,6 +56,9 @@ fn check_value(resource: &ResourceName, key: &str, value: &str) -> Result<(), Fa
         ResourceName::Broker(_) => config::check_broker_change(BrokerScope::Broker, key, value),
         ResourceName::ClusterDefault => {
             config::check_broker_change(BrokerScope::Cluster, key, value)
+        }
+        ResourceName::Group(_) => {
+            return config::validate_group_value(key, value).map_err(|error| invalid(&error));
         }
     };
     checked.map(drop).map_err(|error| invalid(&error))
@@ -84,6 +91,7 @@ fn check_result(
             };
             config.with_dynamic(dynamic).map(drop)
         }
+        ResourceName::Group(_) => config::validate_group(&config, dynamic, after),
     };
     checked.map_err(|error| invalid(&error))
 }

@@ -1,4 +1,4 @@
-//! What a configuration request names: a topic, a broker, or the default of all brokers.
+//! What a configuration request names: a topic, a broker, the default of all brokers, or a group.
 
 use ringbrook_protocol::ResponseError;
 
@@ -11,6 +11,7 @@ pub(super) enum ResourceName {
     Topic(String),
     Broker(i32),
     ClusterDefault,
+    Group(String),
 }
 
 impl ResourceName {
@@ -20,6 +21,7 @@ impl ResourceName {
             ResourceName::Topic(name) => ConfigResource::topic(name.clone()),
             ResourceName::Broker(id) => ConfigResource::broker(*id),
             ResourceName::ClusterDefault => ConfigResource::broker_default(),
+            ResourceName::Group(id) => ConfigResource::group(id.clone()),
         }
     }
 }
@@ -36,6 +38,7 @@ pub(super) fn resource(resource_type: i8, name: &str) -> Result<ResourceName, Fa
             let text = format!("Node id must be an integer, but it is: {name}");
             Failure::new(ResponseError::InvalidRequest, text)
         }),
+        Some(ResourceType::Group) => Ok(ResourceName::Group(name.to_owned())),
         _ => {
             let text = format!("Unsupported resource type {resource_type}");
             Err(Failure::new(ResponseError::InvalidRequest, text))

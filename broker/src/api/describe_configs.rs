@@ -1,4 +1,5 @@
-//! DescribeConfigs (32): configurations of topics and brokers, with where each value comes from.
+//! DescribeConfigs (32): configurations of topics, brokers and groups, with where each value comes
+//! from.
 //!
 //! Versions 1-4. Kafka: `ConfigHelper.describeConfigs`.
 
@@ -15,7 +16,7 @@ use super::RequestContext;
 use super::config_resource::{ResourceName, is_this_broker, resource};
 use super::error::Failure;
 use crate::config::{self, ConfigEntry};
-use crate::controller::image::Configs;
+use crate::controller::image::{ConfigResource, Configs};
 use crate::controller::topic_name;
 
 /// Describes every resource that the request names.
@@ -72,6 +73,17 @@ fn entries(
             ))
         }
         ResourceName::ClusterDefault => Ok(config::describe_cluster(&config, dynamic.as_configs())),
+        ResourceName::Group(id) if id.is_empty() => {
+            let text = "Group name must not be empty";
+            Err(Failure::new(ResponseError::InvalidRequest, text))
+        }
+        // A group need not exist: it may be configured before its first member comes.
+        ResourceName::Group(id) => {
+            let none = Configs::new();
+            let resource = ConfigResource::group(id);
+            let set = image.config(&resource).map_or(&none, |configs| configs);
+            Ok(config::describe_group(&config, dynamic.as_configs(), set))
+        }
         ResourceName::Broker(id) => {
             is_this_broker(&config, id)?;
             Ok(config::describe_broker(&config, dynamic.as_configs()))

@@ -122,6 +122,8 @@ fn list_default(
     let definition = match resource {
         ResourceName::Topic(_) => definition::topic_config(key),
         ResourceName::Broker(_) | ResourceName::ClusterDefault => definition::broker_config(key),
+        // Groups have no lists.
+        ResourceName::Group(_) => None,
     };
     if !definition.is_some_and(is_list) {
         let text = format!("Can't append or subtract with the non-list key {key}");

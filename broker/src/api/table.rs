@@ -134,6 +134,9 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::ListTransactions, |ctx, body| {
         answer(ctx, body, list_transactions::handle)
     }),
+    api(ApiKey::ListConfigResources, |ctx, body| {
+        answer(ctx, body, list_config_resources::handle)
+    }),
     api(ApiKey::DescribeTopicPartitions, |ctx, body| {
         answer(ctx, body, describe_topic_partitions::handle)
     }),

@@ -166,7 +166,11 @@ fn undefined_entry(name: &str) -> ConfigEntry {
 /// first. Places before the first that carries `name` itself are dropped, as Kafka does
 /// (`configSynonyms`), which is why `log.retention.hours` never shows beneath `retention.ms`
 /// unless `log.retention.ms` is set somewhere.
-fn broker_places(layers: &Layers<'_>, name: &str, is_sensitive: bool) -> Vec<ConfigSynonym> {
+pub(super) fn broker_places(
+    layers: &Layers<'_>,
+    name: &str,
+    is_sensitive: bool,
+) -> Vec<ConfigSynonym> {
     let chain = topic::synonym_chain(name);
     let mut places = Vec::new();
     let mut add = |name: &str, value: &str, source| {
@@ -197,7 +201,7 @@ fn broker_places(layers: &Layers<'_>, name: &str, is_sensitive: bool) -> Vec<Con
     places.split_off(first)
 }
 
-fn source_of(places: &[ConfigSynonym]) -> ConfigSource {
+pub(super) fn source_of(places: &[ConfigSynonym]) -> ConfigSource {
     places
         .first()
         .map_or(ConfigSource::Default, |place| place.source)

@@ -47,6 +47,12 @@ pub enum ConfigError {
         /// The name as given.
         name: String,
     },
+    /// No group config has this name.
+    #[error("Unknown group config name: {name}")]
+    UnknownGroupConfig {
+        /// The name as given.
+        name: String,
+    },
     /// A broker config that takes effect at the start only.
     #[error("Cannot update these configs dynamically: Set({name})")]
     NotDynamic {

@@ -27,6 +27,8 @@ pub enum ConfigSource {
     StaticBroker = 4,
     /// The definition's default.
     Default = 5,
+    /// Set on the group.
+    Group = 8,
 }
 
 impl ConfigSource {

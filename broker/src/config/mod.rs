@@ -5,7 +5,8 @@
 //! Reading order: `definition` (the table `configs.tsv`) with `value` and `validator`; `broker`
 //! (one start's settings) from `server_properties`, `layers`, `listener`, `network`, `settings`,
 //! `transactions` and `cross_check`; `topic`, `topic_config` and `describe` (what holds for a
-//! topic, and how to show it); `dynamic` (changes while the broker runs).
+//! topic, and how to show it); `group_resource` (what is set on a group); `dynamic` (changes while
+//! the broker runs).
 
 mod broker;
 mod cross_check;
@@ -13,6 +14,7 @@ pub mod definition;
 mod describe;
 mod dynamic;
 mod error;
+mod group_resource;
 mod layers;
 mod listener;
 mod network;
@@ -29,6 +31,7 @@ pub use broker::{BrokerConfig, ConfigSources};
 pub use describe::{ConfigEntry, ConfigSynonym, describe_broker, describe_cluster, describe_topic};
 pub use dynamic::{BrokerScope, check_broker_change};
 pub use error::ConfigError;
+pub use group_resource::{describe_group, validate_group, validate_group_value};
 pub use layers::{ConfigSource, DynamicConfigs, Properties};
 pub use listener::Listener;
 pub use network::NetworkConfig;

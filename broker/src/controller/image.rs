@@ -169,6 +169,14 @@ impl ConfigResource {
         }
     }
 
+    /// The configuration of a group.
+    pub fn group(id: impl Into<String>) -> Self {
+        Self {
+            resource_type: ResourceType::Group,
+            name: id.into(),
+        }
+    }
+
     /// The configuration of one broker.
     #[must_use]
     pub fn broker(id: i32) -> Self {

@@ -3,7 +3,7 @@
 //! One line per field of Kafka 4.1's message definitions, with the versions that have it.
 
 use super::{
-    Field, Kind, RequestShape, array, flexible, i8, i16, i32, i32s, string, strings, uuid,
+    Field, Kind, RequestShape, array, flexible, i8, i8s, i16, i32, i32s, string, strings, uuid,
 };
 use crate::StrBytes;
 use crate::messages::{
@@ -50,6 +50,9 @@ pub(super) const UPDATE_FEATURES: RequestShape = flexible(
         i8("validate_only").from(1),
     ],
 );
+
+pub(super) const LIST_CONFIG_RESOURCES: RequestShape =
+    flexible(0, &[i8s("resource_types").from(1)]);
 
 pub(super) const DESCRIBE_CLUSTER: RequestShape = flexible(
     0,

@@ -48,5 +48,5 @@ plain_bodies! {
     AddPartitionsToTxnResponse AddOffsetsToTxnResponse EndTxnResponse DescribeTransactionsResponse
     WriteTxnMarkersResponse DescribeProducersResponse
     TxnOffsetCommitResponse
-    ListTransactionsResponse
+    ListTransactionsResponse ListConfigResourcesResponse
 }

@@ -73,7 +73,7 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 38] {
+fn probes() -> [(i16, Probe); 39] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
@@ -85,7 +85,7 @@ fn probes() -> [(i16, Probe); 38] {
         DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
         IncrementalAlterConfigsRequest OffsetDeleteRequest UpdateFeaturesRequest
         DescribeClusterRequest DescribeProducersRequest DescribeTransactionsRequest
-        ListTransactionsRequest DescribeTopicPartitionsRequest
+        ListTransactionsRequest ListConfigResourcesRequest DescribeTopicPartitionsRequest
     }
 }
 
