@@ -8,12 +8,15 @@ use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use ringbrook_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+};
 use ringbrook_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use ringbrook_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
+    InitProducerIdRequest, OffsetFetchRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
 };
 use ringbrook_record::Codec;
 use ringbrook_tests::{
@@ -442,4 +445,43 @@ pub(crate) fn visible_at_the_end(
         last.high_watermark
     );
     visible(client, topic, partition)
+}
+
+/// What a consumer finds that insists on stable offsets, in partition 0.
+pub(crate) fn stable_offset(
+    client: &mut Client,
+    group: &str,
+    topic: &str,
+) -> anyhow::Result<Result<i64, ResponseError>> {
+    let topic = OffsetFetchRequestTopics::default()
+        .with_name(topic_name(topic))
+        .with_partition_indexes(vec![0]);
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(group_id(group))
+        .with_member_id(None)
+        .with_member_epoch(-1)
+        .with_topics(Some(vec![topic]));
+    let request = OffsetFetchRequest::default()
+        .with_groups(vec![group])
+        .with_require_stable(true);
+    let response = client.call(&request, 9)?;
+    let group = response.groups.first().context("a group in the answer")?;
+    assert_eq!(group.error_code, 0);
+    let topic = group.topics.first().context("a topic in the answer")?;
+    let partition = topic.partitions.first().context("a partition")?;
+    Ok(error(partition.error_code).map_or(Ok(partition.committed_offset), Err))
+}
+
+/// The same, once the markers of transactions that have ended are there.
+pub(crate) fn stable_offset_at_the_end(
+    client: &mut Client,
+    group: &str,
+    topic: &str,
+) -> anyhow::Result<Result<i64, ResponseError>> {
+    let mut last = stable_offset(client, group, topic);
+    wait_until(PATIENCE, || {
+        last = stable_offset(client, group, topic);
+        !matches!(last, Ok(Err(ResponseError::UnstableOffsetCommit)))
+    });
+    last
 }

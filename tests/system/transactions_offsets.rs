@@ -1,57 +1,16 @@
 //! Offsets in transactions: TxnOffsetCommit, and OffsetFetch that insists on stable offsets.
 
-use anyhow::Context;
 use ringbrook_protocol::ResponseError;
-use ringbrook_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
-};
-use ringbrook_protocol::messages::{DeleteGroupsRequest, OffsetFetchRequest};
-use ringbrook_tests::{Client, SharedBroker, error, topic_name, unique, wait_until};
+use ringbrook_protocol::messages::DeleteGroupsRequest;
+use ringbrook_tests::{SharedBroker, unique};
 
 use crate::group::{Member, commit, fetched_offset, find_coordinator, group_id, stable_member};
-use crate::transaction::{Code, Producer, Protocol, settled_code};
+use crate::transaction::{
+    Code, Producer, Protocol, settled_code, stable_offset, stable_offset_at_the_end,
+};
 
 const BOTH: [Protocol; 2] = [Protocol::V1, Protocol::V2];
 const UNSTABLE: Result<i64, ResponseError> = Err(ResponseError::UnstableOffsetCommit);
-
-/// What a consumer finds that insists on stable offsets.
-fn stable_offset(
-    client: &mut Client,
-    group: &str,
-    topic: &str,
-) -> anyhow::Result<Result<i64, ResponseError>> {
-    let topic = OffsetFetchRequestTopics::default()
-        .with_name(topic_name(topic))
-        .with_partition_indexes(vec![0]);
-    let group = OffsetFetchRequestGroup::default()
-        .with_group_id(group_id(group))
-        .with_member_id(None)
-        .with_member_epoch(-1)
-        .with_topics(Some(vec![topic]));
-    let request = OffsetFetchRequest::default()
-        .with_groups(vec![group])
-        .with_require_stable(true);
-    let response = client.call(&request, 9)?;
-    let group = response.groups.first().context("a group in the answer")?;
-    assert_eq!(group.error_code, 0);
-    let topic = group.topics.first().context("a topic in the answer")?;
-    let partition = topic.partitions.first().context("a partition")?;
-    Ok(error(partition.error_code).map_or(Ok(partition.committed_offset), Err))
-}
-
-/// The same, once the markers of transactions that have ended are there.
-fn stable_offset_at_the_end(
-    client: &mut Client,
-    group: &str,
-    topic: &str,
-) -> anyhow::Result<Result<i64, ResponseError>> {
-    let mut last = stable_offset(client, group, topic);
-    wait_until(std::time::Duration::from_secs(60), || {
-        last = stable_offset(client, group, topic);
-        !matches!(last, Ok(UNSTABLE))
-    });
-    last
-}
 
 /// A producer, a topic with one partition, and nobody in a group.
 fn begin(protocol: Protocol) -> anyhow::Result<(Producer, String, Member)> {
