@@ -24,6 +24,7 @@ mod log_dir_moves;
 mod produce;
 mod produce_errors;
 mod property;
+mod read_committed;
 mod rebalance;
 mod recreation;
 mod retention;
