@@ -9,6 +9,7 @@ mod crash;
 mod crash_churn;
 mod crash_load;
 mod deletion;
+mod exactly_once;
 mod features;
 mod fetch;
 mod fetch_sessions;
