@@ -9,6 +9,7 @@ mod coordinator_batch;
 mod coordinator_loading;
 mod coordinator_log;
 mod dir_watch;
+mod group_cluster;
 mod internal_topics;
 mod marker_writer;
 mod startup_error;

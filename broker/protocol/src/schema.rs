@@ -211,6 +211,8 @@ pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
         ApiKey::DescribeProducers => &txn::DESCRIBE_PRODUCERS,
         ApiKey::DescribeTransactions => &txn::DESCRIBE_TRANSACTIONS,
         ApiKey::ListTransactions => &txn::LIST_TRANSACTIONS,
+        ApiKey::ConsumerGroupHeartbeat => &group::CONSUMER_GROUP_HEARTBEAT,
+        ApiKey::ConsumerGroupDescribe => &group::CONSUMER_GROUP_DESCRIBE,
         ApiKey::ListConfigResources => &admin::LIST_CONFIG_RESOURCES,
         ApiKey::DescribeTopicPartitions => &admin::DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,

@@ -67,6 +67,13 @@ pub const API_VERSIONS: &[ApiVersionRange] = &[
     range(ApiKey::DescribeProducers, "DescribeProducers", 0, 0),
     range(ApiKey::DescribeTransactions, "DescribeTransactions", 0, 0),
     range(ApiKey::ListTransactions, "ListTransactions", 0, 2),
+    range(
+        ApiKey::ConsumerGroupHeartbeat,
+        "ConsumerGroupHeartbeat",
+        0,
+        1,
+    ),
+    range(ApiKey::ConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1),
     range(ApiKey::ListConfigResources, "ListConfigResources", 0, 1),
     range(
         ApiKey::DescribeTopicPartitions,

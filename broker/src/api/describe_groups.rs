@@ -19,7 +19,7 @@ const AUTHORIZED_OPERATIONS_VERSION: i16 = 3;
 const UNKNOWN_GROUP_VERSION: i16 = 6;
 /// Without an authorizer everything is allowed: the bits of the ACL operations of a group (read 3,
 /// delete 6, describe 8, describe configs 10, alter configs 11).
-const ALL_GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+pub(super) const ALL_GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 
 /// Describes each group on its own.
 pub(crate) async fn handle(

@@ -9,7 +9,7 @@ use ringbrook_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsRespons
 
 use super::RequestContext;
 use super::group_names::wire;
-use crate::group::{self, CLASSIC_GROUP_TYPE, GroupError};
+use crate::group::{self, GroupError};
 
 /// Lists what passes the filters.
 pub(crate) async fn handle(ctx: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse {
@@ -28,8 +28,8 @@ fn response(listed: Result<Vec<group::ListedGroup>, GroupError>) -> ListGroupsRe
         ListedGroup::default()
             .with_group_id(GroupId(wire(&group.group_id)))
             .with_protocol_type(wire(&group.protocol_type))
-            .with_group_state(StrBytes::from_static_str(group.state.name()))
-            .with_group_type(StrBytes::from_static_str(CLASSIC_GROUP_TYPE))
+            .with_group_state(StrBytes::from_static_str(group.state))
+            .with_group_type(StrBytes::from_static_str(group.group_type))
     });
     response.with_groups(groups.collect())
 }
@@ -42,14 +42,14 @@ mod tests {
     use ringbrook_protocol::Encodable;
 
     use super::*;
-    use crate::group::GroupState;
 
     #[test]
     fn answers_can_be_encoded_in_every_version() {
         let group = group::ListedGroup {
             group_id: Arc::from("g"),
             protocol_type: Arc::from("consumer"),
-            state: GroupState::Stable,
+            state: "Stable",
+            group_type: group::CONSUMER_GROUP_TYPE,
         };
         for version in 0..=5 {
             for listed in [

@@ -18,7 +18,9 @@ use ringbrook_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, Topi
 use super::RequestContext;
 use super::group_names::{owned, wire};
 use crate::controller::MetadataImage;
-use crate::group::{FetchedOffset, FetchedTopic, GroupError, OffsetSelection, TopicToFetch};
+use crate::group::{
+    FetchedOffset, FetchedTopic, FetchingMember, GroupError, OffsetSelection, TopicToFetch,
+};
 
 /// First version with an error of the whole group.
 const GROUP_ERROR_VERSION: i16 = 2;
@@ -45,7 +47,12 @@ pub(crate) async fn handle(
         });
         let selection = selection(&ctx.broker().image(), topics.as_deref());
         let fetched = groups
-            .offset_fetch(&request.group_id, &selection, stable)
+            .offset_fetch(
+                &request.group_id,
+                FetchingMember::ANYBODY,
+                &selection,
+                stable,
+            )
             .await;
         return single(ctx.api_version, &selection, fetched);
     }
@@ -57,9 +64,13 @@ pub(crate) async fn handle(
                 .map(|topic| (&topic.name, &topic.partition_indexes[..]));
             named.collect::<Vec<_>>()
         });
+        let member = FetchingMember {
+            member_id: group.member_id.as_ref().map(StrBytes::as_str),
+            member_epoch: group.member_epoch,
+        };
         let selection = selection(&ctx.broker().image(), topics.as_deref());
         let fetched = groups
-            .offset_fetch(&group.group_id, &selection, stable)
+            .offset_fetch(&group.group_id, member, &selection, stable)
             .await;
         answers.push(one_of_batch(fetched).with_group_id(group.group_id.clone()));
     }

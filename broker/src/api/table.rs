@@ -134,6 +134,12 @@ pub(super) static TABLE: &[Entry] = &[
     api(ApiKey::ListTransactions, |ctx, body| {
         answer(ctx, body, list_transactions::handle)
     }),
+    api(ApiKey::ConsumerGroupHeartbeat, |ctx, body| {
+        answer(ctx, body, consumer_group_heartbeat::handle)
+    }),
+    api(ApiKey::ConsumerGroupDescribe, |ctx, body| {
+        answer(ctx, body, consumer_group_describe::handle)
+    }),
     api(ApiKey::ListConfigResources, |ctx, body| {
         answer(ctx, body, list_config_resources::handle)
     }),

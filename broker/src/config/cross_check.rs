@@ -19,6 +19,7 @@ pub(super) fn check(
     check_roles(config, layers, warnings)?;
     check_access_control(layers)?;
     check_times(layers)?;
+    check_consumer_groups(layers)?;
     check_cleaner(config)?;
     check_network(config, layers)?;
     note_sizes(config, layers, warnings);
@@ -88,10 +89,53 @@ fn check_times(layers: &Layers<'_>) -> Result<(), ConfigError> {
             _ => {}
         }
     }
-    let (low, high) = (
+    check_order(
+        layers,
         "group.min.session.timeout.ms",
         "group.max.session.timeout.ms",
+    )
+}
+
+/// The server-side assignors there are; Kafka would take the name of a Java class.
+const ASSIGNORS: [&str; 2] = ["uniform", "range"];
+
+/// (Kafka `GroupCoordinatorConfig`.)
+fn check_consumer_groups(layers: &Layers<'_>) -> Result<(), ConfigError> {
+    for what in [
+        "heartbeat.interval.ms",
+        "session.timeout.ms",
+        "assignment.interval.ms",
+    ] {
+        let min = format!("group.consumer.min.{what}");
+        let max = format!("group.consumer.max.{what}");
+        let value = format!("group.consumer.{what}");
+        check_order(layers, &min, &max)?;
+        check_order(layers, &min, &value)?;
+        check_order(layers, &value, &max)?;
+    }
+    let (heartbeat, session) = (
+        "group.consumer.heartbeat.interval.ms",
+        "group.consumer.session.timeout.ms",
     );
+    if layers.int(session) <= layers.int(heartbeat) {
+        let text = format!(
+            "{heartbeat}={} must be less than {session}={}",
+            layers.int(heartbeat),
+            layers.int(session)
+        );
+        return Err(ConfigError::Conflict(text));
+    }
+    let key = "group.consumer.assignors";
+    for name in layers.list(key) {
+        if !ASSIGNORS.contains(&&*name) {
+            let reason = "Only the assignors uniform and range exist here";
+            return Err(ConfigError::invalid(key, &name, reason));
+        }
+    }
+    Ok(())
+}
+
+fn check_order(layers: &Layers<'_>, low: &str, high: &str) -> Result<(), ConfigError> {
     if layers.int(high) < layers.int(low) {
         let text = format!(
             "{low}={} is above {high}={}",

@@ -5,11 +5,14 @@
 //! has no value, and two more that bound it. Kafka (`GroupConfig`) knows configs of share and
 //! streams groups too; here they are unknown until those groups exist.
 
+use std::time::Duration;
+
 use super::broker::BrokerConfig;
 use super::definition::{self, Definition};
 use super::describe::{ConfigEntry, ConfigSynonym, broker_places, source_of};
 use super::error::ConfigError;
 use super::layers::{ConfigSource, DynamicConfigs, Layers, Properties};
+use super::settings::ConsumerGroupsConfig;
 use super::value::{ConfigType, Value};
 
 /// One group config.
@@ -75,6 +78,38 @@ impl GroupConfig {
             Some(raw) => self.parse(raw),
             None => Ok(layers.int(self.broker)),
         }
+    }
+}
+
+/// What is set for one consumer group; the rest is the broker's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConsumerGroupConfigs {
+    /// How long a member that is not heard of is in the group.
+    pub session_timeout: Option<Duration>,
+    /// How often a member is to be heard of, ms.
+    pub heartbeat_interval_ms: Option<i32>,
+    /// Shortest time between two assignments, ms.
+    pub assignment_interval_ms: Option<i32>,
+}
+
+/// What holds for a group with these explicit configs. A value outside the broker's bounds, which
+/// may have been set under others, counts as the nearest bound, as in Kafka's
+/// `GroupConfig.evaluate`.
+#[must_use]
+pub fn consumer_configs(
+    broker: &ConsumerGroupsConfig,
+    configs: &Properties,
+) -> ConsumerGroupConfigs {
+    let value = |config: &GroupConfig, (low, high): (i32, i32)| {
+        let value = config.parse(configs.get(config.name)?).ok()?;
+        Some(value.max(low).min(high))
+    };
+    let session_timeout_ms = value(&SESSION, broker.session_timeout_bounds_ms);
+    ConsumerGroupConfigs {
+        session_timeout: session_timeout_ms
+            .map(|ms| Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))),
+        heartbeat_interval_ms: value(&HEARTBEAT, broker.heartbeat_interval_bounds_ms),
+        assignment_interval_ms: value(&ASSIGNMENT, broker.assignment_interval_bounds_ms),
     }
 }
 

@@ -31,11 +31,13 @@ pub use broker::{BrokerConfig, ConfigSources};
 pub use describe::{ConfigEntry, ConfigSynonym, describe_broker, describe_cluster, describe_topic};
 pub use dynamic::{BrokerScope, check_broker_change};
 pub use error::ConfigError;
-pub use group_resource::{describe_group, validate_group, validate_group_value};
+pub use group_resource::{
+    ConsumerGroupConfigs, consumer_configs, describe_group, validate_group, validate_group_value,
+};
 pub use layers::{ConfigSource, DynamicConfigs, Properties};
 pub use listener::Listener;
 pub use network::NetworkConfig;
-pub use settings::{GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig};
+pub use settings::{ConsumerGroupsConfig, GroupsConfig, LogsConfig, OffsetsConfig, TopicsConfig};
 pub use topic_config::TopicConfig;
 pub use transactions::{TransactionStateLogConfig, TransactionsConfig};
 pub use validator::Validator;

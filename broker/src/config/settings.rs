@@ -149,6 +149,8 @@ pub struct GroupsConfig {
     pub max_session_timeout: Duration,
     /// Most members of a group; at least 1.
     pub max_size: usize,
+    /// Consumer groups (KIP-848).
+    pub consumer: ConsumerGroupsConfig,
 }
 
 impl GroupsConfig {
@@ -158,6 +160,54 @@ impl GroupsConfig {
             min_session_timeout: layers.millis("group.min.session.timeout.ms"),
             max_session_timeout: layers.millis("group.max.session.timeout.ms"),
             max_size: layers.size("group.max.size"),
+            consumer: ConsumerGroupsConfig::read(layers),
+        }
+    }
+}
+
+/// Membership of consumer groups (KIP-848), and the bounds of what single groups may set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsumerGroupsConfig {
+    /// Whether `group.coordinator.rebalance.protocols` names them.
+    pub is_enabled: bool,
+    /// How long a member that is not heard of is in the group.
+    pub session_timeout: Duration,
+    /// How often a member is to be heard of, ms.
+    pub heartbeat_interval_ms: i32,
+    /// Shortest time between two assignments, ms.
+    pub assignment_interval_ms: i32,
+    /// Most members of a group; at least 1.
+    pub max_size: usize,
+    /// Server-side assignors, the default first; never empty.
+    pub assignors: Vec<String>,
+    /// Longest time between two evaluations of regular expressions, ms.
+    pub regex_refresh_interval_ms: i32,
+    /// Lowest and highest session timeout of a group, ms.
+    pub session_timeout_bounds_ms: (i32, i32),
+    /// Lowest and highest heartbeat interval of a group, ms.
+    pub heartbeat_interval_bounds_ms: (i32, i32),
+    /// Lowest and highest assignment interval of a group, ms.
+    pub assignment_interval_bounds_ms: (i32, i32),
+}
+
+impl ConsumerGroupsConfig {
+    pub(super) fn read(layers: &Layers<'_>) -> Self {
+        let bounds = |what: &str| {
+            let bound = |end| layers.int(&format!("group.consumer.{end}.{what}"));
+            (bound("min"), bound("max"))
+        };
+        let protocols = layers.list("group.coordinator.rebalance.protocols");
+        Self {
+            is_enabled: protocols.iter().any(|protocol| protocol == "consumer"),
+            session_timeout: layers.millis("group.consumer.session.timeout.ms"),
+            heartbeat_interval_ms: layers.int("group.consumer.heartbeat.interval.ms"),
+            assignment_interval_ms: layers.int("group.consumer.assignment.interval.ms"),
+            max_size: layers.size("group.consumer.max.size"),
+            assignors: layers.list("group.consumer.assignors"),
+            regex_refresh_interval_ms: layers.int("group.consumer.regex.refresh.interval.ms"),
+            session_timeout_bounds_ms: bounds("session.timeout.ms"),
+            heartbeat_interval_bounds_ms: bounds("heartbeat.interval.ms"),
+            assignment_interval_bounds_ms: bounds("assignment.interval.ms"),
         }
     }
 }

@@ -227,6 +227,14 @@ pub struct MetadataImage {
     names_by_unified_name: ShardedMap<Arc<str>, Arc<str>>,
 }
 
+impl TopicsDelta {
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.created.is_empty() && self.changed.is_empty() && self.deleted.is_empty()
+    }
+}
+
 impl MetadataImage {
     /// The state before the first command.
     pub(super) fn empty(cluster_id: Arc<str>) -> Self {

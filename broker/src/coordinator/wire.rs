@@ -286,12 +286,35 @@ impl Writer {
     }
 
     pub(crate) fn compact_string(&mut self, text: &str) -> Result<(), SchemaError> {
-        let length = u32::try_from(text.len())
-            .ok()
-            .and_then(|length| length.checked_add(1))
-            .ok_or(SchemaError::TooLong { length: text.len() })?;
-        self.unsigned_varint(length);
-        self.bytes.put_slice(text.as_bytes());
+        self.compact_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn nullable_compact_string(
+        &mut self,
+        text: Option<&str>,
+    ) -> Result<(), SchemaError> {
+        match text {
+            Some(text) => self.compact_string(text),
+            None => {
+                self.unsigned_varint(0);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn compact_bytes(&mut self, bytes: &[u8]) -> Result<(), SchemaError> {
+        self.compact_array_length(bytes.len())?;
+        self.bytes.put_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes one tagged field; their count comes before the first.
+    pub(crate) fn tagged_field(&mut self, tag: u32, field: &[u8]) -> Result<(), SchemaError> {
+        let length = field.len();
+        let size = u32::try_from(length).map_err(|_| SchemaError::TooLong { length })?;
+        self.unsigned_varint(tag);
+        self.unsigned_varint(size);
+        self.bytes.put_slice(field);
         Ok(())
     }
 

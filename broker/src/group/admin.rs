@@ -12,8 +12,10 @@ use super::entry::Group;
 use super::error::GroupError;
 use super::write::{Done, Removal};
 
-/// The one group type this coordinator has, under Kafka's name.
+/// Kafka's name of the type of classic groups.
 pub const CLASSIC_GROUP_TYPE: &str = "classic";
+/// Kafka's name of the type of consumer groups.
+pub const CONSUMER_GROUP_TYPE: &str = "consumer";
 
 /// A group as ListGroups shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +24,10 @@ pub struct ListedGroup {
     pub group_id: Arc<str>,
     /// The protocol type; empty for simple groups.
     pub protocol_type: Arc<str>,
-    /// The state.
-    pub state: GroupState,
+    /// Kafka's name of the state.
+    pub state: &'static str,
+    /// Kafka's name of the type.
+    pub group_type: &'static str,
 }
 
 /// A group as DescribeGroups shows it.
@@ -72,32 +76,24 @@ impl GroupCoordinator {
         if self.is_loading() {
             return Err(GroupError::CoordinatorLoadInProgress);
         }
-        let is_type_wanted = types.is_empty()
-            || types
-                .iter()
-                .any(|wanted| wanted.trim().eq_ignore_ascii_case(CLASSIC_GROUP_TYPE));
-        if !is_type_wanted {
-            return Ok(Vec::new());
-        }
-        let is_wanted = |group: &ClassicGroup| {
-            states.is_empty()
-                || states
-                    .iter()
-                    .any(|wanted| wanted.trim().eq_ignore_ascii_case(group.state().name()))
+        let is_named = |wanted: &[&str], name: &str| {
+            let mut names = wanted.iter();
+            wanted.is_empty() || names.any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
         };
         let mut listed = Vec::new();
         for shard in self.active_shards() {
             let state = shard.lock();
-            let groups = state.groups.values().map(|entry| match &entry.group {
-                Group::Classic(group) => group,
-            });
             listed.extend(
-                groups
-                    .filter(|group| is_wanted(group))
-                    .map(|group| ListedGroup {
-                        group_id: Arc::clone(&group.group_id),
-                        protocol_type: name_or_empty(group.protocol_type.as_ref()),
-                        state: group.state(),
+                state
+                    .groups
+                    .iter()
+                    .filter(|(_, entry)| is_named(types, entry.group.type_name()))
+                    .filter(|(_, entry)| is_named(states, entry.group.state_name()))
+                    .map(|(group_id, entry)| ListedGroup {
+                        group_id: Arc::clone(group_id),
+                        protocol_type: entry.group.protocol_type(),
+                        state: entry.group.state_name(),
+                        group_type: entry.group.type_name(),
                     }),
             );
         }
@@ -105,7 +101,7 @@ impl GroupCoordinator {
         Ok(listed)
     }
 
-    /// DescribeGroups for one group.
+    /// DescribeGroups for one group. Consumer groups have a request of their own.
     ///
     /// # Errors
     /// `GroupIdNotFound`, and what concerns the coordinator.
@@ -115,8 +111,9 @@ impl GroupCoordinator {
         state
             .groups
             .get(group_id)
-            .map(|entry| match &entry.group {
-                Group::Classic(group) => describe(group),
+            .and_then(|entry| match &entry.group {
+                Group::Classic(group) => Some(describe(group)),
+                Group::Consumer(_) => None,
             })
             .ok_or(GroupError::GroupIdNotFound)
     }

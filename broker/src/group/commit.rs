@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::classic::request::MemberIdentity;
 use super::classic::state::GroupState;
+use super::consumer::offsets::Committer;
 use super::coordinator::GroupCoordinator;
+use super::entry::Group;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
 use super::schema::encode_offset_commit_key;
@@ -51,6 +53,23 @@ pub struct OffsetToCommit {
     pub leader_epoch: i32,
     /// Opaque text of the client.
     pub metadata: Option<Arc<str>>,
+}
+
+/// Who fetches offsets, as OffsetFetch says from version 9 on.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchingMember<'a> {
+    /// The member id; none outside a group.
+    pub member_id: Option<&'a str>,
+    /// The member epoch; negative outside a group.
+    pub member_epoch: i32,
+}
+
+impl FetchingMember<'_> {
+    /// Somebody who does not say.
+    pub const ANYBODY: Self = Self {
+        member_id: None,
+        member_epoch: -1,
+    };
 }
 
 /// Which offsets to fetch.
@@ -135,10 +154,12 @@ impl GroupCoordinator {
     /// `UnstableOffsetCommit`. An unknown group has no offsets, which is no error.
     ///
     /// # Errors
-    /// What concerns the coordinator, and a failed wait for earlier commits.
+    /// What concerns the coordinator, a failed wait for earlier commits, and what
+    /// `ConsumerGroup::validate_offset_fetch` refuses.
     pub async fn offset_fetch(
         &self,
         group_id: &str,
+        member: FetchingMember<'_>,
         selection: &OffsetSelection,
         require_stable: bool,
     ) -> Result<Vec<FetchedTopic>, GroupError> {
@@ -154,6 +175,7 @@ impl GroupCoordinator {
             }
         }
         let state = shard.lock_active()?;
+        state.validate_fetch(group_id, member)?;
         Ok(state.fetch(group_id, selection, require_stable))
     }
 
@@ -205,12 +227,43 @@ impl ShardState {
             }
             Ok(())
         });
-        match validated {
+        match validated.or_else(|| self.validate_consumer_commit(request)) {
             Some(result) => result,
             // The commit will make a simple group.
             None if request.generation < 0 => Ok(()),
             None if request.reports_unknown_group => Err(GroupError::GroupIdNotFound),
             None => Err(GroupError::IllegalGeneration),
+        }
+    }
+
+    /// The check of a consumer group, if it is one.
+    fn validate_consumer_commit(&self, request: &OffsetCommit) -> Option<Result<(), GroupError>> {
+        let committer = Committer {
+            member_id: &request.member_id,
+            has_instance_id: request.group_instance_id.is_some(),
+            member_epoch: request.generation,
+            is_transactional: false,
+            knows_member_epochs: request.reports_unknown_group,
+        };
+        self.validate_consumer(&request.group_id, committer, &request.offsets)
+    }
+
+    /// Checks a commit to a consumer group; `None` when the group is none.
+    pub(crate) fn validate_consumer(
+        &self,
+        group_id: &str,
+        committer: Committer<'_>,
+        offsets: &[OffsetToCommit],
+    ) -> Option<Result<(), GroupError>> {
+        match &self.groups.get(group_id)?.group {
+            Group::Classic(_) => None,
+            Group::Consumer(group) if group.is_dead() => {
+                Some(Err(GroupError::CoordinatorNotAvailable))
+            }
+            Group::Consumer(group) => {
+                let partitions = offsets.iter().map(|it| (it.topic_id, it.partition));
+                Some(group.validate_offset_commit(committer, partitions))
+            }
         }
     }
 
@@ -264,6 +317,16 @@ impl ShardState {
             done,
         }));
         Ok((outcomes, Some(receiver)))
+    }
+
+    /// Only consumer groups care who fetches.
+    fn validate_fetch(&self, group_id: &str, member: FetchingMember<'_>) -> Result<(), GroupError> {
+        match self.groups.get(group_id).map(|entry| &entry.group) {
+            Some(Group::Consumer(group)) => {
+                group.validate_offset_fetch(member.member_id, member.member_epoch)
+            }
+            Some(Group::Classic(_)) | None => Ok(()),
+        }
     }
 
     fn is_metadata_too_large(&self, metadata: Option<&str>) -> bool {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::consumer::settings::ConsumerGroupConfig;
+
 /// How long a member that has never completed a join may wait in one, and so how long a client
 /// that vanished during its first join stays in the group (Kafka's fixed 5 minutes).
 pub(crate) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -12,7 +14,7 @@ pub(crate) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60)
 pub(crate) const PENDING_MEMBERS_MAX: usize = 10_000;
 
 /// Settings of the group coordinator; the default is Kafka's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct GroupConfig {
     /// `group.min.session.timeout.ms`.
     pub min_session_timeout: Duration,
@@ -30,6 +32,8 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval: Duration,
     /// `offsets.commit.timeout.ms`.
     pub offsets_commit_timeout: Duration,
+    /// `group.consumer.*`.
+    pub consumer: ConsumerGroupConfig,
 }
 
 impl Default for GroupConfig {
@@ -43,6 +47,7 @@ impl Default for GroupConfig {
             offsets_retention: Duration::from_secs(10_080 * 60),
             offsets_retention_check_interval: Duration::from_secs(600),
             offsets_commit_timeout: Duration::from_secs(5),
+            consumer: ConsumerGroupConfig::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::classic::request::{
     JoinRefused, JoinRequest, JoinResult, LeavingMember, MemberIdentity, SyncRequest, SyncResult,
 };
+use super::cluster_view::ClusterView;
 use super::config::GroupConfig;
 use super::drain::{Environment, drain};
 use super::error::GroupError;
@@ -37,6 +38,7 @@ pub struct GroupCoordinator {
 struct Inner {
     config: Arc<GroupConfig>,
     environment: Arc<Environment>,
+    cluster: Arc<dyn ClusterView>,
     shards: RwLock<HashMap<i32, Slot>>,
     timer_task: Arc<Notify>,
 }
@@ -59,10 +61,16 @@ impl std::fmt::Debug for GroupCoordinator {
 
 impl GroupCoordinator {
     /// A coordinator that coordinates nothing until partitions are loaded.
-    pub fn new(config: GroupConfig, log: Arc<dyn CoordinatorLog>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        config: GroupConfig,
+        log: Arc<dyn CoordinatorLog>,
+        cluster: Arc<dyn ClusterView>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let inner = Inner {
             config: Arc::new(config),
             environment: Arc::new(Environment { log, clock }),
+            cluster,
             shards: RwLock::new(HashMap::new()),
             timer_task: Arc::new(Notify::new()),
         };
@@ -119,7 +127,8 @@ impl GroupCoordinator {
         }
         let (groups, summary) = loader.finish(&self.inner.config, now.ms);
         let config = Arc::clone(&self.inner.config);
-        let mut state = ShardState::new(config, Arc::clone(&self.inner.timer_task));
+        let cluster = Arc::clone(&self.inner.cluster);
+        let mut state = ShardState::new(config, cluster, Arc::clone(&self.inner.timer_task));
         state.groups = groups;
         state.loaded(now);
         let shard = Arc::new(Shard::new(partition, state));
@@ -290,6 +299,10 @@ impl GroupCoordinator {
         }
     }
 
+    pub(crate) fn cluster(&self) -> &dyn ClusterView {
+        &*self.inner.cluster
+    }
+
     pub(crate) fn config(&self) -> &GroupConfig {
         &self.inner.config
     }
@@ -362,13 +375,41 @@ impl GroupCoordinator {
 
     /// Starts the drain of a shard that has something to write, unless one runs.
     pub(crate) fn drain_if_needed(&self, shard: &Arc<Shard>) {
-        if shard.lock().begin_drain() {
-            let environment = Arc::clone(&self.inner.environment);
-            drop(tokio::task::spawn_local(drain(
-                Arc::clone(shard),
-                environment,
-            )));
+        let (must_drain, resolutions) = {
+            let mut state = shard.lock();
+            (state.begin_drain(), std::mem::take(&mut state.resolutions))
+        };
+        for (group_id, regexes) in resolutions {
+            let resolve = self
+                .clone()
+                .resolve_regexes(Arc::clone(shard), group_id, regexes);
+            drop(tokio::task::spawn_local(resolve));
         }
+        if must_drain {
+            let (coordinator, shard) = (self.clone(), Arc::clone(shard));
+            drop(tokio::task::spawn_local(async move {
+                let environment = Arc::clone(&coordinator.inner.environment);
+                drain(Arc::clone(&shard), environment).await;
+                coordinator.reload_if_lost(&shard).await;
+            }));
+        }
+    }
+
+    /// Coordinates the shard's groups no longer, if it still does; whether it did.
+    pub(crate) fn give_up(&self, shard: &Arc<Shard>) -> bool {
+        let mut shards = self
+            .inner
+            .shards
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_current = matches!(
+            shards.get(&shard.partition),
+            Some(Slot::Active(current)) if Arc::ptr_eq(current, shard)
+        );
+        if is_current {
+            shards.remove(&shard.partition);
+        }
+        is_current
     }
 }
 

@@ -11,7 +11,7 @@ use ringbrook_engine::Clock;
 use super::error::GroupError;
 use super::shard::{Now, Shard, ShardState};
 use super::write::{
-    BATCH_BYTES, Batch, Commit, GroupWrite, Marker, RemovalPlan, Removed,
+    BATCH_BYTES, Batch, Commit, ConsumerWrite, GroupWrite, Marker, Removal, RemovalPlan, Removed,
     TRANSACTIONAL_BATCHES_MAX, TransactionProducer, Write, tell,
 };
 use crate::coordinator::{CoordinatorBatch, CoordinatorLog, CoordinatorRecord, TransactionMarker};
@@ -72,15 +72,35 @@ async fn write_batch(shard: &Shard, environment: &Environment, writes: Vec<Write
         result,
         Err(GroupError::MessageTooLarge | GroupError::RecordListTooLarge)
     );
-    if !is_too_large || writes.len() == 1 {
+    if !is_too_large {
         return shard.lock().apply_writes(writes, result, environment.now());
     }
     // The topic takes smaller batches than we make: a write must not fail for its neighbours.
     for write in writes {
         let alone = vec![write];
-        let result = append(shard, environment, records_of(&alone)).await;
+        let result = match &alone[..] {
+            [Write::Consumer(write)] => append_in_parts(shard, environment, write).await,
+            _ => append(shard, environment, records_of(&alone)).await,
+        };
         shard.lock().apply_writes(alone, result, environment.now());
     }
+}
+
+/// Writes what a consumer group says in as many batches as it takes: the target assignment of a
+/// large group need not fit one. Its epoch comes after all of it, so a group that is read back
+/// after half of it computes it again.
+async fn append_in_parts(
+    shard: &Shard,
+    environment: &Environment,
+    write: &ConsumerWrite,
+) -> Result<i64, GroupError> {
+    let mut rest = write.records.as_deref().unwrap_or_default();
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(batch_len(rest.iter()));
+        append(shard, environment, part.to_vec()).await?;
+        rest = after;
+    }
+    Ok(-1)
 }
 
 async fn append(
@@ -108,6 +128,9 @@ fn records_of(writes: &[Write]) -> Vec<CoordinatorRecord> {
         match write {
             Write::Commit(commit) => records.extend(commit.records.iter().cloned()),
             Write::Group(group) => records.extend(group.record.iter().cloned()),
+            Write::Consumer(write) => {
+                records.extend(write.records.iter().flatten().cloned());
+            }
             Write::Marker(_) => unreachable!("markers are batches of their own"),
             Write::Removal(_) | Write::Barrier(_) => {}
         }
@@ -148,7 +171,7 @@ fn transactional_batch(write: &mut Write) -> Option<CoordinatorBatch> {
             })
         }
         Write::Marker(Marker { marker, .. }) => Some(CoordinatorBatch::Marker(*marker)),
-        Write::Group(_) | Write::Removal(_) | Write::Barrier(_) => None,
+        Write::Group(_) | Write::Consumer(_) | Write::Removal(_) | Write::Barrier(_) => None,
     }
 }
 
@@ -158,7 +181,7 @@ async fn write_removal(shard: &Shard, environment: &Environment, plan: RemovalPl
     let mut result = plan.refusal.map_or(Ok(()), Err);
     let mut rest = &plan.tombstones[..];
     while result.is_ok() && !rest.is_empty() {
-        let (batch, after) = rest.split_at(batch_len(rest));
+        let (batch, after) = rest.split_at(batch_len(rest.iter().map(|(record, _)| record)));
         let records = batch.iter().map(|(record, _)| record.clone()).collect();
         result = append(shard, environment, records).await.map(|_| ());
         let removed: Vec<Removed> = batch.iter().map(|(_, removed)| removed.clone()).collect();
@@ -178,10 +201,10 @@ async fn write_removal(shard: &Shard, environment: &Environment, plan: RemovalPl
         .send(result.map_err(GroupError::as_coordinator_error));
 }
 
-/// How many tombstones fill a batch; one at least.
-fn batch_len(tombstones: &[(CoordinatorRecord, Removed)]) -> usize {
+/// How many of the records fill a batch; one at least.
+fn batch_len<'a>(records: impl Iterator<Item = &'a CoordinatorRecord>) -> usize {
     let mut bytes = 0;
-    let fits = tombstones.iter().take_while(|(record, _)| {
+    let fits = records.take_while(|record| {
         bytes += record.size_bytes();
         bytes <= BATCH_BYTES
     });
@@ -203,6 +226,12 @@ impl ShardState {
                 break;
             }
             match write {
+                // What the group says now has to be written before it is gone.
+                Write::Removal(Removal::Group { group_id, done })
+                    if writes.is_empty() && self.has_unwritten(&group_id) =>
+                {
+                    self.queue_removal(Removal::Group { group_id, done });
+                }
                 Write::Removal(removal) if writes.is_empty() => {
                     return Some(Batch::Removal(self.plan_removal(removal, now)));
                 }
@@ -219,7 +248,7 @@ impl ShardState {
                         break;
                     }
                     bytes += size_bytes;
-                    if let Write::Commit(_) = write {
+                    if let Write::Commit(_) | Write::Consumer(_) = write {
                         self.queued_bytes -= size_bytes;
                     }
                     kind = kind.or(is_transactional);
@@ -234,6 +263,11 @@ impl ShardState {
         })
     }
 
+    fn has_unwritten(&self, group_id: &str) -> bool {
+        let entry = self.groups.get(group_id);
+        entry.is_some_and(|entry| 0 < entry.unwritten)
+    }
+
     /// Takes over writes that have been appended, or have failed.
     fn apply_writes(&mut self, writes: Vec<Write>, result: Result<i64, GroupError>, now: Now) {
         let result = if self.is_unloaded {
@@ -245,14 +279,25 @@ impl ShardState {
             tracing::warn!(%error, writes = writes.len(), "cannot write to __consumer_offsets");
         }
         let mut log_offset = result.unwrap_or(-1);
+        let mut is_lost = false;
         for write in writes {
             match write {
                 Write::Commit(commit) => self.apply_commit(commit, result, &mut log_offset, now),
                 Write::Group(group) => self.apply_group(group, result, &mut log_offset, now),
+                Write::Consumer(write) => {
+                    let count = write.records.as_ref().map_or(0, Vec::len);
+                    log_offset += i64::try_from(count).unwrap_or(i64::MAX);
+                    is_lost |= !self.apply_consumer(write, result.map(|_| ()));
+                }
                 Write::Marker(marker) => self.apply_marker(marker, result),
                 Write::Barrier(done) => tell(done, result.map(|_| ())),
                 Write::Removal(_) => unreachable!("removals are written on their own"),
             }
+        }
+        if is_lost && !self.is_unloaded {
+            tracing::error!("consumer groups are ahead of their log, which is read back");
+            self.must_reload = true;
+            self.unload(now);
         }
     }
 
@@ -328,6 +373,7 @@ fn size_bytes(write: &Write) -> usize {
             .record
             .as_ref()
             .map_or(0, CoordinatorRecord::size_bytes),
+        Write::Consumer(write) => write.size_bytes,
         Write::Marker(_) | Write::Removal(_) | Write::Barrier(_) => 0,
     }
 }

@@ -96,6 +96,27 @@ pub enum GroupError {
     /// Another member has joined with the same group instance id since.
     #[error("fenced instance id")]
     FencedInstanceId,
+    /// The request contradicts itself, or lacks what it needs.
+    #[error("invalid request")]
+    InvalidRequest,
+    /// The version of the request is not one the member's protocol uses.
+    #[error("unsupported version")]
+    UnsupportedVersion,
+    /// The member's epoch is not the group's; it gives up its partitions and joins again.
+    #[error("fenced member epoch")]
+    FencedMemberEpoch,
+    /// Another member with the same group instance id is still in the group.
+    #[error("unreleased instance id")]
+    UnreleasedInstanceId,
+    /// The group does not know the server-side assignor.
+    #[error("unsupported assignor")]
+    UnsupportedAssignor,
+    /// The member's epoch is not the group's, or no longer; it tries again with the new one.
+    #[error("stale member epoch")]
+    StaleMemberEpoch,
+    /// The regular expression cannot be used.
+    #[error("invalid regular expression")]
+    InvalidRegularExpression,
     /// Offsets of a subscribed topic cannot be deleted.
     #[error("group subscribed to topic")]
     GroupSubscribedToTopic,
@@ -126,6 +147,8 @@ impl GroupError {
             Self::InvalidProducerEpoch => 47,
             Self::InvalidTxnState => 48,
             Self::TransactionCoordinatorFenced => 52,
+            Self::UnsupportedVersion => 35,
+            Self::InvalidRequest => 42,
             Self::KafkaStorageError => 56,
             Self::NonEmptyGroup => 68,
             Self::GroupIdNotFound => 69,
@@ -134,6 +157,11 @@ impl GroupError {
             Self::FencedInstanceId => 82,
             Self::GroupSubscribedToTopic => 86,
             Self::UnstableOffsetCommit => 88,
+            Self::FencedMemberEpoch => 110,
+            Self::UnreleasedInstanceId => 111,
+            Self::UnsupportedAssignor => 112,
+            Self::StaleMemberEpoch => 113,
+            Self::InvalidRegularExpression => 128,
         }
     }
 

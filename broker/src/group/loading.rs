@@ -8,6 +8,8 @@ use hashbrown::{HashMap, HashSet};
 
 use super::classic::state::ClassicGroup;
 use super::config::GroupConfig;
+use super::consumer::group::ConsumerGroup;
+use super::consumer::record::ConsumerRecord;
 use super::entry::{Group, GroupEntry};
 use super::offsets::{CommittedOffset, GroupOffsets};
 use super::schema::{GroupMetadataValue, OffsetCommitValue, RecordKey, SchemaError};
@@ -30,7 +32,10 @@ pub struct LoadSummary {
 /// A group as far as it has been read.
 #[derive(Default)]
 struct LoadedGroup {
+    /// As a classic group.
     metadata: Option<GroupMetadataValue>,
+    /// As a consumer group. A group is one of both at most, whichever has records left.
+    consumer: Option<Box<ConsumerGroup>>,
     offsets: GroupOffsets,
 }
 
@@ -106,16 +111,42 @@ impl Loader {
                 groups.insert(key.group_id);
             }
             RecordKey::GroupMetadata(group_id) => {
-                let Some(value) = value else {
-                    self.groups.remove(&group_id);
-                    return Ok(());
-                };
-                let value = GroupMetadataValue::decode(value)?;
-                self.groups.entry(group_id).or_default().metadata = Some(value);
+                let value = value.map(GroupMetadataValue::decode).transpose()?;
+                match value {
+                    Some(value) => {
+                        self.groups.entry(group_id).or_default().metadata = Some(value);
+                    }
+                    None => {
+                        // Offsets have tombstones of their own.
+                        if let Some(group) = self.groups.get_mut(&group_id) {
+                            group.metadata = None;
+                        }
+                    }
+                }
+            }
+            RecordKey::ConsumerGroup { group_id, part } => {
+                let record = ConsumerRecord::decode(part, value)?;
+                self.take_consumer(group_id, record, value.is_some());
             }
             RecordKey::Unknown(_) => self.summary.unknown += 1,
         }
         Ok(())
+    }
+
+    fn take_consumer(&mut self, group_id: Arc<str>, record: ConsumerRecord, has_value: bool) {
+        let is_over = matches!(record, ConsumerRecord::Metadata(None));
+        if !has_value && !self.groups.contains_key(&group_id) {
+            return;
+        }
+        let loaded = self.groups.entry(Arc::clone(&group_id)).or_default();
+        if is_over {
+            loaded.consumer = None;
+        } else if has_value || loaded.consumer.is_some() {
+            let group = loaded
+                .consumer
+                .get_or_insert_with(|| Box::new(ConsumerGroup::new(group_id)));
+            group.apply(record);
+        }
     }
 
     /// The groups that were read, as the state of a shard. A group that only has tombstones of
@@ -128,18 +159,16 @@ impl Loader {
         let limits = ShardState::limits(config);
         let mut groups = HashMap::with_capacity(self.groups.len());
         for (group_id, loaded) in self.groups {
-            let group = match loaded.metadata {
-                Some(record) => ClassicGroup::from_record(Arc::clone(&group_id), limits, record),
-                None if loaded.offsets.is_empty() => continue,
-                None => ClassicGroup::new(Arc::clone(&group_id), limits, now_ms),
+            let id = Arc::clone(&group_id);
+            let group = match (loaded.consumer, loaded.metadata) {
+                (Some(group), _) => Group::Consumer(group),
+                (None, Some(record)) => {
+                    Group::Classic(Box::new(ClassicGroup::from_record(id, limits, record)))
+                }
+                (None, None) if loaded.offsets.is_empty() => continue,
+                (None, None) => Group::Classic(Box::new(ClassicGroup::new(id, limits, now_ms))),
             };
-            groups.insert(
-                group_id,
-                GroupEntry {
-                    group: Group::Classic(Box::new(group)),
-                    offsets: loaded.offsets,
-                },
-            );
+            groups.insert(group_id, GroupEntry::new(group, loaded.offsets));
         }
         let summary = LoadSummary {
             groups: groups.len(),

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::classic::action::Action;
-use super::entry::GroupEntry;
+use super::consumer::record::ConsumerRecord;
+use super::entry::{Group, GroupEntry};
 use super::error::GroupError;
 use super::schema::{SchemaError, encode_group_metadata_key, encode_offset_commit_key};
 use super::shard::{Now, ShardState};
@@ -47,11 +48,7 @@ impl ShardState {
                 RemovalReply::Count(done, removed.len())
             }
         };
-        let tombstones: Result<Vec<_>, SchemaError> = removed
-            .into_iter()
-            .map(|gone| Ok((tombstone(&gone)?, gone)))
-            .collect();
-        let tombstones = match tombstones {
+        let tombstones = match self.tombstones(removed) {
             Ok(tombstones) => tombstones,
             Err(error) => {
                 tracing::error!(%error, "cannot encode a tombstone");
@@ -60,9 +57,12 @@ impl ShardState {
         };
         for (_, gone) in &tombstones {
             if let Removed::Group { group_id } = gone {
-                self.with_classic(group_id, now, |group, actions: &mut Vec<Action>| {
+                let begun = self.with_classic(group_id, now, |group, actions: &mut Vec<Action>| {
                     group.begin_delete(now.ms, actions);
                 });
+                if begun.is_none() {
+                    self.begin_delete_consumer(group_id);
+                }
             }
         }
         RemovalPlan {
@@ -132,11 +132,61 @@ impl ShardState {
                     partition,
                 });
             }
-            if is_all && group.validate_delete().is_ok() && group.is_idle() {
+            let is_idle = group.is_idle() && entry.unwritten == 0;
+            if is_all && group.validate_delete().is_ok() && is_idle {
                 removed.push(Removed::Group {
                     group_id: Arc::clone(group_id),
                 });
             }
+        }
+    }
+
+    /// The tombstones of what is to be removed, each with what it removes; of a consumer group all
+    /// it has, the group itself last.
+    fn tombstones(
+        &self,
+        removed: Vec<Removed>,
+    ) -> Result<Vec<(CoordinatorRecord, Removed)>, SchemaError> {
+        let mut tombstones = Vec::with_capacity(removed.len());
+        for gone in removed {
+            let key = match &gone {
+                Removed::GroupPart => continue,
+                Removed::Offset {
+                    group_id,
+                    topic,
+                    partition,
+                } => encode_offset_commit_key(group_id, topic, *partition)?,
+                Removed::Group { group_id } => match self.consumer_tombstones(group_id) {
+                    None => encode_group_metadata_key(group_id)?,
+                    Some(records) => {
+                        for record in &records {
+                            tombstones.push((record.encode(group_id)?, Removed::GroupPart));
+                        }
+                        if let Some((_, last)) = tombstones.last_mut() {
+                            *last = gone;
+                        }
+                        continue;
+                    }
+                },
+            };
+            tombstones.push((CoordinatorRecord { key, value: None }, gone));
+        }
+        Ok(tombstones)
+    }
+
+    /// The tombstones of a consumer group, its own the last; `None` for a classic group.
+    fn consumer_tombstones(&self, group_id: &str) -> Option<Vec<ConsumerRecord>> {
+        match &self.groups.get(group_id)?.group {
+            Group::Classic(_) => None,
+            Group::Consumer(group) => Some(group.tombstones()),
+        }
+    }
+
+    fn begin_delete_consumer(&mut self, group_id: &str) {
+        if let Some(entry) = self.groups.get_mut(group_id)
+            && let Group::Consumer(group) = &mut entry.group
+        {
+            group.is_deleting = true;
         }
     }
 
@@ -153,6 +203,7 @@ impl ShardState {
                         entry.offsets.remove(topic, *partition);
                     }
                 }
+                Removed::GroupPart => {}
                 Removed::Group { group_id } => {
                     tracing::info!(group = %group_id, "group deleted");
                     self.groups.remove(group_id);
@@ -200,16 +251,4 @@ fn refused(error: GroupError, reply: RemovalReply) -> RemovalPlan {
         refusal: Some(error),
         reply,
     }
-}
-
-fn tombstone(gone: &Removed) -> Result<CoordinatorRecord, SchemaError> {
-    let key = match gone {
-        Removed::Offset {
-            group_id,
-            topic,
-            partition,
-        } => encode_offset_commit_key(group_id, topic, *partition)?,
-        Removed::Group { group_id } => encode_group_metadata_key(group_id)?,
-    };
-    Ok(CoordinatorRecord { key, value: None })
 }

@@ -5,7 +5,8 @@
 //! A shard lives from a load to the unload. Unloaded, it answers what is still under way with
 //! `NotCoordinator` and changes no more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +19,13 @@ use super::classic::request::{
     JoinRefused, JoinRequest, JoinResult, SyncRequest, SyncResult, Token,
 };
 use super::classic::state::{ClassicGroup, GroupLimits, GroupState};
+use super::cluster_view::ClusterView;
 use super::config::{GroupConfig, NEW_MEMBER_JOIN_TIMEOUT, PENDING_MEMBERS_MAX};
 use super::entry::{Group, GroupEntry};
 use super::error::GroupError;
 use super::offsets::GroupOffsets;
 use super::schema::{GroupMetadataValue, encode_group_metadata_key};
-use super::timers::Timers;
+use super::timers::{TimerKind, Timers};
 use super::write::{GroupWrite, Removal, Write, tell};
 use crate::coordinator::CoordinatorRecord;
 
@@ -82,28 +84,46 @@ impl Shard {
                 let Some((group_id, kind)) = state.timers.pop_due(now.monotonic) else {
                     return state.timers.next_deadline();
                 };
-                state.with_classic(&group_id, now, |group, actions| {
+                let fired = state.with_classic(&group_id, now, |group, actions| {
                     group.timer_fired(&kind, now.ms, actions);
                 });
+                if fired.is_none() {
+                    state.consumer_timer_fired(&group_id, &kind, now);
+                }
             }
         }
     }
 }
 
+impl fmt::Debug for ShardState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ShardState")
+            .field("groups", &self.groups.len())
+            .field("writes", &self.writes.len())
+            .field("is_unloaded", &self.is_unloaded)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a shard's lock guards.
-#[derive(Debug)]
 pub(crate) struct ShardState {
     pub(crate) config: Arc<GroupConfig>,
+    pub(crate) cluster: Arc<dyn ClusterView>,
     pub(crate) groups: HashMap<Arc<str>, GroupEntry>,
     /// The groups in which a producer's open transaction has written offsets. May name groups that
     /// have lost these offsets or are gone.
     pub(crate) open_transactions: HashMap<i64, HashSet<Arc<str>>>,
     pub(crate) writes: VecDeque<Write>,
-    /// Bytes of the commits in `writes`.
+    /// Regular expressions of consumer groups that wait to be resolved, by group.
+    pub(crate) resolutions: Vec<(Arc<str>, BTreeSet<Arc<str>>)>,
+    /// Bytes of the commits and of the consumer groups' records in `writes`.
     pub(crate) queued_bytes: usize,
     /// Whether a drain runs, which will see whatever is queued.
     pub(crate) is_draining: bool,
     pub(crate) is_unloaded: bool,
+    /// Whether the state is ahead of the log, which therefore has to be read back.
+    pub(crate) must_reload: bool,
     timers: Timers,
     /// Told when a timer is due earlier than any before.
     timer_task: Arc<Notify>,
@@ -113,15 +133,22 @@ pub(crate) struct ShardState {
 }
 
 impl ShardState {
-    pub(crate) fn new(config: Arc<GroupConfig>, timer_task: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        config: Arc<GroupConfig>,
+        cluster: Arc<dyn ClusterView>,
+        timer_task: Arc<Notify>,
+    ) -> Self {
         Self {
             config,
+            cluster,
             groups: HashMap::new(),
             open_transactions: HashMap::new(),
             writes: VecDeque::new(),
+            resolutions: Vec::new(),
             queued_bytes: 0,
             is_draining: false,
             is_unloaded: false,
+            must_reload: false,
             timers: Timers::default(),
             timer_task,
             parked_joins: HashMap::new(),
@@ -147,7 +174,9 @@ impl ShardState {
         now: Now,
         event: impl FnOnce(&mut ClassicGroup, &mut Vec<Action>) -> R,
     ) -> Option<R> {
-        let Group::Classic(group) = &mut self.groups.get_mut(group_id)?.group;
+        let Group::Classic(group) = &mut self.groups.get_mut(group_id)?.group else {
+            return None;
+        };
         let group_id = Arc::clone(&group.group_id);
         let mut actions = Vec::new();
         let result = event(group, &mut actions);
@@ -158,18 +187,8 @@ impl ShardState {
     fn carry_out(&mut self, group_id: &Arc<str>, actions: Vec<Action>, now: Now) {
         for action in actions {
             match action {
-                Action::SetTimer(kind, after) => {
-                    let deadline = now.monotonic.saturating_add(after);
-                    if self
-                        .timers
-                        .next_deadline()
-                        .is_none_or(|next| deadline < next)
-                    {
-                        self.timer_task.notify_one();
-                    }
-                    self.timers.set(group_id, kind, deadline);
-                }
-                Action::CancelTimer(kind) => self.timers.cancel(group_id, kind),
+                Action::SetTimer(kind, after) => self.set_timer(group_id, kind, after, now),
+                Action::CancelTimer(kind) => self.cancel_timer(group_id, kind),
                 Action::ReplyJoin(token, result) => {
                     let parked = self.parked_joins.remove(&token);
                     // The connection may be gone by now, which changes nothing.
@@ -182,6 +201,28 @@ impl ShardState {
                 Action::Persist(value, then) => self.queue_group(group_id, &value, then),
             }
         }
+    }
+
+    pub(crate) fn set_timer(
+        &mut self,
+        group_id: &Arc<str>,
+        kind: TimerKind,
+        after: Duration,
+        now: Now,
+    ) {
+        let deadline = now.monotonic.saturating_add(after);
+        if self
+            .timers
+            .next_deadline()
+            .is_none_or(|next| deadline < next)
+        {
+            self.timer_task.notify_one();
+        }
+        self.timers.set(group_id, kind, deadline);
+    }
+
+    pub(crate) fn cancel_timer(&mut self, group_id: &Arc<str>, kind: TimerKind) {
+        self.timers.cancel(group_id, kind);
     }
 
     fn queue_group(&mut self, group_id: &Arc<str>, value: &GroupMetadataValue, then: Persisted) {
@@ -214,16 +255,15 @@ impl ShardState {
         let (sender, receiver) = oneshot::channel();
         let group_id = Arc::clone(&request.group_id);
         let is_new_group = !self.groups.contains_key(&group_id);
+        if let Err(error) = self.prepare_join(&request, now.ms) {
+            let refused = JoinRefused {
+                error,
+                member_id: request.member_id,
+            };
+            drop(sender.send(Err(refused)));
+            return receiver;
+        }
         if is_new_group {
-            if !request.member_id.is_empty() {
-                let error = GroupError::UnknownMemberId;
-                let refused = JoinRefused {
-                    error,
-                    member_id: request.member_id,
-                };
-                drop(sender.send(Err(refused)));
-                return receiver;
-            }
             self.create_group(&group_id, now.ms);
             // As Kafka does, the group is written down before anything happens to it.
             self.with_classic(&group_id, now, |group, actions| {
@@ -244,11 +284,32 @@ impl ShardState {
         receiver
     }
 
+    /// Checks that a member may join a group that does not exist, or has no members and was one of
+    /// the consumer protocol: that becomes a classic group.
+    fn prepare_join(&mut self, request: &JoinRequest, now_ms: i64) -> Result<(), GroupError> {
+        match self.groups.get(&request.group_id).map(|it| &it.group) {
+            Some(Group::Classic(_)) => Ok(()),
+            Some(Group::Consumer(group)) if group.is_dead() => {
+                Err(GroupError::CoordinatorNotAvailable)
+            }
+            Some(Group::Consumer(group)) if !group.members.is_empty() => {
+                Err(GroupError::InconsistentGroupProtocol)
+            }
+            _ if !request.member_id.is_empty() => Err(GroupError::UnknownMemberId),
+            Some(Group::Consumer(_)) => {
+                self.replace_consumer_group(&request.group_id, now_ms);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A member asks for its assignment; the receiver gets the answer, sooner or later.
     pub(crate) fn sync(&mut self, request: SyncRequest, now: Now) -> oneshot::Receiver<SyncResult> {
         let (sender, receiver) = oneshot::channel();
         let group_id = Arc::clone(&request.group_id);
-        if !self.groups.contains_key(&group_id) {
+        let group = self.groups.get(&group_id).map(|entry| &entry.group);
+        if !matches!(group, Some(Group::Classic(_))) {
             tell(sender, Err(GroupError::UnknownMemberId));
             return receiver;
         }
@@ -263,16 +324,10 @@ impl ShardState {
     /// Makes sure that the group exists; a new one is Empty and not yet written down.
     pub(crate) fn create_group(&mut self, group_id: &Arc<str>, now_ms: i64) -> &mut GroupEntry {
         let limits = Self::limits(&self.config);
-        self.groups
-            .entry(Arc::clone(group_id))
-            .or_insert_with(|| GroupEntry {
-                group: Group::Classic(Box::new(ClassicGroup::new(
-                    Arc::clone(group_id),
-                    limits,
-                    now_ms,
-                ))),
-                offsets: GroupOffsets::default(),
-            })
+        self.groups.entry(Arc::clone(group_id)).or_insert_with(|| {
+            let group = ClassicGroup::new(Arc::clone(group_id), limits, now_ms);
+            GroupEntry::new(Group::Classic(Box::new(group)), GroupOffsets::default())
+        })
     }
 
     const fn next_token(&mut self) -> Token {
@@ -301,9 +356,14 @@ impl ShardState {
         }
         let group_ids: Vec<Arc<str>> = self.groups.keys().map(Arc::clone).collect();
         for group_id in group_ids {
-            self.with_classic(&group_id, now, |group, actions| {
-                group.loaded(now.ms, actions)
+            let loaded = self.with_classic(&group_id, now, |group, actions| {
+                group.loaded(now.ms, actions);
             });
+            if loaded.is_none() {
+                self.consumer_background(&group_id, now, |group, surroundings, actions| {
+                    group.loaded(surroundings, actions);
+                });
+            }
         }
     }
 
@@ -319,6 +379,7 @@ impl ShardState {
         self.groups.clear();
         self.open_transactions.clear();
         self.timers = Timers::default();
+        self.resolutions.clear();
         self.fail_queued(GroupError::NotCoordinator);
         assert!(
             self.parked_joins.is_empty(),
@@ -344,6 +405,11 @@ impl ShardState {
                 Write::Removal(Removal::Offsets { done, .. }) => tell(done, Err(error)),
                 Write::Removal(Removal::Topics { done, .. } | Removal::Expired { done }) => {
                     tell(done, Err(error));
+                }
+                Write::Consumer(write) => {
+                    if let Some(reply) = write.reply {
+                        reply.send(Err(error));
+                    }
                 }
                 // Its group is dead and has answered everybody.
                 Write::Group(_) => {}

@@ -8,7 +8,18 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::classic::action::TimerKind;
+/// A timer of a group. Each exists at most once; setting it again replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum TimerKind {
+    /// Classic: end of the join phase (initial rebalance delay or rebalance timeout).
+    Join,
+    /// Classic: end of the time members have to send their SyncGroup.
+    Sync,
+    /// End of the session of a member, or of a member id nobody has used yet.
+    Session(Arc<str>),
+    /// Consumer: end of the time a member has to give up partitions.
+    Rebalance(Arc<str>),
+}
 
 type TimerKey = (Arc<str>, TimerKind);
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::classic::request::MemberIdentity;
 use super::commit::OffsetToCommit;
+use super::consumer::offsets::Committer;
 use super::coordinator::GroupCoordinator;
 use super::error::GroupError;
 use super::shard::{Now, ShardState};
@@ -112,7 +113,18 @@ impl ShardState {
         let validated = self.with_classic(&request.group_id, now, |group, _| {
             group.validate_offset_commit(identity, request.generation, true)
         });
-        match validated {
+        let committer = Committer {
+            member_id: &request.member_id,
+            has_instance_id: request.group_instance_id.is_some(),
+            member_epoch: request.generation,
+            is_transactional: true,
+            knows_member_epochs: true,
+        };
+        let of_consumer_group =
+            || self.validate_consumer(&request.group_id, committer, &request.offsets);
+        match validated.or_else(of_consumer_group) {
+            // Members know their epochs as generations here.
+            Some(Err(GroupError::StaleMemberEpoch)) => Err(GroupError::IllegalGeneration),
             Some(result) => result,
             // The commit will make a simple group.
             None if request.generation < 0 => Ok(()),

@@ -1,7 +1,8 @@
 //! What waits to be written to a partition of `__consumer_offsets`, in the order in which it
 //! happened. Data only: `shard` fills the queue and applies what was written, `drain` writes.
 //!
-//! Commits and group metadata know their records when they are queued. Removals do not: what they
+//! Commits, group metadata and consumer groups know their records when they are queued. Removals
+//! do not: what they
 //! remove depends on everything queued before them, so their tombstones are computed when their
 //! turn comes.
 
@@ -11,6 +12,7 @@ use ringbrook_engine::VerificationGuard;
 use tokio::sync::oneshot;
 
 use super::classic::action::Persisted;
+use super::consumer_shard::HeartbeatResult;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
 use crate::coordinator::{CoordinatorRecord, TransactionMarker};
@@ -35,10 +37,12 @@ pub(crate) type Done<T> = oneshot::Sender<Result<T, GroupError>>;
 pub(crate) enum Write {
     /// Committed offsets; written in one batch or not at all.
     Commit(Commit),
-    /// The metadata of a group.
+    /// The metadata of a classic group.
     Group(GroupWrite),
     /// The end of a transaction.
     Marker(Marker),
+    /// Records of a consumer group; they hold already.
+    Consumer(ConsumerWrite),
     /// Offsets or groups to be removed.
     Removal(Removal),
     /// Nothing to write: resolves once everything before it is applied.
@@ -52,7 +56,7 @@ impl Write {
         match self {
             Self::Commit(commit) => Some(commit.transaction.is_some()),
             Self::Marker(_) => Some(true),
-            Self::Group(_) | Self::Removal(_) => Some(false),
+            Self::Group(_) | Self::Consumer(_) | Self::Removal(_) => Some(false),
             Self::Barrier(_) => None,
         }
     }
@@ -96,6 +100,33 @@ pub(crate) struct GroupWrite {
     pub(crate) then: Persisted,
 }
 
+/// Records of a consumer group to be written; maybe none, when only an answer has to wait for the
+/// writes before it.
+#[derive(Debug)]
+pub(crate) struct ConsumerWrite {
+    pub(crate) group_id: Arc<str>,
+    /// The error when a record cannot be encoded.
+    pub(crate) records: Result<Vec<CoordinatorRecord>, GroupError>,
+    pub(crate) size_bytes: usize,
+    pub(crate) reply: Option<ConsumerReply>,
+}
+
+/// The answer to a heartbeat, to be given once what it says is on disk.
+#[derive(Debug)]
+pub(crate) struct ConsumerReply {
+    pub(crate) sender: oneshot::Sender<HeartbeatResult>,
+    pub(crate) result: HeartbeatResult,
+}
+
+impl ConsumerReply {
+    /// Answers, or tells why what the answer says could not be written; a member that is gone need
+    /// not be told.
+    pub(crate) fn send(self, written: Result<(), GroupError>) {
+        let result = written.map_err(Into::into).and(self.result);
+        drop(self.sender.send(result));
+    }
+}
+
 /// A request to remove offsets or groups.
 #[derive(Debug)]
 pub(crate) enum Removal {
@@ -131,6 +162,8 @@ pub(crate) enum Removed {
     Group {
         group_id: Arc<str>,
     },
+    /// A part of a group that goes before the group itself does.
+    GroupPart,
 }
 
 /// A removal whose turn has come: the tombstones, and whom to tell.

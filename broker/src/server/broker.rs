@@ -9,13 +9,16 @@ use ringbrook_protocol::FrameLimits;
 use tokio::sync::watch;
 
 use super::coordinator_log::{CoordinatorLogOptions, PartitionCoordinatorLog};
+use super::group_cluster::GroupCluster;
 use super::internal_topics::InternalTopic;
 use super::topic_log_config::DynamicBrokerConfigs;
 use super::transactions;
 use crate::api::FetchSessions;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, ConsumerGroupsConfig};
 use crate::controller::{Controller, MetadataImage, ProducerIdAllocator};
-use crate::group::{GroupConfig, GroupCoordinator};
+use crate::group::{
+    ClusterView, ConsumerGroupConfig, GroupConfig, GroupCoordinator, assignor_by_name,
+};
 use crate::metrics::Metrics;
 use crate::net::core_thread::CoreSender;
 use crate::net::listener::ConnectionLimits;
@@ -38,6 +41,7 @@ pub struct Broker {
     pub(crate) producer_ids: ProducerIdAllocator,
     pub(crate) groups: GroupCoordinator,
     pub(crate) transactions: TransactionCoordinator,
+    group_cluster: Arc<GroupCluster>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) frame_limits: FrameLimits,
     pub(crate) request_memory: RequestMemory,
@@ -84,15 +88,19 @@ impl Broker {
                 load_bytes: now.offsets.load_buffer_bytes,
             },
         );
+        let image = replicas.image();
+        let group_cluster = Arc::new(GroupCluster::new(Arc::clone(&config), image));
         let groups = GroupCoordinator::new(
             group_config(&now),
             Arc::new(offsets_log),
+            Arc::clone(&group_cluster) as Arc<dyn ClusterView>,
             Arc::clone(&clock),
         );
         let transactions = transactions::coordinator(broker, &now.transactions, Arc::clone(&clock));
         Self {
             groups,
             transactions,
+            group_cluster,
             listener_names,
             metrics: Metrics::default(),
             producer_ids: ProducerIdAllocator::new(controller.clone(), now.node_id),
@@ -149,6 +157,7 @@ impl Broker {
         let expiration_ms = i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX);
         self.logs.expire_producers_after(expiration_ms);
         self.replicas.apply(image);
+        self.group_cluster.update(self.image());
     }
 
     /// Waits until this broker serves what the controller has committed so far.
@@ -177,5 +186,19 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
         offsets_retention: offsets.retention,
         offsets_retention_check_interval: offsets.retention_check_interval,
         offsets_commit_timeout: offsets.commit_timeout,
+        consumer: consumer_group_config(&groups.consumer),
+    }
+}
+
+fn consumer_group_config(groups: &ConsumerGroupsConfig) -> ConsumerGroupConfig {
+    let named = groups.assignors.iter();
+    ConsumerGroupConfig {
+        session_timeout: groups.session_timeout,
+        heartbeat_interval_ms: groups.heartbeat_interval_ms,
+        assignment_interval_ms: i64::from(groups.assignment_interval_ms),
+        max_size: groups.max_size,
+        regex_refresh_interval_ms: i64::from(groups.regex_refresh_interval_ms),
+        // Names that are none are refused at the start.
+        assignors: named.filter_map(|name| assignor_by_name(name)).collect(),
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! One line per field of Kafka 4.1's message definitions, with the versions that have it.
 
-use super::{RequestShape, array, bytes, flexible, i8, i32, i32s, i64, string, strings};
+use super::{RequestShape, array, bytes, flexible, i8, i32, i32s, i64, string, strings, uuid};
 use crate::StrBytes;
 use crate::messages::{
-    GroupId, join_group_request, leave_group_request, offset_commit_request, offset_delete_request,
-    offset_fetch_request, sync_group_request,
+    GroupId, TopicName, consumer_group_heartbeat_request, join_group_request, leave_group_request,
+    offset_commit_request, offset_delete_request, offset_fetch_request, sync_group_request,
 };
 
 pub(super) const OFFSET_COMMIT: RequestShape = flexible(
@@ -165,3 +165,30 @@ pub(super) const LIST_GROUPS: RequestShape = flexible(
 );
 
 pub(super) const DELETE_GROUPS: RequestShape = flexible(2, &[strings::<GroupId>("groups_names")]);
+
+pub(super) const CONSUMER_GROUP_HEARTBEAT: RequestShape = flexible(
+    0,
+    &[
+        string("group_id"),
+        string("member_id"),
+        i32("member_epoch"),
+        string("instance_id"),
+        string("rack_id"),
+        i32("rebalance_timeout_ms"),
+        strings::<TopicName>("subscribed_topic_names"),
+        string("subscribed_topic_regex").from(1),
+        string("server_assignor"),
+        array::<consumer_group_heartbeat_request::TopicPartitions>(
+            "topic_partitions",
+            &[uuid("topic_id"), i32s("partitions")],
+        ),
+    ],
+);
+
+pub(super) const CONSUMER_GROUP_DESCRIBE: RequestShape = flexible(
+    0,
+    &[
+        strings::<GroupId>("group_ids"),
+        i8("include_authorized_operations"),
+    ],
+);

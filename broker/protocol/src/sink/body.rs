@@ -49,4 +49,5 @@ plain_bodies! {
     WriteTxnMarkersResponse DescribeProducersResponse
     TxnOffsetCommitResponse
     ListTransactionsResponse ListConfigResourcesResponse
+    ConsumerGroupHeartbeatResponse ConsumerGroupDescribeResponse
 }

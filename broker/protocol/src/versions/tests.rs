@@ -50,6 +50,8 @@ fn ranges_are_the_whole_of_what_kafka_protocol_decodes_and_encodes() {
         of_kafka_protocol::<messages::DescribeProducersRequest>(),
         of_kafka_protocol::<messages::DescribeTransactionsRequest>(),
         of_kafka_protocol::<messages::ListTransactionsRequest>(),
+        of_kafka_protocol::<messages::ConsumerGroupHeartbeatRequest>(),
+        of_kafka_protocol::<messages::ConsumerGroupDescribeRequest>(),
         of_kafka_protocol::<messages::ListConfigResourcesRequest>(),
         of_kafka_protocol::<messages::DescribeTopicPartitionsRequest>(),
     ];

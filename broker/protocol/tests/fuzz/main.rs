@@ -73,7 +73,7 @@ macro_rules! probes {
 }
 
 /// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 39] {
+fn probes() -> [(i16, Probe); 41] {
     probes! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
@@ -85,7 +85,8 @@ fn probes() -> [(i16, Probe); 39] {
         DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
         IncrementalAlterConfigsRequest OffsetDeleteRequest UpdateFeaturesRequest
         DescribeClusterRequest DescribeProducersRequest DescribeTransactionsRequest
-        ListTransactionsRequest ListConfigResourcesRequest DescribeTopicPartitionsRequest
+        ListTransactionsRequest ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
+        ListConfigResourcesRequest DescribeTopicPartitionsRequest
     }
 }
 

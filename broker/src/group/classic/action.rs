@@ -8,17 +8,7 @@ use bytes::Bytes;
 
 use super::request::{JoinResult, Protocol, SyncResult, Token};
 use crate::group::schema::GroupMetadataValue;
-
-/// A timer of a group. Each exists at most once; setting it again replaces it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum TimerKind {
-    /// End of the join phase (initial rebalance delay or rebalance timeout).
-    Join,
-    /// End of the time members have to send their SyncGroup.
-    Sync,
-    /// End of the session of a member, or of a member id nobody has used yet.
-    Session(Arc<str>),
-}
+use crate::group::timers::TimerKind;
 
 /// One thing to do.
 #[derive(Clone, Debug)]

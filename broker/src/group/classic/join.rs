@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::action::{Action, Persisted, StaticMemberReplaced, TimerKind};
+use super::action::{Action, Persisted, StaticMemberReplaced};
 use super::member::{Member, distinct_protocols};
 use super::request::{
     JoinRefused, JoinRequest, Joined, JoinedMember, MemberIdentity, Protocol, Token,
 };
 use super::state::{ClassicGroup, GroupState, timeout};
 use crate::group::error::GroupError;
+use crate::group::timers::TimerKind;
 
 impl ClassicGroup {
     /// A member asks to join. `token` is answered exactly once: now, or when the join phase ends.

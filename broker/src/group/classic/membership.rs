@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, TimerKind};
+use super::action::Action;
 use super::join::reason_text;
 use super::request::{JoinRefused, LeavingMember, MemberIdentity};
 use super::state::{ClassicGroup, GroupState};
 use crate::group::error::GroupError;
+use crate::group::timers::TimerKind;
 
 /// From when on the retention of a group's offsets counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

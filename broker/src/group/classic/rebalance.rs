@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Persisted, TimerKind};
+use super::action::{Action, Persisted};
 use super::member::Member;
 use super::state::{ClassicGroup, GroupState, InitialDelay};
 use crate::group::error::GroupError;
+use crate::group::timers::TimerKind;
 
 impl ClassicGroup {
     /// Begins a rebalance if the state allows one; else sees whether the running one is complete.
@@ -160,6 +161,8 @@ impl ClassicGroup {
             TimerKind::Join => self.join_timer_fired(now_ms, actions),
             TimerKind::Sync => self.sync_timer_fired(now_ms, actions),
             TimerKind::Session(member_id) => self.session_expired(member_id, now_ms, actions),
+            // Never set by groups of this protocol.
+            TimerKind::Rebalance(_) => {}
         }
     }
 

@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::action::{Action, TimerKind};
+use super::action::Action;
 use super::member::Member;
 use super::request::{JoinRefused, JoinResult, MemberIdentity, Protocol, SyncResult, Token};
 use crate::group::error::GroupError;
 use crate::group::schema::subscribed_topics;
+use crate::group::timers::TimerKind;
 
 /// The protocol type of consumer groups.
 pub const CONSUMER_PROTOCOL_TYPE: &str = "consumer";

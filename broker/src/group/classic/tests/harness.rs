@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::group::classic::action::{Action, Persisted, TimerKind};
+use crate::group::classic::action::{Action, Persisted};
 use crate::group::classic::request::{
     JoinRequest, JoinResult, Joined, LeavingMember, MemberIdentity, Protocol, SyncRequest,
     SyncResult, Token,
@@ -15,6 +15,7 @@ use crate::group::classic::request::{
 use crate::group::classic::state::{ClassicGroup, GroupLimits};
 use crate::group::error::GroupError;
 use crate::group::schema::GroupMetadataValue;
+use crate::group::timers::TimerKind;
 
 pub(super) const SESSION_MS: i32 = 10_000;
 pub(super) const REBALANCE_MS: i32 = 60_000;

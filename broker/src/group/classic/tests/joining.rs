@@ -398,7 +398,7 @@ fn the_join_phase_lasts_the_longest_rebalance_timeout() {
     let token = h.join(static_request("a", &ids[0]));
     h.advance(1);
     assert_eq!(
-        h.timers[&crate::group::classic::action::TimerKind::Join],
+        h.timers[&crate::group::timers::TimerKind::Join],
         h.now_ms - 1 + 2 * i64::from(REBALANCE_MS)
     );
     assert!(h.is_parked(token));

@@ -12,15 +12,18 @@ use uuid::Uuid;
 
 use crate::coordinator::testing::{MemoryLog, PARTITIONS, shared};
 use crate::coordinator::{TransactionMarker, partition_for_key};
+use crate::group::testing::TestCluster;
 use crate::group::{
-    GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined, OffsetCommit,
-    OffsetSelection, OffsetToCommit, Protocol, SyncRequest, TopicToFetch, TxnOffsetCommit,
+    FetchingMember, GroupConfig, GroupCoordinator, GroupError, JoinRequest, JoinResult, Joined,
+    OffsetCommit, OffsetSelection, OffsetToCommit, Protocol, SyncRequest, TopicToFetch,
+    TxnOffsetCommit,
 };
 
 /// A coordinator with its log and clock.
 pub(super) struct Harness {
     pub(super) log: Arc<MemoryLog>,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) cluster: Arc<TestCluster>,
     pub(super) groups: GroupCoordinator,
 }
 
@@ -34,8 +37,19 @@ pub(super) fn config() -> GroupConfig {
 impl Harness {
     pub(super) fn unloaded(config: GroupConfig, log: Arc<MemoryLog>) -> Self {
         let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-        let groups = GroupCoordinator::new(config, shared(&log), Arc::clone(&clock) as _);
-        Self { log, clock, groups }
+        let cluster: Arc<TestCluster> = Arc::default();
+        let groups = GroupCoordinator::new(
+            config,
+            shared(&log),
+            Arc::clone(&cluster) as _,
+            Arc::clone(&clock) as _,
+        );
+        Self {
+            log,
+            clock,
+            cluster,
+            groups,
+        }
     }
 
     pub(super) async fn with_config(config: GroupConfig) -> Self {
@@ -141,7 +155,10 @@ impl Harness {
             partitions: vec![partition],
         }];
         let selection = OffsetSelection::Topics(topics);
-        let mut fetched = self.groups.offset_fetch(group_id, &selection, true).await?;
+        let mut fetched = self
+            .groups
+            .offset_fetch(group_id, FetchingMember::ANYBODY, &selection, true)
+            .await?;
         let (_, found) = fetched.remove(0).partitions.remove(0);
         found.map(|committed| committed.map(|committed| committed.offset))
     }
@@ -153,7 +170,10 @@ impl Harness {
             partitions: vec![partition],
         }];
         let selection = OffsetSelection::Topics(topics);
-        let fetched = self.groups.offset_fetch(group_id, &selection, false).await;
+        let fetched = self
+            .groups
+            .offset_fetch(group_id, FetchingMember::ANYBODY, &selection, false)
+            .await;
         let fetched = fetched.expect("the fetch succeeds");
         let committed = fetched[0].partitions[0].1.as_ref();
         let committed = committed.expect("only a stable fetch can fail");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::harness::{Harness, commit_request, config, join_request, on_a_core, settle, start};
 use crate::coordinator::CoordinatorLogError;
 use crate::coordinator::testing::PARTITIONS;
-use crate::group::{GroupError, GroupState, LoadSummary, MemberIdentity, OffsetSelection};
+use crate::group::{
+    FetchingMember, GroupError, GroupState, LoadSummary, MemberIdentity, OffsetSelection,
+};
 
 const MEMBER: MemberIdentity<'static> = MemberIdentity {
     member_id: "m",
@@ -28,7 +30,12 @@ fn a_partition_that_is_not_loaded_is_not_coordinated() {
         assert_eq!(h.commit("group", &[("t", 0, 1)]).await, Err(not));
         let fetched = h
             .groups
-            .offset_fetch("group", &OffsetSelection::All, false)
+            .offset_fetch(
+                "group",
+                FetchingMember::ANYBODY,
+                &OffsetSelection::All,
+                false,
+            )
             .await;
         assert_eq!(fetched, Err(not));
         assert_eq!(
@@ -148,7 +155,7 @@ fn damaged_and_unknown_records_are_skipped_and_counted() {
         h.commit("group", &[("t", 0, 1)]).await.unwrap();
         let partition = Harness::partition("group");
         let good = h.log.records(partition)[0].clone();
-        h.log.push(partition, b"\0\x05whatever", Some(b"x"));
+        h.log.push(partition, b"\0\x0awhatever", Some(b"x"));
         h.log.push(partition, b"\0", None);
         h.log.push(partition, &good.key, Some(b"\0\x09"));
         let fresh = Harness::unloaded(config(), Arc::clone(&h.log));

@@ -7,6 +7,7 @@ use ringbrook_engine::SystemClock;
 
 use super::harness::{Harness, config, join_request, on_a_core, settle, start, sync_request};
 use crate::coordinator::testing::shared;
+use crate::group::testing::TestCluster;
 use crate::group::{
     GroupConfig, GroupCoordinator, GroupError, GroupState, JoinRefused, JoinRequest, LeavingMember,
     MemberIdentity,
@@ -202,7 +203,12 @@ fn the_timer_task_fires_timers_by_itself() {
             ..config()
         };
         let clock = Arc::new(SystemClock::new());
-        let groups = GroupCoordinator::new(config, shared(&Arc::default()), clock);
+        let groups = GroupCoordinator::new(
+            config,
+            shared(&Arc::default()),
+            Arc::default() as Arc<TestCluster>,
+            clock,
+        );
         groups.load(Harness::partition("group")).await.unwrap();
         let timers = groups.clone();
         let task = tokio::task::spawn_local(async move { timers.run_timers().await });

@@ -9,7 +9,8 @@ use super::harness::{Harness, commit_request, config, join_request, on_a_core, s
 use crate::coordinator::CoordinatorLogError;
 use crate::group::write::QUEUE_BYTES_MAX;
 use crate::group::{
-    GroupConfig, GroupError, GroupState, LeavingMember, OffsetCommit, OffsetSelection, TopicToFetch,
+    FetchingMember, GroupConfig, GroupError, GroupState, LeavingMember, OffsetCommit,
+    OffsetSelection, TopicToFetch,
 };
 
 fn ids(names: &[&str]) -> Vec<Arc<str>> {
@@ -29,7 +30,11 @@ fn what_was_committed_is_fetched() {
             partitions: vec![2, 1],
         }];
         let some = OffsetSelection::Topics(topics);
-        let fetched = h.groups.offset_fetch("group", &some, true).await.unwrap();
+        let fetched = h
+            .groups
+            .offset_fetch("group", FetchingMember::ANYBODY, &some, true)
+            .await
+            .unwrap();
         let (partition, committed) = &fetched[0].partitions[0];
         let committed = committed.as_ref().unwrap().as_ref().unwrap();
         assert_eq!(
@@ -41,7 +46,12 @@ fn what_was_committed_is_fetched() {
 
         let all = h
             .groups
-            .offset_fetch("group", &OffsetSelection::All, true)
+            .offset_fetch(
+                "group",
+                FetchingMember::ANYBODY,
+                &OffsetSelection::All,
+                true,
+            )
             .await
             .unwrap();
         let shape: Vec<_> = all
@@ -49,19 +59,25 @@ fn what_was_committed_is_fetched() {
             .map(|topic| (&*topic.topic, topic.partitions.len()))
             .collect();
         assert_eq!(shape, [("a", 2), ("b", 1)]);
-        let unknown = h.groups.offset_fetch("none", &some, true).await.unwrap();
+        let unknown = h
+            .groups
+            .offset_fetch("none", FetchingMember::ANYBODY, &some, true)
+            .await
+            .unwrap();
         assert_eq!(unknown[0].partitions, [(2, Ok(None)), (1, Ok(None))]);
         let unknown = h
             .groups
-            .offset_fetch("none", &OffsetSelection::All, false)
+            .offset_fetch(
+                "none",
+                FetchingMember::ANYBODY,
+                &OffsetSelection::All,
+                false,
+            )
             .await
             .unwrap();
         assert!(unknown.is_empty());
         let listed = h.groups.list_groups(&[], &[]).unwrap();
-        assert_eq!(
-            (&*listed[0].group_id, listed[0].state),
-            ("group", GroupState::Empty)
-        );
+        assert_eq!((&*listed[0].group_id, listed[0].state), ("group", "Empty"));
         assert_eq!(&*listed[0].protocol_type, "");
     });
 }
@@ -77,7 +93,12 @@ fn an_offset_is_on_disk_before_it_is_answered_or_fetched() {
         let groups = h.groups.clone();
         let stable = start(async move {
             groups
-                .offset_fetch("group", &OffsetSelection::All, true)
+                .offset_fetch(
+                    "group",
+                    FetchingMember::ANYBODY,
+                    &OffsetSelection::All,
+                    true,
+                )
                 .await
         });
         assert!(

@@ -14,7 +14,8 @@ use super::harness::{
 use crate::coordinator::CoordinatorLogError;
 use crate::coordinator::testing::PARTITIONS;
 use crate::group::{
-    FetchedTopic, GroupState, LeavingMember, OffsetCommit, OffsetSelection, TopicToFetch,
+    FetchedTopic, FetchingMember, GroupState, LeavingMember, OffsetCommit, OffsetSelection,
+    TopicToFetch,
 };
 
 const GROUPS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -201,7 +202,12 @@ async fn offsets(h: &Harness, group_id: &str) -> Vec<FetchedTopic> {
         OffsetSelection::Topics(topics.to_vec()),
     ] {
         for require_stable in [false, true] {
-            let found = h.groups.offset_fetch(group_id, &selection, require_stable);
+            let found = h.groups.offset_fetch(
+                group_id,
+                FetchingMember::ANYBODY,
+                &selection,
+                require_stable,
+            );
             fetched.extend(found.await.unwrap());
         }
     }

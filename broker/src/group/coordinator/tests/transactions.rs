@@ -8,7 +8,7 @@ use super::harness::{
     txn_commit_request,
 };
 use crate::coordinator::CoordinatorLogError;
-use crate::group::{GroupConfig, GroupError, OffsetSelection, TxnOffsetCommit};
+use crate::group::{FetchingMember, GroupConfig, GroupError, OffsetSelection, TxnOffsetCommit};
 
 const UNSTABLE: Result<Option<i64>, GroupError> = Err(GroupError::UnstableOffsetCommit);
 
@@ -56,7 +56,12 @@ fn a_fetch_of_all_lists_unstable_partitions_that_have_an_offset() {
         h.txn_commit("group", 7, &[("a", 0, 9), ("b", 0, 3)])
             .await
             .unwrap();
-        let all = h.groups.offset_fetch("group", &OffsetSelection::All, true);
+        let all = h.groups.offset_fetch(
+            "group",
+            FetchingMember::ANYBODY,
+            &OffsetSelection::All,
+            true,
+        );
         let all = all.await.unwrap();
         assert_eq!(all.len(), 1, "{all:?}");
         assert_eq!(
