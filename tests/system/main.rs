@@ -34,6 +34,7 @@ mod seeded;
 mod start_stop;
 mod topic_errors;
 mod transaction;
+mod transactional_produce;
 mod transactions;
 mod transactions_crash;
 mod transactions_init;
