@@ -13,7 +13,7 @@ use crate::clock::{ManualClock, SystemClock};
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Disk, Fault, SimDisk, UringDisk};
-use crate::log::{AppendContext, Origin, PartitionLog};
+use crate::log::{AppendContext, Origin, PartitionLog, TransactionStart};
 use crate::log_dirs::LogDirs;
 use crate::{LogManager, LogManagerOptions};
 
@@ -255,6 +255,45 @@ fn producers_without_batches_come_along() {
         );
         assert_eq!(new.offsets().log_start, end - 4);
     }
+}
+
+/// A transaction is being verified while its partition moves: the batch comes to the new place.
+#[test]
+fn verifications_under_way_come_along() {
+    let manager = sim(&SimDisk::new(1));
+    let old = create(&manager);
+    old.update_config(LogConfig {
+        transaction_verification: true,
+        ..small()
+    });
+    let start = |producer_id| TransactionStart {
+        producer_id,
+        producer_epoch: 0,
+        base_sequence: 0,
+        is_v2: false,
+    };
+    let before = old.begin_verification(&start(1), 1000).unwrap();
+    append(&old, plain(1));
+    manager.alter_log_dir("t", 0, Path::new("/b")).unwrap();
+    manager.run_moves();
+    let new = moved_to(&manager, "/b");
+    let after = old.begin_verification(&start(2), 1000).unwrap();
+    for (producer_id, guard) in [(1, before), (2, after)] {
+        let builder = BatchBuilder::new().producer(producer_id, 0, 0);
+        let records = batch(builder.transactional(), 1);
+        let unverified = old.append(records.clone(), context(Origin::Client, 3));
+        assert!(unverified.is_err(), "producer {producer_id}");
+        let appended = old.append_verified(records, context(Origin::Client, 3), guard);
+        if let Some(drain) = appended.unwrap().drain {
+            drain.run_blocking();
+        }
+    }
+    let open = new.active_producers();
+    assert!(
+        open.iter().all(|it| it.txn_start_offset.is_some()),
+        "{open:?}"
+    );
+    assert_eq!(open.len(), 2);
 }
 
 #[test]
