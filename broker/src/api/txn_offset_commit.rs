@@ -12,7 +12,6 @@ use ringbrook_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use ringbrook_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
-use uuid::Uuid;
 
 use super::RequestContext;
 use super::error::KafkaError;
@@ -143,8 +142,7 @@ fn domain(
             answer.error_code = 0;
             offsets.push(OffsetToCommit {
                 topic: known.name.clone(),
-                // As Kafka 4.3, which stores no topic id here.
-                topic_id: Uuid::nil(),
+                topic_id: known.id,
                 partition: partition.partition_index,
                 offset: partition.committed_offset,
                 leader_epoch: partition.committed_leader_epoch,

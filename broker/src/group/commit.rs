@@ -283,7 +283,11 @@ impl ShardState {
                 outcomes.push(Err(GroupError::OffsetMetadataTooLarge));
                 continue;
             }
-            let committed = committed_offset(offset, retention_time_ms, now.ms);
+            let mut committed = committed_offset(offset, retention_time_ms, now.ms);
+            if transaction.is_some() {
+                // As Kafka 4.3, which asks for the id and stores none.
+                committed.topic_id = Uuid::nil();
+            }
             let record = encode_offset_commit_key(group_id, &offset.topic, offset.partition)
                 .and_then(|key| {
                     Ok(CoordinatorRecord {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{Harness, config, on_a_core, settle};
+use super::harness::{Harness, config, on_a_core, settle, txn_commit_request};
 use crate::coordinator::CoordinatorLogError;
 use crate::group::assignor::Assignment;
 use crate::group::{
@@ -363,5 +363,38 @@ fn requests_that_contradict_themselves_are_refused() {
         let mut nameless = join("group", "");
         nameless.generates_member_id = false;
         assert!(!send(&h, nameless).await.unwrap().member_id.is_empty());
+    });
+}
+
+/// The handler once gave no topic ids, so that a transaction which was under way when the epoch rose
+/// could not be committed.
+#[test]
+fn transactions_commit_with_the_epoch_of_what_the_member_has_kept() {
+    on_a_core(async {
+        let h = Harness::new().await;
+        let topic_id = h.cluster.change(|topics| topics.put("t", 2));
+        send(&h, join("group", "a")).await.unwrap();
+        h.clock.advance(Duration::from_secs(1));
+        send(&h, join("group", "b")).await.unwrap();
+        let answer = send(&h, beat("group", "a", 2)).await.unwrap();
+        let kept = answer.assignment.unwrap();
+        let kept_index = *kept[&topic_id].first().unwrap();
+        let owning = ConsumerHeartbeat {
+            owned: Some(kept),
+            ..beat("group", "a", 2)
+        };
+        assert_eq!(send(&h, owning).await.unwrap().member_epoch, 3);
+        let commit = |partition| {
+            let mut request = txn_commit_request("group", 7, &[("t", partition, 5)]);
+            request.member_id = Arc::from("a");
+            request.generation = 2;
+            request.offsets[0].topic_id = topic_id;
+            h.groups.txn_offset_commit(request)
+        };
+        let moved = commit(1 - kept_index).await;
+        assert_eq!(moved.unwrap_err(), GroupError::IllegalGeneration);
+        commit(kept_index).await.unwrap();
+        h.end("group", 7, true).await.unwrap();
+        assert_eq!(h.fetch("group", "t", kept_index).await, Some(5));
     });
 }
