@@ -366,8 +366,8 @@ fn requests_that_contradict_themselves_are_refused() {
     });
 }
 
-/// The handler once gave no topic ids, so that a transaction which was under way when the epoch rose
-/// could not be committed.
+/// The handler once gave no topic ids, so that a transaction which was under way when the epoch
+/// rose could not be committed.
 #[test]
 fn transactions_commit_with_the_epoch_of_what_the_member_has_kept() {
     on_a_core(async {
