@@ -69,13 +69,15 @@ public final class Check {
 
     /**
      * Asks again and again until the answer is true, at most for {@code limit}. The answer comes
-     * from the broker or another thread, so there is nothing to wait on but the question itself.
+     * from the broker or another thread, so there is nothing to wait on but the question itself. It
+     * is asked more and more slowly, so that the machine is left to those who work on the answer.
      * Errors of futures count as "not yet" and are shown when time is up.
      */
     public static void eventually(String claim, Duration limit, Callable<Boolean> question)
             throws Exception {
         long deadline = System.nanoTime() + limit.toNanos();
         Throwable last = null;
+        long pauseMs = 5;
         do {
             try {
                 if (question.call()) {
@@ -85,7 +87,8 @@ public final class Check {
             } catch (ExecutionException e) {
                 last = e.getCause();
             }
-            Thread.sleep(5);
+            Thread.sleep(pauseMs);
+            pauseMs = Math.min(100, pauseMs + pauseMs / 2);
         } while (System.nanoTime() < deadline);
         throw new AssertionError("not so within " + limit.toMillis() + " ms: " + claim, last);
     }

@@ -15,7 +15,7 @@ public final class Main {
         ConnectCases cases = new ConnectCases(Path.of(System.getProperty("ringbrook.work")));
         int failed;
         try (Broker broker = Broker.fromEnvironment()) {
-            failed = new Runner("connect", 2, Duration.ofSeconds(150))
+            failed = new Runner("connect", 2, Duration.ofSeconds(300))
                 .run(broker, Runner.selected(cases.all(), words));
         }
         System.exit(failed == 0 ? 0 : 1);

@@ -24,7 +24,7 @@ import ringbrook.clients.Check;
  */
 final class Worker implements AutoCloseable {
     /** How long a worker may take for anything: two of them start on two busy cores. */
-    static final Duration PATIENCE = Duration.ofSeconds(60);
+    static final Duration PATIENCE = Duration.ofSeconds(100);
 
     private static final Pattern ADDRESS =
         Pattern.compile("REST server listening at (http://[0-9.]+:[0-9]+)/");
