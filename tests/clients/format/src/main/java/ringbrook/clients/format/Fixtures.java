@@ -90,7 +90,7 @@ final class Fixtures {
         workload.writeTimed("stamped", Workload.START_MS, 3, 1000);
         workload.writeTimed("rolled", Workload.START_MS, 12, 4000);
         workload.writeTransactions("transactions", "first", Workload.START_MS);
-        workload.writeKeys("compacted", true);
+        workload.writeKeys("compacted");
         workload.writePlain("epochs", "first", Workload.START_MS);
         workload.commitOffsets("readers", "codecs");
         Compaction.await(node.logDir());

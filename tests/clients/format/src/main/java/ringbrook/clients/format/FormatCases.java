@@ -54,7 +54,10 @@ final class FormatCases {
             "headerKeys: [twice,other,twice,null,,gr\u00fc\u00df]",
             "\"group\":\"readers\",\"topic\":\"codecs\",\"partition\":0", "\"metadata\":\"a note\"",
             "\"protocolType\":\"consumer\"", "producerEpoch: 0 coordinatorEpoch: -1",
-            "deleteHorizonMs: OptionalLong[");
+            "deleteHorizonMs: OptionalLong[", "endTxnMarker: COMMIT", "endTxnMarker: ABORT",
+            "\"transactionalId\":\"first-a\"", "\"transactionStatus\":1",
+            "\"transactionStatus\":2", "\"transactionStatus\":3", "\"transactionStatus\":4",
+            "\"transactionStatus\":5", "\"topic\":\"transactions\"");
     }
 
     private static void dumpEngine(Session session) throws Exception {

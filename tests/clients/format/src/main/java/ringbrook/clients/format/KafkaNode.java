@@ -56,11 +56,6 @@ final class KafkaNode extends Node {
         return dir.resolve("data");
     }
 
-    @Override
-    public boolean hasTransactions() {
-        return true;
-    }
-
     /** The lines of the node's log since its last start. */
     List<String> log() throws Exception {
         return Files.readAllLines(dir.resolve("server.log"));

@@ -34,9 +34,6 @@ public abstract class Node implements AutoCloseable {
     /** The log dir. */
     public abstract Path logDir();
 
-    /** Whether the broker serves transactional producers. */
-    public abstract boolean hasTransactions();
-
     @Override
     public void close() throws Exception {
         kill();

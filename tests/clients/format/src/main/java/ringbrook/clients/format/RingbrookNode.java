@@ -70,9 +70,4 @@ final class RingbrookNode extends Node {
     public Path logDir() {
         return dir.resolve("data");
     }
-
-    @Override
-    public boolean hasTransactions() {
-        return false;
-    }
 }

@@ -89,9 +89,7 @@ final class Session implements AutoCloseable {
             workload.writeTimed("rolled", Workload.START_MS + 100_000, 9, 4000);
             workload.writeCodecs(3);
             workload.writePlain("epochs", "second", Workload.START_MS + 20_000);
-            if (node.hasTransactions()) {
-                workload.writeTransactions("transactions", "more", Workload.START_MS + 100_000);
-            }
+            workload.writeTransactions("transactions", "more", Workload.START_MS + 100_000);
         }
         for (TopicPartition partition : partitions()) {
             records.put(partition, Content.records(bootstrap, partition));
@@ -127,10 +125,8 @@ final class Session implements AutoCloseable {
         workload.writeTimed("stamped", Workload.START_MS, 3, 1000);
         workload.writeTimed("rolled", Workload.START_MS, 12, 4000);
         workload.writePlain("epochs", "first", Workload.START_MS);
-        if (node.hasTransactions()) {
-            workload.writeTransactions("transactions", "first", Workload.START_MS);
-        }
-        workload.writeKeys("compacted", node.hasTransactions());
+        workload.writeTransactions("transactions", "first", Workload.START_MS);
+        workload.writeKeys("compacted");
         workload.commitOffsets("readers", "codecs");
         Compaction.await(node.logDir());
     }

@@ -178,7 +178,7 @@ final class Workload implements AutoCloseable {
     }
 
     /** Writes keys again and again, some of them away, so that compaction has work. */
-    void writeKeys(String topic, boolean withTransactions) throws Exception {
+    void writeKeys(String topic) throws Exception {
         try (KafkaProducer<byte[], byte[]> plain = producer(Map.of("compression.type", "lz4"))) {
             for (int round = 0; round < 8; round++) {
                 long at = START_MS + round * 6000L;
@@ -192,9 +192,7 @@ final class Workload implements AutoCloseable {
                 send(plain, records);
             }
         }
-        if (withTransactions) {
-            writeTransactions(topic, "compacted", START_MS + 50_000);
-        }
+        writeTransactions(topic, "compacted", START_MS + 50_000);
         // Ends the segment, so that all before may be compacted; markers have the broker's time.
         long after = System.currentTimeMillis() + 2 * SEGMENT_MS;
         try (KafkaProducer<byte[], byte[]> plain = producer(Map.of())) {
