@@ -8,12 +8,16 @@ use bytes::Bytes;
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::describe_producers_request::TopicRequest;
 use ringbrook_protocol::messages::describe_producers_response::ProducerState;
+use ringbrook_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use ringbrook_protocol::messages::produce_request::PartitionProduceData;
 use ringbrook_protocol::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
 use ringbrook_protocol::messages::{
-    DescribeProducersRequest, ProduceRequest, ProducerId, TransactionalId, WriteTxnMarkersRequest,
+    DescribeProducersRequest, IncrementalAlterConfigsRequest, ProduceRequest, ProducerId,
+    TransactionalId, WriteTxnMarkersRequest,
 };
 use ringbrook_record::Codec;
 use ringbrook_tests::{
@@ -21,6 +25,7 @@ use ringbrook_tests::{
     produce_request, single_produced, topic_name, unique,
 };
 
+use crate::group::text;
 use crate::transaction::{Producer, Protocol, visible, visible_at_the_end};
 
 fn producer(broker: &Arc<SharedBroker>, protocol: Protocol) -> anyhow::Result<Producer> {
@@ -250,5 +255,47 @@ fn a_hanging_transaction_is_found_and_ended() -> anyhow::Result<()> {
     );
     let fenced = mark(&mut client, "t", known, 5, true)?;
     assert_eq!(fenced, Some(ResponseError::InvalidProducerEpoch));
+    broker.stop()
+}
+
+/// Sets a configuration of all brokers.
+fn set_for_all(client: &mut Client, name: &str, value: &str) -> anyhow::Result<()> {
+    const BROKER: i8 = 4;
+    const SET: i8 = 0;
+    let config = AlterableConfig::default()
+        .with_name(text(name))
+        .with_config_operation(SET)
+        .with_value(Some(text(value)));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(BROKER)
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    assert_eq!(client.call(&request, 1)?.responses[0].error_code, 0);
+    Ok(())
+}
+
+#[test]
+fn verification_is_switched_at_run_time() -> anyhow::Result<()> {
+    let broker = TestBroker::start_with(BrokerOptions::fast())?;
+    let mut client = broker.client()?;
+    client.create_topic("t", 1, &[])?;
+    for (index, value) in ["true", "false", "true"].into_iter().enumerate() {
+        set_for_all(
+            &mut client,
+            "transaction.partition.verification.enable",
+            value,
+        )?;
+        let id = format!("switched-{index}");
+        let mut producer = Producer::init(broker.client()?, &id, Protocol::V1)?;
+        let produced = producer.try_produce("t", 0, &["not added"])?;
+        assert_eq!(
+            produced.is_ok(),
+            value == "false",
+            "{produced:?} with {value}"
+        );
+        if let Err(error) = produced {
+            assert_eq!(error, ResponseError::TransactionAbortable);
+        }
+    }
     broker.stop()
 }
