@@ -2,6 +2,7 @@
 //!
 //! States Kafka's behaviour only: `RINGBROOK_TEST_BOOTSTRAP=host:port` runs it against any broker.
 
+mod next_groups;
 mod transactional_offsets;
 mod transactions;
 
