@@ -9,9 +9,9 @@ use crate::metrics::Counter;
 pub(crate) struct TxnMetrics {
     /// Transactions committed: decided, on disk.
     pub(crate) committed: Counter,
-    /// Transactions aborted by their producer, or because another one took over.
+    /// Transactions aborted: by their producer, because another one took over, or timed out.
     pub(crate) aborted: Counter,
-    /// Transactions aborted because they took too long.
+    /// Transactions that took too long; an abort of each follows.
     pub(crate) timed_out: Counter,
     /// Batches appended to `__transaction_state`.
     pub(crate) batches: Counter,

@@ -84,11 +84,16 @@ fn a_newer_coordinator_ends_the_sending() {
         let producer = harness.begin("id", &partitions(3)).await;
         let newer = topic_partition(0);
         harness.partitions.refuse(&newer, MarkerError::Fenced, 1);
+        // The others would be tried again, were it not over.
+        for other in [topic_partition(1), topic_partition(2)] {
+            harness.partitions.refuse(&other, MarkerError::Retriable, 1);
+        }
         harness.end("id", producer, true).await.unwrap();
         harness.advance(Duration::from_secs(60)).await;
         assert_eq!(harness.state("id"), PrepareCommit);
         let again = harness.try_init("id", None).await;
         assert_eq!(again, Err(TxnError::ConcurrentTransactions));
+        assert!(harness.partitions.written().is_empty());
         // Whoever loads the partition next begins anew.
         let successor = harness.restarted().await;
         settle().await;

@@ -158,6 +158,9 @@ fn used_up_epochs_bring_a_new_producer_id() {
             assert_eq!(now.previous_producer_id, PRODUCER_ID);
             let last = expected.map_or(-1, |_| LAST);
             assert_eq!(now.last_producer_epoch, last);
+            // The id of before with an epoch that happens to be the current one.
+            let old = transaction.init(init(Some(producer(0))), None, 2, NOW_MS);
+            assert_eq!(old, refused(TxnError::ProducerFenced));
             // The answer was lost. Only who said who it was is known to be the same.
             let retry = transaction.init(init(Some(producer(LAST))), None, 2, NOW_MS);
             match expected {
