@@ -4,6 +4,7 @@
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
 mod compaction;
+mod consumer_groups;
 mod counters;
 mod crash;
 mod crash_churn;

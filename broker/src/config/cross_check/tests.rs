@@ -31,6 +31,29 @@ fn contradictions_stop_the_start() {
             "group.min.session.timeout.ms",
         ),
         (
+            vec![("group.consumer.max.session.timeout.ms", "44999")],
+            "group.consumer.min.session.timeout.ms",
+        ),
+        (
+            vec![("group.consumer.heartbeat.interval.ms", "4999")],
+            "group.consumer.min.heartbeat.interval.ms",
+        ),
+        (
+            vec![("group.consumer.assignment.interval.ms", "15001")],
+            "group.consumer.max.assignment.interval.ms",
+        ),
+        (
+            vec![
+                ("group.consumer.min.session.timeout.ms", "1"),
+                ("group.consumer.session.timeout.ms", "5000"),
+            ],
+            "must be less than group.consumer.session.timeout.ms=5000",
+        ),
+        (
+            vec![("group.consumer.assignors", "uniform,sticky")],
+            "uniform and range",
+        ),
+        (
             vec![("queued.max.request.bytes", "1024")],
             "socket.request.max.bytes",
         ),

@@ -113,3 +113,20 @@ fn a_description_shows_where_each_value_comes_from() {
     );
     assert!(entries.is_sorted_by(|a, b| a.name < b.name));
 }
+
+#[test]
+fn what_is_set_holds_within_the_bounds_of_the_broker() {
+    let groups = broker(&[]).groups.consumer;
+    let unset = consumer_configs(&groups, &set(&[]));
+    assert_eq!(unset, ConsumerGroupConfigs::default());
+    let configs = set(&[(SESSION.name, "50000"), (ASSIGNMENT.name, "0")]);
+    let found = consumer_configs(&groups, &configs);
+    assert_eq!(found.session_timeout, Some(Duration::from_secs(50)));
+    assert_eq!(found.assignment_interval_ms, Some(0));
+    assert_eq!(found.heartbeat_interval_ms, None);
+    // Set when the bounds were others.
+    let configs = set(&[(SESSION.name, "1000"), (HEARTBEAT.name, "99999")]);
+    let found = consumer_configs(&groups, &configs);
+    assert_eq!(found.session_timeout, Some(Duration::from_secs(45)));
+    assert_eq!(found.heartbeat_interval_ms, Some(15_000));
+}
