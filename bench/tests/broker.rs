@@ -68,6 +68,16 @@ fn commits_of_one_and_of_many_groups_are_measured() -> anyhow::Result<()> {
 }
 
 #[test]
+fn groups_of_both_protocols_are_joined() -> anyhow::Result<()> {
+    let lines = run("group-join")?;
+    for protocol in ["classic:", "consumer:"] {
+        tells(&lines, &[protocol, "ms until all are assigned"]);
+        tells(&lines, &[protocol, "ms of broker CPU"]);
+    }
+    Ok(())
+}
+
+#[test]
 fn transactions_are_compared_with_plain_produce() -> anyhow::Result<()> {
     for scenario in ["transactions", "transactions-durable"] {
         let lines = run(scenario)?;

@@ -55,6 +55,18 @@ fn every_input_is_in_the_output_exactly_once_whoever_is_killed() -> anyhow::Resu
 }
 
 #[test]
+fn members_of_the_consumer_protocol_transfer_exactly_once_as_well() -> anyhow::Result<()> {
+    let summary = run(&Campaign {
+        protocol: Protocol::Consumer,
+        fixed_workers: 0,
+        ..campaign(10)
+    })?;
+    ensure!(200 <= summary.records, "{summary}");
+    ensure!(5 <= summary.transactions, "{summary}");
+    Ok(())
+}
+
+#[test]
 fn workers_without_transactions_are_found_out() {
     let campaign = Campaign {
         sabotage: Some(Sabotage::Plain),
