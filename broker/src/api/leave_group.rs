@@ -19,7 +19,8 @@ type Outcome = Result<Vec<Result<(), GroupError>>, GroupError>;
 /// Removes the members that are in the group.
 pub(crate) async fn handle(ctx: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse {
     let leaving = domain(ctx.api_version, &request);
-    let outcome = ctx.broker().groups.leave_group(&request.group_id, &leaving);
+    let groups = &ctx.broker().groups;
+    let outcome = groups.leave_group(&request.group_id, &leaving).await;
     response(ctx.api_version, &leaving, outcome)
 }
 

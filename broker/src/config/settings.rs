@@ -178,6 +178,8 @@ pub struct ConsumerGroupsConfig {
     pub assignment_interval_ms: i32,
     /// Most members of a group; at least 1.
     pub max_size: usize,
+    /// Which way groups may change their protocol: the name of a policy, in any case.
+    pub migration_policy: String,
     /// Server-side assignors, the default first; never empty.
     pub assignors: Vec<String>,
     /// Longest time between two evaluations of regular expressions, ms.
@@ -203,6 +205,7 @@ impl ConsumerGroupsConfig {
             heartbeat_interval_ms: layers.int("group.consumer.heartbeat.interval.ms"),
             assignment_interval_ms: layers.int("group.consumer.assignment.interval.ms"),
             max_size: layers.size("group.consumer.max.size"),
+            migration_policy: layers.text("group.consumer.migration.policy"),
             assignors: layers.list("group.consumer.assignors"),
             regex_refresh_interval_ms: layers.int("group.consumer.regex.refresh.interval.ms"),
             session_timeout_bounds_ms: bounds("session.timeout.ms"),

@@ -41,15 +41,25 @@ impl ShardState {
     ) -> oneshot::Receiver<HeartbeatResult> {
         let (sender, receiver) = oneshot::channel();
         let (result, records) = self.consumer_event(request, now);
-        let reply = ConsumerReply { sender, result };
-        let unwritten = self.groups.get(&request.group_id).map(|it| it.unwritten);
-        let must_wait = reply.result.is_ok() && 0 < unwritten.unwrap_or(0);
+        let reply = ConsumerReply::Heartbeat { sender, result };
+        self.answer_consumer(&request.group_id, records, reply);
+        receiver
+    }
+
+    /// Answers when the records, and those the answer builds on, are on disk.
+    pub(crate) fn answer_consumer(
+        &mut self,
+        group_id: &Arc<str>,
+        records: Encoded,
+        reply: ConsumerReply,
+    ) {
+        let unwritten = self.groups.get(group_id).map(|it| it.unwritten);
+        let must_wait = reply.is_ok() && 0 < unwritten.unwrap_or(0);
         if is_empty(&records) && !must_wait {
             reply.send(Ok(()));
         } else {
-            self.queue_consumer(&request.group_id, records, Some(reply));
+            self.queue_consumer(group_id, records, Some(reply));
         }
-        receiver
     }
 
     fn consumer_event(
@@ -69,6 +79,7 @@ impl ShardState {
             Some(Group::Consumer(_)) => false,
             Some(Group::Classic(group)) if group.state() == GroupState::Empty => is_joining,
             None => is_joining,
+            Some(Group::Classic(_)) if is_joining => return self.upgrade_group(request, now),
             Some(Group::Classic(_)) => return (Err(not_a_consumer_group(group_id)), NOTHING),
         };
         if is_founding {
@@ -105,6 +116,7 @@ impl ShardState {
                 now_ms: now.ms,
                 topics: &*topics,
                 settings: &self.config.consumer.with(overrides),
+                classic_limits: Self::limits(&self.config),
             };
             group.heartbeat(request, &surroundings, &mut actions)
         };
@@ -155,7 +167,7 @@ impl ShardState {
     /// done, except writing: the records are the caller's.
     pub(crate) fn with_consumer<R>(
         &mut self,
-        group_id: &Arc<str>,
+        group_id: &str,
         now: Now,
         event: impl FnOnce(&mut ConsumerGroup, &Surroundings<'_>, &mut Vec<Action>) -> R,
     ) -> Option<(R, Encoded)> {
@@ -164,14 +176,16 @@ impl ShardState {
         let Group::Consumer(group) = &mut self.groups.get_mut(group_id)?.group else {
             return None;
         };
+        let group_id = Arc::clone(&group.group_id);
         let surroundings = Surroundings {
             now_ms: now.ms,
             topics: &*topics,
             settings: &self.config.consumer.with(overrides),
+            classic_limits: Self::limits(&self.config),
         };
         let mut actions = Vec::new();
         let result = event(group, &surroundings, &mut actions);
-        let records = self.carry_out_consumer(group_id, actions, now);
+        let records = self.carry_out_consumer(&group_id, actions, now);
         Some((result, records))
     }
 
@@ -209,24 +223,36 @@ impl ShardState {
         });
     }
 
-    fn carry_out_consumer(
+    pub(crate) fn carry_out_consumer(
         &mut self,
         group_id: &Arc<str>,
         actions: Vec<Action>,
         now: Now,
     ) -> Encoded {
         let mut records = Vec::new();
+        let mut downgrade = None;
         for action in actions {
             match action {
                 Action::Append(record) => records.push(record),
                 Action::SetTimer(kind, after) => self.set_timer(group_id, kind, after, now),
+                Action::SetTimerIfUnset(kind, after) => {
+                    if !self.is_timer_set(group_id, &kind) {
+                        self.set_timer(group_id, kind, after, now);
+                    }
+                }
                 Action::CancelTimer(kind) => self.cancel_timer(group_id, kind),
                 Action::ResolveRegexes(regexes) => {
                     self.resolutions.push((Arc::clone(group_id), regexes));
                 }
+                Action::BecomeClassic(into) => downgrade = Some(into),
             }
         }
-        encode_all(&records, group_id)
+        let encoded = encode_all(&records, group_id);
+        let Some(downgrade) = downgrade else {
+            return encoded;
+        };
+        let replaced = self.downgrade_group(group_id, downgrade, now);
+        encoded.and_then(|first| Ok([first, replaced?].concat()))
     }
 
     pub(crate) fn queue_consumer(
@@ -271,7 +297,7 @@ impl ShardState {
 /// The records of an event as they are written; the error when one cannot be.
 pub(crate) type Encoded = Result<Vec<CoordinatorRecord>, GroupError>;
 
-const NOTHING: Encoded = Ok(Vec::new());
+pub(crate) const NOTHING: Encoded = Ok(Vec::new());
 
 fn is_empty(records: &Encoded) -> bool {
     records.as_ref().is_ok_and(Vec::is_empty)
@@ -279,14 +305,14 @@ fn is_empty(records: &Encoded) -> bool {
 
 /// What a group says can be encoded: the lengths of strings were checked when they came in. Should
 /// one be too long all the same, the write fails, and the group becomes what its log says.
-fn encode_all(records: &[ConsumerRecord], group_id: &str) -> Encoded {
+pub(crate) fn encode_all(records: &[ConsumerRecord], group_id: &str) -> Encoded {
     let encoded = records.iter().map(|record| record.encode(group_id));
     encoded
         .collect::<Result<_, _>>()
         .map_err(|error| unencodable(group_id, error))
 }
 
-fn classic_tombstone(group_id: &str) -> Result<CoordinatorRecord, GroupError> {
+pub(crate) fn classic_tombstone(group_id: &str) -> Result<CoordinatorRecord, GroupError> {
     let key = encode_group_metadata_key(group_id).map_err(|error| unencodable(group_id, error))?;
     Ok(CoordinatorRecord { key, value: None })
 }

@@ -211,8 +211,8 @@ impl GroupCoordinator {
     ///
     /// # Errors
     /// `InvalidGroupId`, `UnknownMemberId` when there is no such group or member, and what
-    /// `ClassicGroup::heartbeat` refuses. A group that is still being loaded is no error: its
-    /// members' sessions have not begun.
+    /// `ClassicGroup::heartbeat` or `ConsumerGroup::classic_heartbeat` refuses. A group that is
+    /// still being loaded is no error: its members' sessions have not begun.
     pub fn heartbeat(
         &self,
         group_id: &str,
@@ -224,38 +224,26 @@ impl GroupCoordinator {
             other => other?,
         };
         let now = self.inner.environment.now();
-        let answer = shard
-            .lock_active()?
-            .with_classic(group_id, now, |group, actions| {
-                group.heartbeat(identity, generation, actions)
-            });
-        answer.unwrap_or(Err(GroupError::UnknownMemberId))
+        let mut state = shard.lock_active()?;
+        state.member_heartbeat(group_id, identity, generation, now)
     }
 
-    /// LeaveGroup: one answer per member, in their order.
+    /// LeaveGroup: one answer per member, in their order. Resolves when a consumer group has
+    /// written down that they left.
     ///
     /// # Errors
     /// `InvalidGroupId` and what concerns the whole group. An unknown group is no error of the
     /// whole: none of the members is known.
-    pub fn leave_group(
+    pub async fn leave_group(
         &self,
         group_id: &str,
         leaving: &[LeavingMember],
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let shard = self.member_shard(group_id)?;
         let now = self.inner.environment.now();
-        let answer = shard
-            .lock_active()?
-            .with_classic(group_id, now, |group, actions| {
-                group.leave(leaving, now.ms, actions)
-            });
+        let receiver = shard.lock_active()?.members_leave(group_id, leaving, now);
         self.drain_if_needed(&shard);
-        answer.unwrap_or_else(|| {
-            Ok(leaving
-                .iter()
-                .map(|_| Err(GroupError::UnknownMemberId))
-                .collect())
-        })
+        receiver.await.unwrap_or(Err(GroupError::NotCoordinator))
     }
 
     /// Lets all timers that are due do their work; returns when the next one is, as a reading of

@@ -225,8 +225,16 @@ impl ShardState {
         self.timers.cancel(group_id, kind);
     }
 
-    fn queue_group(&mut self, group_id: &Arc<str>, value: &GroupMetadataValue, then: Persisted) {
-        let record = encode_group_metadata_key(group_id)
+    pub(crate) fn is_timer_set(&self, group_id: &Arc<str>, kind: &TimerKind) -> bool {
+        self.timers.is_set(group_id, kind)
+    }
+
+    /// The record of a classic group.
+    pub(crate) fn encode_group(
+        group_id: &str,
+        value: &GroupMetadataValue,
+    ) -> Result<CoordinatorRecord, GroupError> {
+        encode_group_metadata_key(group_id)
             .and_then(|key| {
                 Ok(CoordinatorRecord {
                     key,
@@ -236,7 +244,11 @@ impl ShardState {
             .map_err(|error| {
                 tracing::warn!(group = %group_id, %error, "cannot encode the group's metadata");
                 GroupError::UnknownServerError
-            });
+            })
+    }
+
+    fn queue_group(&mut self, group_id: &Arc<str>, value: &GroupMetadataValue, then: Persisted) {
+        let record = Self::encode_group(group_id, value);
         let write = GroupWrite {
             group_id: Arc::clone(group_id),
             record,
@@ -252,6 +264,9 @@ impl ShardState {
         fresh_id: Uuid,
         now: Now,
     ) -> oneshot::Receiver<JoinResult> {
+        if self.is_consumer_group_in_use(&request.group_id) {
+            return self.join_consumer_group(&request, fresh_id, now);
+        }
         let (sender, receiver) = oneshot::channel();
         let group_id = Arc::clone(&request.group_id);
         let is_new_group = !self.groups.contains_key(&group_id);
@@ -292,9 +307,6 @@ impl ShardState {
             Some(Group::Consumer(group)) if group.is_dead() => {
                 Err(GroupError::CoordinatorNotAvailable)
             }
-            Some(Group::Consumer(group)) if !group.members.is_empty() => {
-                Err(GroupError::InconsistentGroupProtocol)
-            }
             _ if !request.member_id.is_empty() => Err(GroupError::UnknownMemberId),
             Some(Group::Consumer(_)) => {
                 self.replace_consumer_group(&request.group_id, now_ms);
@@ -304,8 +316,18 @@ impl ShardState {
         }
     }
 
+    fn is_consumer_group_in_use(&self, group_id: &str) -> bool {
+        match self.groups.get(group_id).map(|entry| &entry.group) {
+            Some(Group::Consumer(group)) => !group.is_dead() && !group.members.is_empty(),
+            Some(Group::Classic(_)) | None => false,
+        }
+    }
+
     /// A member asks for its assignment; the receiver gets the answer, sooner or later.
     pub(crate) fn sync(&mut self, request: SyncRequest, now: Now) -> oneshot::Receiver<SyncResult> {
+        if self.is_consumer_group_in_use(&request.group_id) {
+            return self.sync_consumer_group(&request, now);
+        }
         let (sender, receiver) = oneshot::channel();
         let group_id = Arc::clone(&request.group_id);
         let group = self.groups.get(&group_id).map(|entry| &entry.group);

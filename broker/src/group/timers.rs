@@ -19,6 +19,10 @@ pub(crate) enum TimerKind {
     Session(Arc<str>),
     /// Consumer: end of the time a member has to give up partitions.
     Rebalance(Arc<str>),
+    /// Consumer: end of the time a member of the classic protocol has to join again.
+    ClassicRejoin(Arc<str>),
+    /// Consumer: end of the time a member of the classic protocol has to sync after its join.
+    ClassicSync(Arc<str>),
 }
 
 type TimerKey = (Arc<str>, TimerKind);
@@ -49,6 +53,12 @@ impl Timers {
         if let Some(place) = self.deadlines.remove(&(Arc::clone(group_id), kind)) {
             self.by_deadline.remove(&place);
         }
+    }
+
+    /// Whether the timer is set.
+    pub(crate) fn is_set(&self, group_id: &Arc<str>, kind: &TimerKind) -> bool {
+        self.deadlines
+            .contains_key(&(Arc::clone(group_id), kind.clone()))
     }
 
     /// The earliest deadline.

@@ -12,8 +12,10 @@ use ringbrook_engine::VerificationGuard;
 use tokio::sync::oneshot;
 
 use super::classic::action::Persisted;
+use super::classic::request::{JoinRefused, JoinResult, SyncResult};
 use super::consumer_shard::HeartbeatResult;
 use super::error::GroupError;
+use super::migration_shard::LeaveResults;
 use super::offsets::CommittedOffset;
 use crate::coordinator::{CoordinatorRecord, TransactionMarker};
 
@@ -111,19 +113,59 @@ pub(crate) struct ConsumerWrite {
     pub(crate) reply: Option<ConsumerReply>,
 }
 
-/// The answer to a heartbeat, to be given once what it says is on disk.
+/// The answer of a consumer group, to be given once what it says is on disk.
 #[derive(Debug)]
-pub(crate) struct ConsumerReply {
-    pub(crate) sender: oneshot::Sender<HeartbeatResult>,
-    pub(crate) result: HeartbeatResult,
+pub(crate) enum ConsumerReply {
+    /// To ConsumerGroupHeartbeat.
+    Heartbeat {
+        sender: oneshot::Sender<HeartbeatResult>,
+        result: HeartbeatResult,
+    },
+    /// To JoinGroup.
+    Join {
+        sender: oneshot::Sender<JoinResult>,
+        result: JoinResult,
+    },
+    /// To SyncGroup.
+    Sync {
+        sender: oneshot::Sender<SyncResult>,
+        result: SyncResult,
+    },
+    /// To LeaveGroup.
+    Leave {
+        sender: oneshot::Sender<Result<LeaveResults, GroupError>>,
+        result: Result<LeaveResults, GroupError>,
+    },
 }
 
 impl ConsumerReply {
     /// Answers, or tells why what the answer says could not be written; a member that is gone need
     /// not be told.
     pub(crate) fn send(self, written: Result<(), GroupError>) {
-        let result = written.map_err(Into::into).and(self.result);
-        drop(self.sender.send(result));
+        match self {
+            Self::Heartbeat { sender, result } => {
+                drop(sender.send(written.map_err(Into::into).and(result)));
+            }
+            Self::Join { sender, result } => {
+                let refused = |error| JoinRefused {
+                    error,
+                    member_id: Arc::from(""),
+                };
+                drop(sender.send(written.map_err(refused).and(result)));
+            }
+            Self::Sync { sender, result } => drop(sender.send(written.and(result))),
+            Self::Leave { sender, result } => drop(sender.send(written.and(result))),
+        }
+    }
+
+    /// Whether the answer says something that has to be on disk.
+    pub(crate) const fn is_ok(&self) -> bool {
+        match self {
+            Self::Heartbeat { result, .. } => result.is_ok(),
+            Self::Join { result, .. } => result.is_ok(),
+            Self::Sync { result, .. } => result.is_ok(),
+            Self::Leave { result, .. } => result.is_ok(),
+        }
     }
 }
 

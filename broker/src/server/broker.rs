@@ -17,7 +17,8 @@ use crate::api::FetchSessions;
 use crate::config::{BrokerConfig, ConsumerGroupsConfig};
 use crate::controller::{Controller, MetadataImage, ProducerIdAllocator};
 use crate::group::{
-    ClusterView, ConsumerGroupConfig, GroupConfig, GroupCoordinator, assignor_by_name,
+    ClusterView, ConsumerGroupConfig, GroupConfig, GroupCoordinator, MigrationPolicy,
+    assignor_by_name,
 };
 use crate::metrics::Metrics;
 use crate::net::core_thread::CoreSender;
@@ -197,6 +198,8 @@ fn consumer_group_config(groups: &ConsumerGroupsConfig) -> ConsumerGroupConfig {
         heartbeat_interval_ms: groups.heartbeat_interval_ms,
         assignment_interval_ms: i64::from(groups.assignment_interval_ms),
         max_size: groups.max_size,
+        // A name that is none is refused at the start, too.
+        migration_policy: MigrationPolicy::parse(&groups.migration_policy).unwrap_or_default(),
         regex_refresh_interval_ms: i64::from(groups.regex_refresh_interval_ms),
         // Names that are none are refused at the start.
         assignors: named.filter_map(|name| assignor_by_name(name)).collect(),

@@ -183,7 +183,40 @@ impl ClassicGroup {
     /// The group moves to another coordinator: every parked request is sent there.
     pub(crate) fn unload(&mut self, now_ms: i64, actions: &mut Vec<Action>) {
         self.transition_to(GroupState::Dead, now_ms);
-        let error = GroupError::NotCoordinator;
+        self.refuse_parked(GroupError::NotCoordinator, actions);
+    }
+
+    /// A group of the consumer protocol takes this one's place, with its members: they are to join
+    /// that.
+    pub(crate) fn hand_over(&mut self, now_ms: i64, actions: &mut Vec<Action>) {
+        self.transition_to(GroupState::Dead, now_ms);
+        actions.push(Action::CancelTimer(TimerKind::Join));
+        actions.push(Action::CancelTimer(TimerKind::Sync));
+        for member_id in std::mem::take(&mut self.pending_joins) {
+            actions.push(Action::CancelTimer(TimerKind::Session(member_id)));
+        }
+        let error = GroupError::RebalanceInProgress;
+        self.refuse_parked(error, actions);
+    }
+
+    /// This group takes the place of one of the consumer protocol: its members' sessions begin, and
+    /// a rebalance if there is a reason for one.
+    pub(crate) fn take_over(
+        &mut self,
+        rebalance: Option<&str>,
+        now_ms: i64,
+        actions: &mut Vec<Action>,
+    ) {
+        for member_id in self.members.keys() {
+            self.refresh_session(member_id, actions);
+        }
+        if let Some(reason) = rebalance {
+            self.prepare_rebalance(reason, now_ms, actions);
+        }
+    }
+
+    /// Answers every parked request with `error`.
+    fn refuse_parked(&mut self, error: GroupError, actions: &mut Vec<Action>) {
         let member_ids: Vec<Arc<str>> = self.members.keys().map(Arc::clone).collect();
         for member_id in member_ids {
             let refused = JoinRefused {

@@ -2,7 +2,7 @@
 
 pub(crate) mod action;
 mod join;
-mod member;
+pub(crate) mod member;
 pub(crate) mod membership;
 mod rebalance;
 mod record;

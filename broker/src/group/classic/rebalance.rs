@@ -162,7 +162,7 @@ impl ClassicGroup {
             TimerKind::Sync => self.sync_timer_fired(now_ms, actions),
             TimerKind::Session(member_id) => self.session_expired(member_id, now_ms, actions),
             // Never set by groups of this protocol.
-            TimerKind::Rebalance(_) => {}
+            TimerKind::Rebalance(_) | TimerKind::ClassicRejoin(_) | TimerKind::ClassicSync(_) => {}
         }
     }
 

@@ -37,7 +37,9 @@ impl ConsumerGroup {
         surroundings: &Surroundings<'_>,
         actions: &mut Vec<Action>,
     ) -> Result<ConsumerHeartbeatAnswer, Refused> {
-        self.check_size(request, surroundings.settings.max_size)?;
+        let instance_id = request.instance_id.as_deref();
+        let max_size = surroundings.settings.max_size;
+        self.check_size(&request.member_id, instance_id, max_size)?;
         let replaced = self.check_identity(request)?;
         self.check_state(request)?;
         self.check_regex(request)?;
@@ -46,10 +48,17 @@ impl ConsumerGroup {
         }
         let before = self.members.get(&request.member_id).cloned();
         let before = before.unwrap_or_else(|| Member::new(Arc::clone(&request.member_id)));
-        let has_subscription_changed =
-            self.describe_member(&before, request, surroundings, actions);
+        let metadata = updated_metadata(&before.metadata, request);
+        let has_changed = self.describe_member(&before, metadata, surroundings, actions);
         self.refresh_target(surroundings, actions)?;
-        self.move_on(request, has_subscription_changed, surroundings, actions);
+        let owned = request.owned.as_ref();
+        self.move_on(
+            &request.member_id,
+            owned,
+            has_changed,
+            surroundings,
+            actions,
+        );
         actions.push(Action::SetTimer(
             TimerKind::Session(Arc::clone(&request.member_id)),
             surroundings.settings.session_timeout,
@@ -57,9 +66,13 @@ impl ConsumerGroup {
         Ok(self.answer(&before.current, request, surroundings))
     }
 
-    fn check_size(&self, request: &ConsumerHeartbeat, max_size: usize) -> Result<(), Refused> {
-        let instance_id = request.instance_id.as_deref();
-        let is_known = self.members.contains_key(&request.member_id)
+    pub(super) fn check_size(
+        &self,
+        member_id: &str,
+        instance_id: Option<&str>,
+        max_size: usize,
+    ) -> Result<(), Refused> {
+        let is_known = self.members.contains_key(member_id)
             || instance_id.is_some_and(|id| self.static_member(id).is_some());
         if is_known || self.members.len() < max_size {
             return Ok(());
@@ -144,7 +157,7 @@ impl ConsumerGroup {
     }
 
     /// Gives what a static member had to the member that has come back in its place.
-    fn replace_static_member(
+    pub(super) fn replace_static_member(
         &mut self,
         old_id: &MemberId,
         new_id: &MemberId,
@@ -175,14 +188,13 @@ impl ConsumerGroup {
 
     /// Takes over what the member says of itself and raises the group's epoch if that, or what has
     /// become of its topics, asks for it. Whether the member's subscription has changed.
-    fn describe_member(
+    pub(super) fn describe_member(
         &mut self,
         before: &Member,
-        request: &ConsumerHeartbeat,
+        metadata: ConsumerMemberMetadataValue,
         surroundings: &Surroundings<'_>,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let metadata = updated_metadata(&before.metadata, request);
         let names_changed =
             metadata.subscribed_topic_names != before.metadata.subscribed_topic_names;
         let is_new = !self.members.contains_key(&before.member_id);
@@ -219,15 +231,16 @@ impl ConsumerGroup {
         }
     }
 
-    /// Lets the member take a step towards its target.
-    fn move_on(
+    /// Lets the member take a step towards its target; `reported` is what it says it owns.
+    pub(super) fn move_on(
         &mut self,
-        request: &ConsumerHeartbeat,
+        member_id: &MemberId,
+        reported: Option<&Assignment>,
         has_subscription_changed: bool,
         surroundings: &Surroundings<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let Some(member) = self.members.get(&request.member_id) else {
+        let Some(member) = self.members.get(member_id) else {
             return;
         };
         let is_reconciled = member.current.is_reconciled_to(self.target_epoch);
@@ -238,20 +251,22 @@ impl ConsumerGroup {
         let step = Step {
             target: Target {
                 epoch: self.target_epoch,
-                partitions: self.target.get(&request.member_id).unwrap_or(&nothing),
+                partitions: self.target.get(member_id).unwrap_or(&nothing),
             },
             subscribed: &self.subscribed_ids(&member.metadata, surroundings.topics),
             has_subscription_changed,
-            reported: request.owned.as_ref(),
+            reported,
             is_owned: &|topic_id, partition| self.is_owned(topic_id, partition),
         };
         let next = reconcile(&member.current, &step);
         if next == member.current {
             return;
         }
-        let id = Arc::clone(&request.member_id);
+        let id = Arc::clone(member_id);
         let timer = TimerKind::Rebalance(Arc::clone(&id));
-        if next.state == MemberState::UnrevokedPartitions {
+        // A member of the classic protocol is told to join again, and has its own time for that.
+        let is_classic = member.classic().is_some();
+        if next.state == MemberState::UnrevokedPartitions && !is_classic {
             let after = timeout(member.metadata.rebalance_timeout_ms);
             actions.push(Action::SetTimer(timer, after));
         } else {

@@ -12,6 +12,7 @@ use super::request::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, Refused};
 use super::settings::Surroundings;
 use crate::group::assignor::MemberId;
 use crate::group::error::GroupError;
+use crate::group::migration::Downgrade;
 use crate::group::timers::TimerKind;
 
 impl ConsumerGroup {
@@ -51,7 +52,7 @@ impl ConsumerGroup {
             let timer = TimerKind::Rebalance(Arc::clone(&member_id));
             actions.push(Action::CancelTimer(timer));
         } else {
-            self.fence(&member_id, surroundings, actions);
+            self.fence(&[Arc::clone(&member_id)], surroundings, actions);
         }
         Ok(ConsumerHeartbeatAnswer {
             member_id,
@@ -61,19 +62,30 @@ impl ConsumerGroup {
         })
     }
 
-    /// Removes a member, for whatever reason; the others get its partitions with the next target.
+    /// Removes members, for whatever reason; the others get their partitions with the next target.
+    /// Or the others become a classic group, if they are of the classic protocol, all of them.
     pub(crate) fn fence(
         &mut self,
-        member_id: &MemberId,
+        member_ids: &[MemberId],
         surroundings: &Surroundings<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let Some(member) = self.members.get(member_id) else {
+        if member_ids.is_empty() {
             return;
-        };
-        let regex = member.regex().cloned();
-        self.remove(member_id, actions);
-        self.drop_unused_regex(regex.as_ref(), actions);
+        }
+        if let Some(group) = self.downgraded(member_ids, surroundings) {
+            let rebalance = Some("downgraded because members left");
+            self.hand_over(Downgrade { group, rebalance }, actions);
+            return;
+        }
+        for member_id in member_ids {
+            let regex = self
+                .members
+                .get(member_id)
+                .and_then(|member| member.regex().cloned());
+            self.remove(member_id, actions);
+            self.drop_unused_regex(regex.as_ref(), actions);
+        }
         let hash = self.compute_metadata_hash(surroundings.topics);
         self.bump_epoch(hash, actions);
     }
@@ -88,23 +100,27 @@ impl ConsumerGroup {
         ] {
             self.change(record, actions);
         }
-        actions.push(Action::CancelTimer(TimerKind::Session(id())));
-        actions.push(Action::CancelTimer(TimerKind::Rebalance(id())));
+        cancel_timers(member_id, actions);
     }
 
-    /// The tombstones of the whole group; its own is the last.
-    pub(crate) fn tombstones(&self) -> Vec<ConsumerRecord> {
-        let mut records = Vec::new();
+    /// Leaves everything to the classic group that takes this one's place.
+    pub(super) fn hand_over(&self, downgrade: Downgrade, actions: &mut Vec<Action>) {
         for member_id in self.members.keys() {
-            let id = || Arc::clone(member_id);
-            records.push(ConsumerRecord::CurrentAssignment(id(), None));
-            records.push(ConsumerRecord::TargetAssignmentMember(id(), None));
-            records.push(ConsumerRecord::Member(id(), None));
+            cancel_timers(member_id, actions);
         }
-        for regex in self.resolved_regexes.keys() {
-            records.push(ConsumerRecord::RegularExpression(Arc::clone(regex), None));
-        }
+        actions.push(Action::BecomeClassic(downgrade));
+    }
+
+    /// The tombstones of the whole group, in Kafka's order; its own is the last.
+    pub(crate) fn tombstones(&self) -> Vec<ConsumerRecord> {
+        let ids = || self.members.keys().cloned();
+        let regexes = self.resolved_regexes.keys().cloned();
+        let mut records = Vec::with_capacity(3 * self.members.len() + 3);
+        records.extend(ids().map(|id| ConsumerRecord::CurrentAssignment(id, None)));
+        records.extend(ids().map(|id| ConsumerRecord::TargetAssignmentMember(id, None)));
         records.push(ConsumerRecord::TargetAssignment(None));
+        records.extend(ids().map(|id| ConsumerRecord::Member(id, None)));
+        records.extend(regexes.map(|regex| ConsumerRecord::RegularExpression(regex, None)));
         records.push(ConsumerRecord::LegacyPartitionMetadata(false));
         records.push(ConsumerRecord::Metadata(None));
         records
@@ -122,26 +138,58 @@ impl ConsumerGroup {
             TimerKind::Session(member_id) => (member_id, "its session expired"),
             // Cancelled with every step that ends the wait, so the member is still in it.
             TimerKind::Rebalance(member_id) => (member_id, "it did not revoke partitions in time"),
+            TimerKind::ClassicRejoin(member_id) => (member_id, "it did not join again in time"),
+            TimerKind::ClassicSync(member_id) => (member_id, "it did not sync in time"),
             TimerKind::Join | TimerKind::Sync => return,
         };
         if self.members.contains_key(member_id) {
             tracing::info!(group = %self.group_id, member = %member_id, reason, "member fenced");
-            self.fence(member_id, surroundings, actions);
+            self.fence(&[Arc::clone(member_id)], surroundings, actions);
         }
+    }
+
+    /// Starts the session of a member; one of the classic protocol says itself how long it is,
+    /// where Kafka uses the group's setting after a load.
+    pub(crate) fn start_session(
+        &self,
+        member_id: &MemberId,
+        surroundings: &Surroundings<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let classic = self.members.get(member_id).and_then(Member::classic);
+        let after = match classic {
+            Some(classic) => timeout(classic.session_timeout_ms),
+            None => surroundings.settings.session_timeout,
+        };
+        let session = TimerKind::Session(Arc::clone(member_id));
+        actions.push(Action::SetTimer(session, after));
     }
 
     /// Starts the sessions of the members after a load.
     pub(crate) fn loaded(&self, surroundings: &Surroundings<'_>, actions: &mut Vec<Action>) {
         for (member_id, member) in &self.members {
-            let session = TimerKind::Session(Arc::clone(member_id));
-            let after = surroundings.settings.session_timeout;
-            actions.push(Action::SetTimer(session, after));
-            if member.current.state == MemberState::UnrevokedPartitions {
+            self.start_session(member_id, surroundings, actions);
+            if member.current.state == MemberState::UnrevokedPartitions
+                && member.classic().is_none()
+            {
                 let rebalance = TimerKind::Rebalance(Arc::clone(member_id));
                 let after = timeout(member.metadata.rebalance_timeout_ms);
                 actions.push(Action::SetTimer(rebalance, after));
             }
         }
+    }
+}
+
+/// Cancels every timer of the member.
+fn cancel_timers(member_id: &MemberId, actions: &mut Vec<Action>) {
+    let id = || Arc::clone(member_id);
+    for kind in [
+        TimerKind::Session(id()),
+        TimerKind::Rebalance(id()),
+        TimerKind::ClassicRejoin(id()),
+        TimerKind::ClassicSync(id()),
+    ] {
+        actions.push(Action::CancelTimer(kind));
     }
 }
 

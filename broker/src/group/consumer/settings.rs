@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::group::assignor::{GroupAssignor, RangeAssignor, TopicsImage, UniformAssignor};
+use crate::group::classic::state::GroupLimits;
+use crate::group::migration::MigrationPolicy;
 
 /// Settings of consumer groups; the default is Kafka's.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct ConsumerGroupConfig {
     pub assignment_interval_ms: i64,
     /// `group.consumer.max.size`, members.
     pub max_size: usize,
+    /// `group.consumer.migration.policy`.
+    pub migration_policy: MigrationPolicy,
     /// `group.consumer.regex.refresh.interval.ms`.
     pub regex_refresh_interval_ms: i64,
     /// `group.consumer.assignors`; the first is the default. Never empty.
@@ -33,6 +37,7 @@ impl fmt::Debug for ConsumerGroupConfig {
             .field("heartbeat_interval_ms", &self.heartbeat_interval_ms)
             .field("assignment_interval_ms", &self.assignment_interval_ms)
             .field("max_size", &self.max_size)
+            .field("migration_policy", &self.migration_policy)
             .field("regex_refresh_interval_ms", &self.regex_refresh_interval_ms)
             .field("assignors", &names)
             .finish()
@@ -46,6 +51,7 @@ impl Default for ConsumerGroupConfig {
             heartbeat_interval_ms: 5000,
             assignment_interval_ms: 1000,
             max_size: 2_147_483_647,
+            migration_policy: MigrationPolicy::Bidirectional,
             regex_refresh_interval_ms: 600_000,
             assignors: vec![Arc::new(UniformAssignor), Arc::new(RangeAssignor)],
         }
@@ -110,4 +116,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) topics: &'a dyn TopicsImage,
     /// The settings of this group.
     pub(crate) settings: &'a ConsumerGroupConfig,
+    /// The limits of the classic group it may become.
+    pub(crate) classic_limits: GroupLimits,
 }

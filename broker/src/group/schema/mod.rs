@@ -3,6 +3,7 @@
 
 mod consumer_group;
 mod consumer_member;
+mod consumer_protocol;
 mod group_metadata;
 mod key;
 mod offset_commit;
@@ -23,6 +24,7 @@ pub use key::{
 };
 pub use offset_commit::OffsetCommitValue;
 
+pub(crate) use consumer_protocol::{ConsumerAssignment, NamedPartitions, Subscription};
 pub(crate) use subscription::subscribed_topics;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::group::assignor::{Assignment, TopicsImage};
+use crate::group::classic::state::GroupLimits;
 use crate::group::consumer::action::Action;
 use crate::group::consumer::group::ConsumerGroup;
 use crate::group::consumer::member::{Current, JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH};
@@ -131,6 +132,12 @@ impl Harness {
             now_ms: self.now_ms,
             topics: &self.topics,
             settings: &self.settings,
+            classic_limits: GroupLimits {
+                group_max_size: 100,
+                pending_members_max: 100,
+                initial_rebalance_delay: Duration::ZERO,
+                new_member_join_timeout: Duration::ZERO,
+            },
         };
         let mut actions = Vec::new();
         let result = event(&mut self.group, &surroundings, &mut actions);
@@ -144,6 +151,9 @@ impl Harness {
                 Action::SetTimer(kind, after) => {
                     let after_ms = i64::try_from(after.as_millis()).unwrap();
                     self.timers.insert(kind, self.now_ms + after_ms);
+                }
+                Action::SetTimerIfUnset(..) | Action::BecomeClassic(_) => {
+                    panic!("there are no members of the classic protocol here")
                 }
                 Action::CancelTimer(kind) => {
                     self.timers.remove(&kind);

@@ -114,6 +114,9 @@ impl World {
         let answer = self.h.send(&request);
         let client = self.clients.get_mut(member_id).expect("client");
         if is_lost {
+            // It may have said that it does not own yet what it was told before, and been heard.
+            // The protocol has no answer to a client that goes on to take that.
+            client.told = None;
             client.is_full = true;
             return;
         }
@@ -129,7 +132,10 @@ impl World {
                 assert!(
                     matches!(
                         refused.error,
-                        GroupError::FencedMemberEpoch | GroupError::UnknownMemberId
+                        GroupError::FencedMemberEpoch
+                            | GroupError::UnknownMemberId
+                            // A static member that was fenced waits until its session is over.
+                            | GroupError::UnreleasedInstanceId
                     ),
                     "{refused}"
                 );

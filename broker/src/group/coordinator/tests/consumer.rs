@@ -157,14 +157,14 @@ fn groups_change_their_kind_when_they_are_empty() {
         assert_eq!(
             error_of(send(&h, join("group", "a")).await),
             GroupError::GroupIdNotFound,
-            "in use by the classic protocol"
+            "in use by the classic protocol, with assignments nobody can read"
         );
         let leaving = crate::group::LeavingMember {
             member_id: joined.member_id,
             group_instance_id: None,
             reason: None,
         };
-        h.groups.leave_group("group", &[leaving]).unwrap();
+        h.groups.leave_group("group", &[leaving]).await.unwrap();
         settle().await;
         h.commit("group", &[("t", 0, 42)]).await.unwrap();
         send(&h, join("group", "a")).await.unwrap();

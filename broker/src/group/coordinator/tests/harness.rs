@@ -332,6 +332,11 @@ impl<T> Pending<T> {
         self.answer.take()
     }
 
+    /// The answer, if it has come.
+    pub(super) fn take(&self) -> Option<T> {
+        self.answer.take()
+    }
+
     /// The client goes away.
     pub(super) fn abandon(self) {
         self.task.abort();

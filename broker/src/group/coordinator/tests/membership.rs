@@ -49,7 +49,10 @@ fn a_member_joins_syncs_lives_and_leaves() {
         let wrong = h.groups.heartbeat("group", identity(&joined.member_id), 2);
         assert_eq!(wrong, Err(GroupError::IllegalGeneration));
 
-        let left = h.groups.leave_group("group", &[leaving(&joined.member_id)]);
+        let left = h
+            .groups
+            .leave_group("group", &[leaving(&joined.member_id)])
+            .await;
         assert_eq!(left, Ok(vec![Ok(())]));
         settle().await;
         assert_eq!(
@@ -104,7 +107,7 @@ fn unknown_groups_know_no_members() {
             }
         );
         assert_eq!(
-            h.groups.leave_group("none", &[leaving("m")]),
+            h.groups.leave_group("none", &[leaving("m")]).await,
             Ok(vec![unknown])
         );
         assert_eq!(

@@ -353,7 +353,7 @@ fn offsets_of_subscribed_topics_are_not_deleted() {
             group_instance_id: None,
             reason: None,
         };
-        h.groups.leave_group("group", &[leaving]).unwrap();
+        h.groups.leave_group("group", &[leaving]).await.unwrap();
         assert_eq!(
             h.groups.offset_delete(&group_id, topics()).await,
             Ok(vec![Ok(()), Ok(())])

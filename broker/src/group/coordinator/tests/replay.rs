@@ -112,7 +112,8 @@ fn leave_all(h: &Harness, group_id: &str) {
             reason: None,
         })
         .collect();
-    h.groups.leave_group(group_id, &leaving).ok();
+    let (groups, group_id) = (h.groups.clone(), group_id.to_owned());
+    start(async move { groups.leave_group(&group_id, &leaving).await });
 }
 
 async fn apply(h: &Harness, event: &Event) {
