@@ -68,6 +68,8 @@ final class Worker implements AutoCloseable {
         }
         process = new ProcessBuilder(words).redirectErrorStream(true)
             .redirectOutput(log.toFile()).start();
+        // Nothing may be left behind by a case that fails or is given up.
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
     }
 
     /** Writes a file of properties. */

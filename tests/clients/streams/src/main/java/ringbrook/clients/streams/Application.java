@@ -27,6 +27,8 @@ final class Application implements AutoCloseable {
         words.addAll(List.of(settings.words()));
         process = new ProcessBuilder(words).redirectErrorStream(true)
             .redirectOutput(log.toFile()).start();
+        // Nothing may be left behind by a case that fails or is given up.
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
     }
 
     /** Waits until it processes. */
