@@ -52,7 +52,6 @@ class KafkaPythonPuller(Puller):
 
     def __init__(self, topic, group, **options):
         self._consumer = kafka.KafkaConsumer(
-            topic,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -62,6 +61,9 @@ class KafkaPythonPuller(Puller):
             reconnect_backoff_max_ms=500,
             **options,
         )
+        self._consumer.subscribe([topic])
+        # As for a member: without the partitions it would rejoin and may lose its assignment.
+        self._consumer.topics()
 
     def pull(self):
         with translated():

@@ -82,3 +82,23 @@ fn a_static_member_comes_back_to_its_partitions() -> anyhow::Result<()> {
         Ok(assigned(&second)? == away)
     })
 }
+
+#[test]
+fn members_of_both_protocols_share_a_group() -> anyhow::Result<()> {
+    let cluster = Cluster::current()?;
+    let (topic, group) = (unique("rdkafka-mixed"), unique("rdkafka-mixed"));
+    cluster.create_topic(&topic, 4)?;
+    let all: BTreeSet<_> = (0..4).collect();
+    let classic = cluster.consumer(&group)?;
+    classic.subscribe(&[&topic])?;
+    poll_until(&[&classic], || Ok(assigned(&classic)? == all))?;
+    let next = cluster.next_member(&group, &topic, &[])?;
+    await_split(&classic, &next)?;
+    drop(classic);
+    poll_until(&[&next], || Ok(assigned(&next)? == all))?;
+    let classic = cluster.consumer(&group)?;
+    classic.subscribe(&[&topic])?;
+    await_split(&classic, &next)?;
+    drop(next);
+    poll_until(&[&classic], || Ok(assigned(&classic)? == all))
+}
