@@ -1,4 +1,4 @@
-"""librdkafka's errors, results and messages in the words of the matrix, for the files beside this."""
+"""librdkafka's errors, results and messages in the words of the matrix."""
 
 import confluent_kafka as ck
 

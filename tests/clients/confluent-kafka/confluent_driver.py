@@ -63,7 +63,7 @@ class ConfluentDriver(Driver):
     metadata_suffix = 1  # confluent-kafka ends commit metadata with a NUL
     partitions_max = 100_000  # above it, librdkafka refuses to ask
 
-    # What members get: the group protocol that the client balances, or the one that the broker does.
+    # What members get: the protocol that the clients balance, or the one that the broker does.
     CLASSIC = {"partition.assignment.strategy": "range"}
     NEXT = {"group.protocol": "consumer"}
 

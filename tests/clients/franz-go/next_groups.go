@@ -1,5 +1,5 @@
-// Groups of the consumer protocol (KIP-848), which the broker balances, and groups that move between
-// it and the classic protocol. Static members are for other clients: kgo 1.22 leaves without saying
+// Groups of the consumer protocol (KIP-848), which the broker balances, and groups that move
+// between it and the classic protocol. Static members are for other clients: kgo 1.22 leaves without saying
 // its instance id, which Kafka refuses.
 package main
 
@@ -102,7 +102,7 @@ func serverDescribed(r *Run) {
 	deleted, err := admin.DeleteGroup(r.ctx, group)
 	r.refused(kerr.NonEmptyGroup, errors.Join(err, deleted.Err))
 	only.close()
-	r.eventually(func() bool { return r.consumerGroup(admin).State == "Empty" }, text("an empty group"))
+	r.eventually(func() bool { return r.consumerGroup(admin).State == "Empty" }, text("emptiness"))
 	deleted, err = admin.DeleteGroup(r.ctx, group)
 	r.must(errors.Join(err, deleted.Err), "delete the group")
 	r.refused(kerr.GroupIDNotFound, r.consumerGroup(admin).Err)
@@ -162,7 +162,7 @@ func serverOffsets(r *Run) {
 	r.refused(kerr.UnknownMemberID, admin.CommitAllOffsets(r.ctx, group, offsets))
 	r.equal(r.committedSum(group), int64(40), "sum after a commit by a stranger")
 	only.close()
-	r.eventually(func() bool { return r.consumerGroup(admin).State == "Empty" }, text("an empty group"))
+	r.eventually(func() bool { return r.consumerGroup(admin).State == "Empty" }, text("emptiness"))
 	r.must(admin.CommitAllOffsets(r.ctx, group, offsets), "commit to an empty group")
 	r.equal(r.committedSum(group), int64(34), "sum after the reset")
 	var set kadm.TopicsSet

@@ -130,7 +130,7 @@ func describedProducers(r *Run) {
 	}
 	open := find()
 	r.equal([4]int64{int64(open.ProducerEpoch), int64(open.LastSequence), open.CurrentTxnStartOffset,
-		int64(open.CoordinatorEpoch)}, [4]int64{int64(epoch), 4, 3, -1}, "epoch, sequence, start, coordinator")
+		int64(open.CoordinatorEpoch)}, [4]int64{int64(epoch), 4, 3, -1}, "epoch, sequence, start")
 	r.claim(0 < open.LastTimestamp, "last timestamp %d", open.LastTimestamp)
 	r.must(producer.EndTransaction(r.ctx, kgo.TryCommit), "commit")
 	r.awaitStable(topic, 9)

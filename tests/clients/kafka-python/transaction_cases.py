@@ -1,4 +1,4 @@
-"""What kafka-python's admin client tells of transactions, and the ends of partitions by isolation."""
+"""What kafka-python's admin client tells of transactions, and ends of partitions by isolation."""
 
 import kafka
 from kafka.admin import AbortTransactionSpec, OffsetSpec, TransactionState

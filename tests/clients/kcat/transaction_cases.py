@@ -1,5 +1,5 @@
-"""kcat as a transactional producer: what it reads until the end of its input is one transaction. And
-as a reader of committed records, which is librdkafka's default."""
+"""kcat as a transactional producer: what it reads until the end of its input is one transaction.
+And as a reader of committed records, which is librdkafka's default."""
 
 import subprocess
 

@@ -1,5 +1,5 @@
-"""A broker of a case's own, which it may stop and kill: Ringbrook's binary, or Apache Kafka when the
-matrix runs against that. Against a broker that already runs there is none.
+"""A broker of a case's own, which it may stop and kill: Ringbrook's binary, or Apache Kafka when
+the matrix runs against that. Against a broker that already runs there is none.
 """
 
 import os

@@ -34,7 +34,7 @@ async function withProducer(run, id, use, settings = {}) {
   }
 }
 
-/** Whether a call within a transaction was accepted. While the markers of the transaction before are
+/** Whether a call within a transaction was accepted. While the markers of the one before are
  * being written it is not, and KafkaJS leaves it to the application to repeat it. */
 async function isDone(call) {
   try {

@@ -133,8 +133,8 @@ class _Transformer:
         producer.commit() if is_commit else producer.abort()
         self.commits += is_commit
         self.aborts += not is_commit
-        # Not to the committed offsets: some clients would not wait for those of the transaction that
-        # has just been committed.
+        # Not to the committed offsets: some clients would not wait for those of the transaction
+        # that has just been committed.
         puller.seek(_ends(pulled) | _starts(rest) if is_commit else _starts(pulled + rest))
 
     def _leave_open(self, producer, puller):
