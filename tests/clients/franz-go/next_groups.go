@@ -1,6 +1,6 @@
 // Groups of the consumer protocol (KIP-848), which the broker balances, and groups that move
-// between it and the classic protocol. Static members are for other clients: kgo 1.22 leaves without saying
-// its instance id, which Kafka refuses.
+// between it and the classic protocol. Static members are for other clients: kgo 1.22 leaves
+// without saying its instance id, which Kafka refuses.
 package main
 
 import (
