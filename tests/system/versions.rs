@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use ringbrook_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest,
-    AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    AlterReplicaLogDirsRequest, ApiVersionsRequest, ConsumerGroupDescribeRequest,
+    ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
     DescribeProducersRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
     EndTxnRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
     IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest,
+    UpdateFeaturesRequest, WriteTxnMarkersRequest,
 };
 use ringbrook_protocol::{API_VERSIONS, Request};
 use ringbrook_tests::{Client, SharedBroker};
@@ -82,6 +84,7 @@ fn every_advertised_version_is_answered_in_that_version() -> anyhow::Result<()> 
         every_version(client, &AddPartitionsToTxnRequest::default())?,
         every_version(client, &AddOffsetsToTxnRequest::default())?,
         every_version(client, &EndTxnRequest::default())?,
+        every_version(client, &TxnOffsetCommitRequest::default())?,
         every_version(client, &WriteTxnMarkersRequest::default())?,
         every_version(client, &DescribeTransactionsRequest::default())?,
         every_version(client, &ListTransactionsRequest::default())?,
@@ -91,6 +94,9 @@ fn every_advertised_version_is_answered_in_that_version() -> anyhow::Result<()> 
             &DescribeClusterRequest::default().with_endpoint_type(1),
         )?,
         every_version(client, &DescribeTopicPartitionsRequest::default())?,
+        every_version(client, &ConsumerGroupHeartbeatRequest::default())?,
+        every_version(client, &ConsumerGroupDescribeRequest::default())?,
+        every_version(client, &ListConfigResourcesRequest::default())?,
     ];
     let answered: BTreeMap<_, _> = answered.into_iter().collect();
     let served: BTreeMap<_, _> = API_VERSIONS
