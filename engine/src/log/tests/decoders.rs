@@ -258,7 +258,9 @@ proptest! {
         };
         let offsets = log.offsets();
         prop_assert!(offsets.log_start <= offsets.log_end);
-        for start in offsets.log_start..=offsets.log_end {
+        // A damaged header may put the end billions of offsets away.
+        let range = offsets.log_start..=offsets.log_end;
+        for start in range.clone().take(100).chain(range.rev().take(100)) {
             if let Ok(slice) = log.read_blocking(start, 500, offsets.log_end, true)
                 && let Ok(bytes) = log.load_blocking(&slice)
             {
