@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{Harness, config, on_a_core, settle, txn_commit_request};
+use super::harness::{Harness, config, on_a_core, settle, txn_commit_request, until};
 use crate::coordinator::CoordinatorLogError;
 use crate::group::assignor::Assignment;
 use crate::group::{
@@ -106,8 +106,9 @@ fn a_failed_write_is_as_if_it_had_not_happened() {
             "not served meanwhile"
         );
         h.log.fail_with(None);
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        let described = h.groups.describe_consumer_group("group").unwrap();
+        let described = || h.groups.describe_consumer_group("group");
+        until("the partition is read again", || described().is_ok()).await;
+        let described = described().unwrap();
         assert_eq!(described.epoch, 2);
         assert_eq!(described.members.len(), 1, "b never was");
         assert_eq!(

@@ -311,6 +311,18 @@ pub(super) async fn settle() {
     }
 }
 
+/// Waits, in real time, for what a task of the coordinator's own brings about.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let polling = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), polling)
+        .await
+        .unwrap_or_else(|_| panic!("not within a minute: {what}"));
+}
+
 /// Starts a request and leaves it running.
 pub(super) fn start<T: 'static>(future: impl Future<Output = T> + 'static) -> Pending<T> {
     let answer = Rc::new(Cell::new(None));

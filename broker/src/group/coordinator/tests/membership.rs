@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ringbrook_engine::SystemClock;
 
-use super::harness::{Harness, config, join_request, on_a_core, settle, start, sync_request};
+use super::harness::{
+    Harness, config, join_request, on_a_core, settle, start, sync_request, until,
+};
 use crate::coordinator::testing::shared;
 use crate::group::testing::TestCluster;
 use crate::group::{
@@ -226,9 +228,8 @@ fn the_timer_task_fires_timers_by_itself() {
             .sync_group(sync_request("group", &joined))
             .await
             .unwrap();
-        while groups.describe_group("group").unwrap().state != GroupState::Empty {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let state = || groups.describe_group("group").unwrap().state;
+        until("its session ended", || state() == GroupState::Empty).await;
         task.abort();
     });
 }

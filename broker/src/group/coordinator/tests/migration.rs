@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::harness::{Harness, commit_request, config, join_request, on_a_core, settle, start};
+use super::harness::{
+    Harness, commit_request, config, join_request, on_a_core, settle, start, until,
+};
 use crate::coordinator::CoordinatorLogError;
 use crate::group::assignor::Assignment;
 use crate::group::consumer::settings::ConsumerGroupConfig;
@@ -404,7 +406,8 @@ fn an_upgrade_that_cannot_be_written_is_as_if_it_had_not_happened() {
             GroupError::CoordinatorNotAvailable
         );
         h.log.fail_with(None);
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        let described = || h.groups.describe_group("group");
+        until("the partition is read again", || described().is_ok()).await;
         assert_eq!(kind(&h), "classic");
         assert_eq!(heartbeat(&h, &joined).await, Ok(()));
         h.groups

@@ -441,7 +441,7 @@ impl Pair {
                 assert_eq!(self.machine.is_timed_out(self.now_ms), is_due);
                 if is_due {
                     self.ask(|it, fresh, now| it.fence(fresh, version, now))
-                        .ok();
+                        .expect("an open transaction can always be aborted");
                     self.model.abort_under_new_epoch();
                 }
             }
