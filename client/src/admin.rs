@@ -1,0 +1,56 @@
+//! Administration: what Kafka's `Admin` does, one file per kind of thing.
+//!
+//! Each call picks the broker that can answer it, retries what may succeed later until
+//! `default.api.timeout.ms`, and returns what the broker said about every single item.
+
+mod cluster;
+
+use std::sync::Arc;
+
+pub use cluster::ClusterDescription;
+use tokio::time::Instant;
+
+use crate::cluster::Cluster;
+use crate::config::{AdminConfig, ConfigError};
+use crate::net::{Connector, TcpConnector};
+
+/// An admin client. Cheap to clone; its connections end with the last clone.
+#[derive(Clone)]
+pub struct Admin {
+    cluster: Cluster,
+    config: AdminConfig,
+}
+
+impl Admin {
+    /// An admin client over plain TCP. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The configuration is unusable.
+    pub fn new(config: AdminConfig) -> Result<Self, ConfigError> {
+        Self::with_connector(config, Arc::new(TcpConnector))
+    }
+
+    /// An admin client over another kind of connection.
+    ///
+    /// # Errors
+    /// The configuration is unusable.
+    pub fn with_connector(
+        config: AdminConfig,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let cluster = Cluster::new(config.client.clone(), connector)?;
+        Ok(Self { cluster, config })
+    }
+
+    /// What it knows of the cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// When a call that begins now has to be over.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.config.default_api_timeout
+    }
+}

@@ -1,0 +1,83 @@
+//! The cluster as a client sees it: connections by node, metadata that is kept fresh, coordinators,
+//! and retries. Producer, consumer and admin stand on it and never open connections themselves.
+//!
+//! All of it may be used from any task at once; a handle is cheap to clone. Metadata is refreshed
+//! by age, and as soon as somebody says that it is wrong, by one task that ends with the last
+//! handle.
+
+mod backoff;
+mod calls;
+mod connections;
+mod coordinators;
+mod interest;
+mod refresh;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+pub use backoff::Backoff;
+pub use calls::Target;
+pub use coordinators::CoordinatorKind;
+
+use crate::config::{ClientConfig, ConfigError};
+use crate::metadata::Metadata;
+use crate::net::Connector;
+
+/// A handle to the cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ClientConfig,
+    connections: connections::Connections,
+    metadata: watch::Sender<Arc<Metadata>>,
+    interest: interest::Interest,
+    coordinators: coordinators::Coordinators,
+    /// One refresh at a time.
+    refreshing: tokio::sync::Mutex<()>,
+    is_stale: Arc<Notify>,
+}
+
+impl Cluster {
+    /// A cluster of which only `bootstrap.servers` is known; nothing is asked yet. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// The configuration is unusable.
+    pub fn new(config: ClientConfig, connector: Arc<dyn Connector>) -> Result<Self, ConfigError> {
+        config.check()?;
+        let inner = Arc::new(Inner {
+            connections: connections::Connections::new(&config, connector),
+            config,
+            metadata: watch::Sender::new(Arc::new(Metadata::unknown())),
+            interest: interest::Interest::default(),
+            coordinators: coordinators::Coordinators::default(),
+            refreshing: tokio::sync::Mutex::default(),
+            is_stale: Arc::default(),
+        });
+        let is_stale = Arc::clone(&inner.is_stale);
+        tokio::spawn(refresh::keep_fresh(Arc::downgrade(&inner), is_stale));
+        Ok(Self { inner })
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.inner.config
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn metadata(&self) -> Arc<Metadata> {
+        Arc::clone(&self.inner.metadata.borrow())
+    }
+
+    /// What is known, as it changes.
+    #[must_use]
+    pub fn metadata_changes(&self) -> watch::Receiver<Arc<Metadata>> {
+        self.inner.metadata.subscribe()
+    }
+}

@@ -1,0 +1,21 @@
+//! Kafka's property names as typed settings.
+//!
+//! Each client has a table of [`Property`]: name, default, meaning, and how a text is checked and
+//! stored. A builder method sets the same field as the property does, so both roads meet in one
+//! place, [`Properties::apply`] reads a properties file, and unknown names are errors.
+
+mod admin;
+mod connection;
+mod error;
+mod parse;
+mod properties;
+mod property;
+
+pub use admin::AdminConfig;
+pub use connection::{ClientConfig, DnsLookup};
+pub(crate) use connection::{HasClient, connection_properties, retry_properties};
+pub use error::ConfigError;
+pub(crate) use parse::Parse;
+pub use properties::Properties;
+pub use property::Property;
+pub(crate) use property::apply;

@@ -1,0 +1,195 @@
+//! What can go wrong between the caller and a broker.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringbrook_protocol::ResponseError;
+use ringbrook_protocol::messages::ApiKey;
+
+use crate::config::ConfigError;
+
+/// An error of the client. Cheap to clone: one failed batch answers all its records.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The configuration is unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No connection could be made.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Host and port as configured or as the cluster announced it.
+        address: String,
+        /// What the operating system or the connector said.
+        source: Arc<io::Error>,
+    },
+    /// None of the bootstrap servers could be reached.
+    #[error(
+        "no broker of {bootstrap} could be reached; the last said: {last}. Check bootstrap.servers and that a broker runs there"
+    )]
+    NoBroker {
+        /// `bootstrap.servers`.
+        bootstrap: String,
+        /// The last attempt's error.
+        last: String,
+    },
+    /// The connection ended before the answer came.
+    #[error("the connection to {address} ended before the answer came: {reason}")]
+    Disconnected {
+        /// Host and port.
+        address: String,
+        /// How it ended.
+        reason: String,
+    },
+    /// No answer, or no success, in time.
+    #[error("{what} took longer than {after:?}{}", last.as_ref().map(|last| format!("; the last error was: {last}")).unwrap_or_default())]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+        /// The last retriable error meanwhile.
+        last: Option<Box<ClientError>>,
+    },
+    /// A broker answered with an error.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The broker serves no version of a request that this client can use.
+    #[error("the broker at {address} does not serve {api:?} in a version this client knows{}", hint(*served))]
+    UnsupportedVersion {
+        /// Host and port.
+        address: String,
+        /// The API.
+        api: ApiKey,
+        /// What it serves, if it serves the API at all.
+        served: Option<(i16, i16)>,
+    },
+    /// Bytes from a broker are not what the protocol says.
+    #[error("the answer of {address} to {api:?} cannot be read: {reason}")]
+    Protocol {
+        /// Host and port.
+        address: String,
+        /// The API.
+        api: ApiKey,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A request cannot be expressed in a version that the broker serves.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The caller asked for something that makes no sense.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The caller asked for something at a moment when it is not allowed.
+    #[error("{0}")]
+    IllegalState(String),
+    /// The object has been closed.
+    #[error("the {0} is closed")]
+    Closed(&'static str),
+    /// `wakeup` was called.
+    #[error("woken up")]
+    Wakeup,
+}
+
+fn hint(served: Option<(i16, i16)>) -> String {
+    served.map_or_else(
+        || ": it does not serve it at all".to_owned(),
+        |(min, max)| format!(": it serves {min} to {max}"),
+    )
+}
+
+/// An error code in a broker's answer, with where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct BrokerError {
+    /// The code's number, also when this client does not know it.
+    pub code: i16,
+    /// What it is about: a topic, a partition, a group, a request.
+    pub subject: String,
+    /// The broker's own words, if it gave any.
+    pub message: Option<String>,
+}
+
+impl BrokerError {
+    /// An error without words of the broker.
+    pub fn new(code: i16, subject: impl Into<String>) -> Self {
+        Self {
+            code,
+            subject: subject.into(),
+            message: None,
+        }
+    }
+
+    /// With the broker's own words; empty ones count as none.
+    #[must_use]
+    pub fn with_message(mut self, message: Option<impl Into<String>>) -> Self {
+        self.message = message.map(Into::into).filter(|text| !text.is_empty());
+        self
+    }
+
+    /// `Ok` for code 0.
+    ///
+    /// # Errors
+    /// Any other code.
+    pub fn check(code: i16, subject: impl Into<String>) -> Result<(), Self> {
+        if code == 0 {
+            return Ok(());
+        }
+        Err(Self::new(code, subject))
+    }
+
+    /// The error by name, if this client knows it.
+    #[must_use]
+    pub fn error(&self) -> Option<ResponseError> {
+        ResponseError::try_from_code(self.code)
+    }
+
+    /// Whether the code is that of `error`.
+    #[must_use]
+    pub fn is(&self, error: ResponseError) -> bool {
+        self.code == error.code()
+    }
+
+    /// Whether the same request may succeed later, as Kafka's `RetriableException`.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        self.error().is_some_and(|error| error.is_retriable())
+    }
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.error() {
+            Some(error) => write!(f, "{}: {error:?} ({})", self.subject, self.code)?,
+            None => write!(f, "{}: unknown error {}", self.subject, self.code)?,
+        }
+        match &self.message {
+            Some(message) => write!(f, ": {message}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ClientError {
+    /// The broker's error code, if a broker answered.
+    #[must_use]
+    pub fn response_error(&self) -> Option<ResponseError> {
+        match self {
+            Self::Broker(error) => error.error(),
+            Self::Timeout { last, .. } => last.as_ref()?.response_error(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::NoBroker { .. } | Self::Disconnected { .. } => true,
+            Self::Timeout { .. } => true,
+            Self::Broker(error) => error.is_retriable(),
+            _ => false,
+        }
+    }
+}
