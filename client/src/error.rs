@@ -27,7 +27,8 @@ pub enum ClientError {
     },
     /// None of the bootstrap servers could be reached.
     #[error(
-        "no broker of {bootstrap} could be reached; the last said: {last}. Check bootstrap.servers and that a broker runs there"
+        "no broker of {bootstrap} could be reached; the last said: {last}. \
+         Check bootstrap.servers and that a broker runs there"
     )]
     NoBroker {
         /// `bootstrap.servers`.
@@ -44,7 +45,7 @@ pub enum ClientError {
         reason: String,
     },
     /// No answer, or no success, in time.
-    #[error("{what} took longer than {after:?}{}", last.as_ref().map(|last| format!("; the last error was: {last}")).unwrap_or_default())]
+    #[error("{what} took longer than {after:?}{}", last_of(last.as_deref()))]
     Timeout {
         /// What was waited for.
         what: String,
@@ -57,7 +58,10 @@ pub enum ClientError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The broker serves no version of a request that this client can use.
-    #[error("the broker at {address} does not serve {api:?} in a version this client knows{}", hint(*served))]
+    #[error(
+        "the broker at {address} does not serve {api:?} in a version this client knows{}",
+        served_of(*served)
+    )]
     UnsupportedVersion {
         /// Host and port.
         address: String,
@@ -93,7 +97,12 @@ pub enum ClientError {
     Wakeup,
 }
 
-fn hint(served: Option<(i16, i16)>) -> String {
+fn last_of(last: Option<&ClientError>) -> String {
+    last.map(|last| format!("; the last error was: {last}"))
+        .unwrap_or_default()
+}
+
+fn served_of(served: Option<(i16, i16)>) -> String {
     served.map_or_else(
         || ": it does not serve it at all".to_owned(),
         |(min, max)| format!(": it serves {min} to {max}"),

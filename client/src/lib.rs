@@ -1,10 +1,10 @@
 //! A Kafka client in plain tokio: producer, consumer and admin, against Ringbrook and Apache Kafka
 //! alike, with the internals under their Kafka names.
 //!
-//! Layers, each knowing only those to its right: `{producer, consumer, admin} -> cluster -> {metadata, net}
-//! -> protocol`. Nothing here starts a thread; tasks run on the caller's tokio runtime and end
-//! with the object that started them. The codecs of messages are ringbrook-protocol's, those of
-//! record batches ringbrook-record's.
+//! Layers, each knowing only those to its right: `{producer, consumer, admin} -> cluster ->
+//! {metadata, net} -> protocol`. Nothing here starts a thread; tasks run on the caller's tokio
+//! runtime and end with the object that started them. The codecs of messages are
+//! ringbrook-protocol's, those of record batches ringbrook-record's.
 
 pub mod admin;
 pub mod clock;

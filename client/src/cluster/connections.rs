@@ -104,7 +104,7 @@ impl Cluster {
     /// The connection to a node.
     ///
     /// # Errors
-    /// The node is not in the metadata, or cannot be reached now. The metadata counts as stale then.
+    /// The node is not in the metadata, or cannot be reached now. Metadata counts as stale then.
     pub async fn connection(&self, node_id: i32) -> Result<Connection, ClientError> {
         let metadata = self.metadata();
         let Some(node) = metadata.node(node_id) else {

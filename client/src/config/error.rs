@@ -1,11 +1,15 @@
 //! Why a configuration cannot be used, and what to do about it.
 
+fn hint(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Nobody knows the property.
-    #[error("unknown property {name}{}", near.map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
+    #[error("unknown property {name}{}", hint(*near))]
     Unknown {
         /// As it was given.
         name: String,
