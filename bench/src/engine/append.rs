@@ -55,10 +55,12 @@ pub(crate) fn measure(name: String, load: &Load, effort: &Effort) -> anyhow::Res
 fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
     let mut plain = bench.write_loop("plain", false, Sync::Never)?;
     let mut reserved = bench.write_loop("reserved", true, Sync::Never)?;
+    let mut started = bench.write_loop("started", true, Sync::Started)?;
     let mut sides = [
         "engine",
         "pwritev",
         "pwritev, reserved",
+        "pwritev, writeback started",
         "crc32c",
         "record walk",
     ]
@@ -70,16 +72,22 @@ fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
         let plain = bench.limit(&mut plain, 1)?;
         bench.settle()?;
         let reserved = bench.limit(&mut reserved, 1)?;
+        bench.settle()?;
+        let started = bench.limit(&mut started, 1)?;
         let crc = limits::crc(&bench.batches, bench.operations(1), bench.effort.duration)?;
         let walk = limits::walk(&bench.batches, bench.operations(1), bench.effort.duration)?;
-        for (side, cost) in sides.iter_mut().zip([engine, plain, reserved, crc, walk]) {
+        for (side, cost) in sides
+            .iter_mut()
+            .zip([engine, plain, reserved, started, crc, walk])
+        {
             side.rounds.push(cost);
         }
     }
     bench.check()?;
-    let [engine, plain, reserved, crc, walk] = &sides;
+    let [engine, plain, reserved, started, crc, walk] = &sides;
     let cpu = |side: &Side| side.series(Cost::cpu_us);
     let (engine, plain, reserved) = (cpu(engine), cpu(plain), cpu(reserved));
+    let started = cpu(started);
     let (crc, walk) = (cpu(crc), cpu(walk));
     let validation = crc.plus(&walk);
     let unvalidated = engine.minus(&validation);
@@ -92,6 +100,11 @@ fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
             "(engine - crc32c - walk) / pwritev, reserved",
             &unvalidated,
             &reserved,
+        ),
+        (
+            "(engine - crc32c - walk) / pwritev, writeback started",
+            &unvalidated,
+            &started,
         ),
     ];
     let has_aim = LARGE_BYTES <= bench.load.batch_bytes;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use bytes::Bytes;
+use ringbrook_engine::io::{Disk, UringDisk};
 use ringbrook_record::{Batch, DecoderContext};
 use rustix::fs::FallocateFlags;
 use rustix::io::ReadWriteFlags;
@@ -21,6 +22,8 @@ use crate::round::now_ms;
 
 /// Blocks reserved ahead at a time.
 const RESERVED_BYTES: u64 = 64 << 20;
+/// Bytes between two starts of writeback.
+const WRITEBACK_BYTES: u64 = 8 << 20;
 /// Where the CRC of a batch begins to count.
 const CRC_COVERS_FROM: usize = 21;
 /// Decompressed bytes of a batch that are walked.
@@ -49,6 +52,9 @@ pub(crate) fn touch_page_cache(dir: &Path, bytes: u64, write_bytes: u64) -> anyh
 pub(crate) enum Sync {
     /// When the kernel likes.
     Never,
+    /// Started by the loop every [`WRITEBACK_BYTES`], as the engine does so that writeback comes
+    /// evenly: the kernel's work for it then counts as the loop's own.
+    Started,
     /// With `RWF_DSYNC`.
     WithWrite,
     /// By an `fdatasync` after each write.
@@ -192,7 +198,7 @@ impl Part<'_> {
         }
         let flags = match self.sync {
             Sync::WithWrite => ReadWriteFlags::DSYNC,
-            Sync::Never | Sync::AfterWrite => ReadWriteFlags::empty(),
+            Sync::Never | Sync::Started | Sync::AfterWrite => ReadWriteFlags::empty(),
         };
         let written = rustix::io::pwritev2(&target.file, slices, target.end, flags)?;
         ensure!(
@@ -202,7 +208,12 @@ impl Part<'_> {
         if self.sync == Sync::AfterWrite {
             rustix::fs::fdatasync(&target.file)?;
         }
+        let border = target.end / WRITEBACK_BYTES * WRITEBACK_BYTES;
         target.end += bytes;
+        if self.sync == Sync::Started && border + WRITEBACK_BYTES <= target.end {
+            let range = border..target.end / WRITEBACK_BYTES * WRITEBACK_BYTES;
+            UringDisk.start_writeback(&target.file, range)?;
+        }
         Ok(())
     }
 }
