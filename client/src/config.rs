@@ -8,6 +8,7 @@ mod admin;
 mod connection;
 mod error;
 mod parse;
+mod producer;
 mod properties;
 mod property;
 
@@ -16,6 +17,7 @@ pub use connection::{ClientConfig, DnsLookup};
 pub(crate) use connection::{HasClient, connection_properties, retry_properties};
 pub use error::ConfigError;
 pub(crate) use parse::Parse;
+pub use producer::{Acks, ProducerConfig};
 pub use properties::Properties;
 pub use property::Property;
 pub(crate) use property::apply;

@@ -11,10 +11,13 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 mod error;
+mod headers;
 pub mod metadata;
 pub mod net;
+pub mod producer;
 mod topic_partition;
 
 pub use admin::Admin;
 pub use error::{BrokerError, ClientError};
+pub use headers::{Header, Headers};
 pub use topic_partition::TopicPartition;

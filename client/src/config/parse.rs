@@ -42,7 +42,6 @@ impl<'a> Parse<'a> {
     }
 
     /// `true` or `false`.
-    #[expect(dead_code, reason = "for the tables of producer and consumer")]
     pub(crate) fn boolean(self) -> Result<bool, ConfigError> {
         match self.text.trim().to_ascii_lowercase().as_str() {
             "true" => Ok(true),
@@ -71,7 +70,6 @@ impl<'a> Parse<'a> {
     }
 
     /// The text, or nothing when it is empty.
-    #[expect(dead_code, reason = "for the tables of producer and consumer")]
     pub(crate) fn optional(self) -> Option<String> {
         let text = self.text.trim();
         (!text.is_empty()).then(|| text.to_owned())

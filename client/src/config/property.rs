@@ -58,6 +58,10 @@ const NOT_APPLICABLE: &[(&str, &str)] = &[
         "deserializers are given to the builder, as values",
     ),
     (
+        "partitioner.class",
+        "partitioners are given to the builder, as values",
+    ),
+    (
         "interceptor.classes",
         "interceptors are given to the builder, as values",
     ),

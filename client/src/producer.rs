@@ -1,0 +1,7 @@
+//! The producer: records go in, are gathered into batches per partition, and become requests.
+
+mod producer_record;
+mod record_metadata;
+
+pub use producer_record::ProducerRecord;
+pub use record_metadata::RecordMetadata;
