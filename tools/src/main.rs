@@ -1,7 +1,11 @@
-//! `rbk`: Kafka's command-line tools as one native program.
+//! The program `rbk`; everything it does is in the library beside it.
 
 use std::process::ExitCode;
 
+/// Allocates faster than glibc when many records pass, and refuses absurd sizes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    ringbrook_tools::main(std::env::args_os())
 }

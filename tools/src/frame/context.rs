@@ -1,0 +1,136 @@
+//! Where a tool writes to, and in which form.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::{Failure, Options};
+
+/// Where a tool writes to. Standard output is buffered; the frame flushes it at the end, a tool
+/// whose lines are watched as they come flushes by itself.
+pub struct Context {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+    is_json: bool,
+    is_out_terminal: bool,
+    is_err_terminal: bool,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("is_json", &self.is_json)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// The process's own streams.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let (out, err) = (io::stdout(), io::stderr());
+        Self {
+            is_out_terminal: out.is_terminal(),
+            is_err_terminal: err.is_terminal(),
+            out: Box::new(BufWriter::new(out)),
+            err: Box::new(err),
+            is_json: false,
+        }
+    }
+
+    /// Other streams, none of them a terminal.
+    #[must_use]
+    pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
+        Self {
+            out,
+            err,
+            is_json: false,
+            is_out_terminal: false,
+            is_err_terminal: false,
+        }
+    }
+
+    /// Takes the form of output from `--output`.
+    pub(super) fn set_output(&mut self, options: &Options<'_>) {
+        self.is_json = options.text("output") == Some("json");
+    }
+
+    /// Whether one JSON document is wanted instead of text.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// Whether standard output is a terminal, so that colours and escapes are in place.
+    #[must_use]
+    pub fn is_out_terminal(&self) -> bool {
+        self.is_out_terminal
+    }
+
+    /// Standard output.
+    pub fn out(&mut self) -> &mut dyn Write {
+        &mut *self.out
+    }
+
+    /// A line to standard output.
+    ///
+    /// # Errors
+    /// Nobody reads it any more, or it cannot be written.
+    pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    /// A line to standard error. That it cannot be written is not worth an end.
+    pub fn warn(&mut self, text: impl Display) {
+        drop(self.out.flush());
+        drop(writeln!(self.err, "{text}"));
+    }
+
+    /// A JSON document to standard output, in a line of its own.
+    ///
+    /// # Errors
+    /// See [`Context::line`].
+    pub fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.out, document).map_err(io::Error::from)?;
+        Ok(writeln!(self.out)?)
+    }
+
+    /// Gives what is buffered to the reader.
+    ///
+    /// # Errors
+    /// See [`Context::line`].
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+
+    /// A bar on standard error for work of `len` steps; it does not show unless that is a terminal.
+    #[must_use]
+    pub fn progress(&self, len: u64, what: &'static str) -> ProgressBar {
+        let target = if self.is_err_terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(len), target).with_message(what);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
+    }
+}
+
+/// Runs a future on a runtime of this thread.
+///
+/// # Errors
+/// The runtime cannot be made, or what the future fails with.
+pub fn run_async<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime =
+        runtime.map_err(|error| Failure::Message(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(future)
+}
