@@ -89,6 +89,16 @@ pub enum ClientError {
     /// The caller asked for something at a moment when it is not allowed.
     #[error("{0}")]
     IllegalState(String),
+    /// A key or value cannot become bytes, or bytes not a key or value.
+    #[error("the {part} of a record of topic {topic}: {source}")]
+    Serialization {
+        /// The topic's name.
+        topic: String,
+        /// Key or value.
+        part: &'static str,
+        /// Why.
+        source: crate::serialization::SerializationError,
+    },
     /// The object has been closed.
     #[error("the {0} is closed")]
     Closed(&'static str),

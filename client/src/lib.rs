@@ -15,6 +15,7 @@ mod headers;
 pub mod metadata;
 pub mod net;
 pub mod producer;
+pub mod serialization;
 mod topic_partition;
 
 pub use admin::Admin;
