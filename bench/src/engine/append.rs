@@ -1,11 +1,15 @@
 //! Appends through the ring, beside loops of `pwritev` that put as many batches into a write.
 //!
 //! Every producer appends its batch, waits until it is published and goes on with the next
-//! partition. The engine's cost includes that waiting: a task's wake-up, about 0.1 us.
+//! partition. Durable appends come from as many rings as there are cores, as in the broker; those
+//! to the page cache come from one, since their cost is what is asked about. The engine's cost
+//! includes the waiting: a task's wake-up, about 0.1 us.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -35,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) batch_bytes: usize,
     pub(crate) partitions: usize,
     pub(crate) producers: usize,
+    /// Rings, each with a thread, that the producers are spread over.
+    pub(crate) rings: usize,
 }
 
 /// Runs the rounds of a cell.
@@ -256,36 +262,43 @@ impl<'a> Bench<'a> {
         group
     }
 
-    /// Lets the producers append for a part of a round.
+    /// Lets the producers append for a part of a round, on as many rings as the load asks for.
     fn engine(&mut self, part: u64) -> anyhow::Result<Cost> {
-        let turn = Rc::new(Turn {
-            targets: self.targets.clone(),
-            left: Cell::new(self.operations(part)),
-            next_target: Cell::new(0),
+        let rings = self.load.rings.min(self.batches.len());
+        let targets = &self.targets;
+        let publications = || -> u64 { targets.iter().map(|it| it.published.count()).sum() };
+        let published_before = publications();
+        let round = Round {
+            left: AtomicU64::new(self.operations(part)),
             deadline: now() + self.effort.duration,
             ctx: rig::client()?,
-            latencies: RefCell::default(),
-            drains: Drains::default(),
-        });
-        let publications = || -> u64 { turn.targets.iter().map(|it| it.published.count()).sum() };
-        let published_before = publications();
-        let (meter, done) = rig::on_ring(async {
-            let meter = Meter::start();
-            let producers: Vec<_> = self
-                .batches
-                .iter()
-                .map(|batch| tokio::task::spawn_local(produce(Rc::clone(&turn), batch.clone())))
+        };
+        let round = Arc::new(round);
+        let meter = Meter::start();
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let producers = self.batches.chunks(self.batches.len().div_ceil(rings));
+            let threads: Vec<_> = (0..)
+                .zip(producers)
+                .map(|(index, batches)| {
+                    let round = Arc::clone(&round);
+                    let next_target = index * targets.len() / rings;
+                    let turn = move || Turn::new(round, targets.to_vec(), next_target);
+                    scope.spawn(move || rig::on_ring(async { turn().run(batches).await }))
+                })
                 .collect();
-            let mut done = 0;
-            for producer in producers {
-                done += producer.await??;
-            }
-            turn.drains.finish().await;
-            anyhow::Ok((meter, done))
-        })??;
+            threads.into_iter().map(ScopedJoinHandle::join).collect()
+        });
+        let mut latencies = Latencies::default();
+        let mut done = 0;
+        for result in results {
+            let panicked = |_| anyhow::anyhow!("a ring's thread panicked");
+            let (of_ring, latencies_of_ring) = result.map_err(panicked)???;
+            done += of_ring;
+            latencies.append(latencies_of_ring);
+        }
         let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
         cost.batches_per_write = Some(done as f64 / (publications() - published_before) as f64);
-        cost.latencies = turn.latencies.take();
+        cost.latencies = latencies;
         self.appended += done;
         Ok(cost)
     }
@@ -302,32 +315,72 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// What the producers of a round share.
-struct Turn {
-    targets: Vec<Target>,
-    left: Cell<u64>,
-    next_target: Cell<usize>,
+/// What the producers of all rings share in a round.
+struct Round {
+    left: AtomicU64,
     deadline: std::time::Instant,
     ctx: AppendContext,
+}
+
+impl Round {
+    /// Takes one of the appends that are left.
+    fn claim(&self) -> bool {
+        let left = |left: u64| left.checked_sub(1);
+        let claimed = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        claimed.is_ok()
+    }
+}
+
+/// What the producers of a ring share in a round.
+struct Turn {
+    round: Arc<Round>,
+    targets: Vec<Target>,
+    next_target: Cell<usize>,
     latencies: RefCell<Latencies>,
     drains: Drains,
+}
+
+impl Turn {
+    fn new(round: Arc<Round>, targets: Vec<Target>, next_target: usize) -> Rc<Self> {
+        Rc::new(Self {
+            round,
+            targets,
+            next_target: Cell::new(next_target),
+            latencies: RefCell::default(),
+            drains: Drains::default(),
+        })
+    }
+
+    /// Runs a producer for each batch until the round is over.
+    async fn run(self: Rc<Self>, batches: &[Bytes]) -> anyhow::Result<(u64, Latencies)> {
+        let producers: Vec<_> = batches
+            .iter()
+            .map(|batch| tokio::task::spawn_local(produce(Rc::clone(&self), batch.clone())))
+            .collect();
+        let mut done = 0;
+        for producer in producers {
+            done += producer.await??;
+        }
+        self.drains.finish().await;
+        Ok((done, self.latencies.take()))
+    }
 }
 
 async fn produce(turn: Rc<Turn>, batch: Bytes) -> anyhow::Result<u64> {
     let mut done = 0;
     loop {
         let begun = now();
-        let left = turn.left.get();
-        if left == 0 || turn.deadline <= begun {
+        if turn.round.deadline <= begun || !turn.round.claim() {
             return Ok(done);
         }
-        turn.left.set(left - 1);
         let index = turn.next_target.get();
         turn.next_target.set((index + 1) % turn.targets.len());
         let target = &turn.targets[index];
-        target.append(batch.clone(), turn.ctx, &turn.drains).await?;
-        let elapsed: Duration = begun.elapsed();
-        turn.latencies.borrow_mut().add(elapsed);
+        let ctx = turn.round.ctx;
+        target.append(batch.clone(), ctx, &turn.drains).await?;
+        turn.latencies.borrow_mut().add(begun.elapsed());
         done += 1;
     }
 }

@@ -124,6 +124,14 @@ pub(crate) fn all() -> Vec<Cell> {
 }
 
 /// `64k`, `1m`, `200`.
+/// How many rings appends come from: what is asked of the page cache is the cost of one.
+fn rings(durability: Durability) -> usize {
+    match durability {
+        Durability::PageCache => 1,
+        Durability::Durable => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
 fn size_name(bytes: usize) -> String {
     match bytes {
         bytes if bytes % MIB == 0 => format!("{}m", bytes / MIB),
@@ -180,6 +188,7 @@ impl Cell {
                     batch_bytes,
                     partitions,
                     producers,
+                    rings: rings(durability),
                 };
                 append::measure(name, &load, effort)
             }
