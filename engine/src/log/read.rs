@@ -81,6 +81,24 @@ struct Wanted {
     is_committed: bool,
 }
 
+impl Wanted {
+    const fn new(
+        start: i64,
+        max_bytes: usize,
+        upper: i64,
+        min_one_batch: bool,
+        is_committed: bool,
+    ) -> Self {
+        Self {
+            start,
+            max_bytes,
+            upper,
+            min_one_batch,
+            is_committed,
+        }
+    }
+}
+
 /// A segment to look into.
 struct Candidate<D: Disk> {
     segment: Arc<Segment<D>>,
@@ -119,13 +137,7 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        let wanted = Wanted {
-            start,
-            max_bytes,
-            upper,
-            min_one_batch,
-            is_committed: false,
-        };
+        let wanted = Wanted::new(start, max_bytes, upper, min_one_batch, false);
         self.read_with(Access::Ring, wanted).await
     }
 
@@ -141,13 +153,7 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        let wanted = Wanted {
-            start,
-            max_bytes,
-            upper,
-            min_one_batch,
-            is_committed: true,
-        };
+        let wanted = Wanted::new(start, max_bytes, upper, min_one_batch, true);
         self.read_with(Access::Ring, wanted).await
     }
 
@@ -162,13 +168,7 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        let wanted = Wanted {
-            start,
-            max_bytes,
-            upper,
-            min_one_batch,
-            is_committed: true,
-        };
+        let wanted = Wanted::new(start, max_bytes, upper, min_one_batch, true);
         block_on_ready(self.read_with(Access::Blocking, wanted))
     }
 
@@ -183,13 +183,7 @@ impl<D: Disk> PartitionLog<D> {
         upper: i64,
         min_one_batch: bool,
     ) -> Result<LogSlice<D>, ReadError> {
-        let wanted = Wanted {
-            start,
-            max_bytes,
-            upper,
-            min_one_batch,
-            is_committed: false,
-        };
+        let wanted = Wanted::new(start, max_bytes, upper, min_one_batch, false);
         block_on_ready(self.read_with(Access::Blocking, wanted))
     }
 
