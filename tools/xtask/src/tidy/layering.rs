@@ -25,33 +25,59 @@ const HOMES: [&str; 5] = [
     "bench/",
 ];
 
-/// What a module of the broker must not name. Others must not reach `net` and `api`:
-/// `net -> api -> {replica, group, txn, controller} -> coordinator`.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
-    ("api", &["net"]),
-    ("group", &["net", "api", "replica", "txn"]),
-    ("txn", &["net", "api", "replica", "group"]),
-    (
-        "coordinator",
-        &["net", "api", "replica", "group", "txn", "controller"],
-    ),
+/// The layers inside a crate: which modules must not be named where.
+struct Layers {
+    /// The directory of its sources, with the last slash.
+    root: &'static str,
+    /// Modules that stand above all layers and put them together.
+    top: &'static [&'static str],
+    /// A module, and what it must not name.
+    forbidden: &'static [(&'static str, &'static [&'static str])],
+    /// What every other module must not name.
+    upper: &'static [&'static str],
+    /// The rule, as a finding states it.
+    rule: &'static str,
+}
+
+const LAYERS: [Layers; 2] = [
+    Layers {
+        root: "broker/src/",
+        top: &["lib", "main", "server", "net"],
+        forbidden: &[
+            ("api", &["net"]),
+            ("group", &["net", "api", "replica", "txn"]),
+            ("txn", &["net", "api", "replica", "group"]),
+            (
+                "coordinator",
+                &["net", "api", "replica", "group", "txn", "controller"],
+            ),
+        ],
+        upper: &["net", "api"],
+        rule: "net -> api -> {replica, group, txn, controller} -> coordinator",
+    },
+    Layers {
+        root: "client/src/",
+        top: &["lib"],
+        forbidden: &[
+            ("producer", &["consumer", "admin"]),
+            ("consumer", &["producer", "admin"]),
+            ("admin", &["producer", "consumer"]),
+            (
+                "net",
+                &["producer", "consumer", "admin", "cluster", "metadata"],
+            ),
+        ],
+        upper: &["producer", "consumer", "admin"],
+        rule: "{producer, consumer, admin} -> cluster -> {metadata, net}",
+    },
 ];
-
-/// What every other module must not name.
-const UPPER_LAYERS: &[&str] = &["net", "api"];
-
-/// The rule, as a finding states it.
-const LAYERS: &str = "net -> api -> {replica, group, txn, controller} -> coordinator";
-
-/// The broker's files that stand above all layers and put them together.
-const BROKER_TOP: [&str; 4] = ["lib", "main", "server", "net"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust_files() {
         let code = code_only(&file.text);
         findings.extend(confined(file, &code));
-        findings.extend(broker_layers(file, &code));
+        findings.extend(LAYERS.iter().flat_map(|layers| layers.check(file, &code)));
     }
     findings
 }
@@ -76,28 +102,27 @@ fn confined(file: &File, code: &str) -> Vec<Finding> {
     findings
 }
 
-fn broker_layers(file: &File, code: &str) -> Vec<Finding> {
-    let Some(inner) = file.path.strip_prefix("broker/src/") else {
-        return Vec::new();
-    };
-    let layer = inner.split(['/', '.']).next().unwrap_or_default();
-    if BROKER_TOP.contains(&layer) {
-        return Vec::new();
-    }
-    let own = FORBIDDEN.iter().find(|(module, _)| *module == layer);
-    let forbidden = own.map_or(UPPER_LAYERS, |(_, forbidden)| forbidden);
-    let mut findings = Vec::new();
-    for (line, module) in crate_modules(code) {
-        if forbidden.contains(&module) {
-            let message = format!("{layer} must not use {module}: {LAYERS}");
-            findings.push(Finding {
+impl Layers {
+    fn check(&self, file: &File, code: &str) -> Vec<Finding> {
+        let Some(inner) = file.path.strip_prefix(self.root) else {
+            return Vec::new();
+        };
+        let layer = inner.split(['/', '.']).next().unwrap_or_default();
+        if self.top.contains(&layer) {
+            return Vec::new();
+        }
+        let own = self.forbidden.iter().find(|(module, _)| *module == layer);
+        let forbidden = own.map_or(self.upper, |(_, forbidden)| forbidden);
+        let named = crate_modules(code).into_iter();
+        named
+            .filter(|(_, module)| forbidden.contains(module))
+            .map(|(line, module)| Finding {
                 path: file.path.clone(),
                 line,
-                message,
-            });
-        }
+                message: format!("{layer} must not use {module}: {}", self.rule),
+            })
+            .collect()
     }
-    findings
 }
 
 /// The modules named right after `crate::`, also in a group, with their lines.

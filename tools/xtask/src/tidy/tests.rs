@@ -124,6 +124,27 @@ fn io_uring_and_unsafe_are_confined() {
 }
 
 #[test]
+fn client_layers_point_one_way() {
+    let all = rust("use crate::producer::Producer;\nuse crate::cluster::Cluster;");
+    let found = findings(&[
+        ("client/src/lib.rs", &all),
+        ("client/src/producer/sender.rs", &all),
+        ("client/src/consumer.rs", &all),
+        ("client/src/metadata.rs", &all),
+        ("client/src/net/connection.rs", &all),
+    ]);
+    let rule = "{producer, consumer, admin} -> cluster -> {metadata, net}";
+    let expected = [
+        "consumer.rs:2: consumer must not use producer",
+        "metadata.rs:2: metadata must not use producer",
+        "net/connection.rs:2: net must not use producer",
+        "net/connection.rs:3: net must not use cluster",
+    ]
+    .map(|finding| format!("client/src/{finding}: {rule}"));
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn broker_layers_point_one_way() {
     let all = rust("use crate::api::Answer;\nuse crate::{config::Config, net::{send, listen}};");
     let found = findings(&[
