@@ -4,11 +4,26 @@
 //! `default.api.timeout.ms`, and returns what the broker said about every single item.
 
 mod cluster;
+mod configs;
+mod driver;
+mod per_item;
+mod topics;
+mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use cluster::ClusterDescription;
+pub use configs::{
+    AlterConfigOp, ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
+    ConfigType, DescribeConfigsOptions, OpType,
+};
+pub use per_item::PerItem;
 use tokio::time::Instant;
+pub use topics::{
+    CreateTopicsOptions, CreatedTopic, NewPartitions, NewTopic, TopicDescription, TopicListing,
+    TopicPartitionInfo,
+};
 
 use crate::cluster::Cluster;
 use crate::config::{AdminConfig, ConfigError};
@@ -47,6 +62,21 @@ impl Admin {
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// The same client with another `default.api.timeout.ms`: for calls that take longer, or must
+    /// not take as long.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let mut admin = self.clone();
+        admin.config.default_api_timeout = timeout;
+        admin
+    }
+
+    /// `default.api.timeout.ms`: how long a call may take in all.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.config.default_api_timeout
     }
 
     /// When a call that begins now has to be over.
