@@ -10,6 +10,7 @@ pub mod admin;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod consumer;
 mod error;
 mod headers;
 pub mod metadata;
