@@ -1,8 +1,9 @@
 //! A module per tool, and the list of them.
 
 pub mod cluster;
+pub mod dump_log;
 
 use crate::frame::Tool;
 
 /// All tools, as `rbk --help` shows them.
-pub const ALL: &[Tool] = &[cluster::TOOL];
+pub const ALL: &[Tool] = &[cluster::TOOL, dump_log::TOOL];

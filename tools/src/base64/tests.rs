@@ -1,0 +1,26 @@
+//! Tests of [`super`].
+
+use super::*;
+
+/// The examples of RFC 4648, section 10.
+#[test]
+fn bytes_encode_as_in_the_standard() {
+    for (plain, encoded) in [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+        ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ] {
+        assert_eq!(standard(plain.as_bytes()), encoded);
+    }
+    assert_eq!(standard(&[0xfb, 0xff]), "+/8=");
+}
+
+#[test]
+fn ids_have_22_url_safe_characters() {
+    assert_eq!(id(Uuid::nil()), "AAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(id(Uuid::from_u128(u128::MAX)), "_____________________w");
+}
