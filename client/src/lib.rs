@@ -17,6 +17,8 @@ pub mod metadata;
 pub mod net;
 pub mod producer;
 pub mod serialization;
+#[cfg(test)]
+mod testing;
 mod topic_partition;
 
 pub use admin::Admin;

@@ -1,0 +1,132 @@
+//! Answers that are an error, wherever the answer to a request has a place for one.
+
+use ringbrook_protocol::Request;
+use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
+use ringbrook_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use ringbrook_protocol::messages::produce_response::{
+    PartitionProduceResponse, TopicProduceResponse,
+};
+use ringbrook_protocol::messages::{
+    DescribeClusterRequest, DescribeClusterResponse, FetchRequest, FetchResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse,
+    ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse,
+};
+
+/// A request whose answer can be an error.
+pub(crate) trait ErrorAnswer: Request {
+    /// The answer that refuses everything in this request for the same reason.
+    fn error_answer(&self, version: i16, error_code: i16) -> Self::Response;
+}
+
+/// Answers with one error code for the whole request.
+macro_rules! whole_requests {
+    ($($request:ident -> $response:ident,)*) => {$(
+        impl ErrorAnswer for ringbrook_protocol::messages::$request {
+            fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+                ringbrook_protocol::messages::$response::default().with_error_code(error_code)
+            }
+        }
+    )*};
+}
+
+whole_requests! {
+    HeartbeatRequest -> HeartbeatResponse,
+    JoinGroupRequest -> JoinGroupResponse,
+    SyncGroupRequest -> SyncGroupResponse,
+    LeaveGroupRequest -> LeaveGroupResponse,
+    ConsumerGroupHeartbeatRequest -> ConsumerGroupHeartbeatResponse,
+    EndTxnRequest -> EndTxnResponse,
+    AddOffsetsToTxnRequest -> AddOffsetsToTxnResponse,
+    ListGroupsRequest -> ListGroupsResponse,
+    ListTransactionsRequest -> ListTransactionsResponse,
+    ListConfigResourcesRequest -> ListConfigResourcesResponse,
+}
+
+impl ErrorAnswer for DescribeClusterRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        DescribeClusterResponse::default().with_error_code(error_code)
+    }
+}
+
+impl ErrorAnswer for InitProducerIdRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        InitProducerIdResponse::default()
+            .with_error_code(error_code)
+            .with_producer_id((-1).into())
+            .with_producer_epoch(-1)
+    }
+}
+
+impl ErrorAnswer for FindCoordinatorRequest {
+    fn error_answer(&self, version: i16, error_code: i16) -> Self::Response {
+        let response = FindCoordinatorResponse::default();
+        if version < 4 {
+            return response
+                .with_error_code(error_code)
+                .with_node_id((-1).into());
+        }
+        let coordinators = self.coordinator_keys.iter().map(|key| {
+            Coordinator::default()
+                .with_key(key.clone())
+                .with_node_id((-1).into())
+                .with_error_code(error_code)
+        });
+        response.with_coordinators(coordinators.collect())
+    }
+}
+
+impl ErrorAnswer for ProduceRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let responses = self.topic_data.iter().map(|topic| {
+            let partitions = topic.partition_data.iter().map(|partition| {
+                PartitionProduceResponse::default()
+                    .with_index(partition.index)
+                    .with_error_code(error_code)
+                    .with_base_offset(-1)
+            });
+            TopicProduceResponse::default()
+                .with_name(topic.name.clone())
+                .with_topic_id(topic.topic_id)
+                .with_partition_responses(partitions.collect())
+        });
+        ProduceResponse::default().with_responses(responses.collect())
+    }
+}
+
+impl ErrorAnswer for FetchRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let responses = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                PartitionData::default()
+                    .with_partition_index(partition.partition)
+                    .with_error_code(error_code)
+                    .with_high_watermark(-1)
+                    .with_records(Some(bytes::Bytes::new()))
+            });
+            FetchableTopicResponse::default()
+                .with_topic(topic.topic.clone())
+                .with_topic_id(topic.topic_id)
+                .with_partitions(partitions.collect())
+        });
+        FetchResponse::default().with_responses(responses.collect())
+    }
+}
+
+impl ErrorAnswer for ListOffsetsRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                ListOffsetsPartitionResponse::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error_code)
+            });
+            ListOffsetsTopicResponse::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        ListOffsetsResponse::default().with_topics(topics.collect())
+    }
+}
