@@ -2,8 +2,9 @@
 
 pub mod cluster;
 pub mod dump_log;
+pub mod topics;
 
 use crate::frame::Tool;
 
 /// All tools, as `rbk --help` shows them.
-pub const ALL: &[Tool] = &[cluster::TOOL, dump_log::TOOL];
+pub const ALL: &[Tool] = &[topics::TOOL, cluster::TOOL, dump_log::TOOL];

@@ -92,11 +92,7 @@ impl<'a> Options<'a> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        let wrong = || {
-            Failure::Usage(format!(
-                "Cannot parse argument '{text}' of option {name}; it takes a whole number"
-            ))
-        };
+        let wrong = || Failure::Usage(format!("Cannot parse argument '{text}' of option {name}"));
         text.parse().map(Some).map_err(|_| wrong())
     }
 
@@ -105,6 +101,12 @@ impl<'a> Options<'a> {
     pub fn subcommand(&self) -> Option<(&'a str, Options<'a>)> {
         let (name, matches) = self.matches.subcommand()?;
         Some((name, Options { matches }))
+    }
+
+    /// The first of the options that was given.
+    #[must_use]
+    pub fn first_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.has(name))
     }
 
     /// Fails unless all of the options were given.
@@ -171,7 +173,7 @@ mod tests {
         let said = |failed: Result<(), Failure>| failed.unwrap_err().to_string();
         assert_eq!(
             said(options.number::<i64>("time").map(|_| ())),
-            "Cannot parse argument 'soon' of option time; it takes a whole number"
+            "Cannot parse argument 'soon' of option time"
         );
         assert_eq!(
             said(options.require(&["list", "topic"])),

@@ -116,6 +116,7 @@ final class Comparison {
         String firstError() {
             return err.lines().map(String::strip)
                 .filter(line -> !line.isEmpty() && !line.startsWith("[") && !line.startsWith("at ")
+                    && !line.startsWith("Caused by: ") && !line.startsWith("... ")
                     && !line.equals("null") && !line.contains("Tool$Exited"))
                 .findFirst().orElse("");
         }
