@@ -1,6 +1,7 @@
 //! The crate's error type. The broker maps it to closing the connection or to a Kafka error code.
 
-/// What can be wrong with bytes from a client, or with a response handed to the encoder.
+/// What can be wrong with bytes from a client or a broker, or with a response handed to the
+/// encoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -35,7 +36,7 @@ pub enum ProtocolError {
         api_version: i16,
     },
     /// The bytes end inside a field.
-    #[error("request ends inside field {field}")]
+    #[error("the message ends inside field {field}")]
     Truncated {
         /// The field's name in Kafka's message definition, or a word for a part of the header.
         field: &'static str,
@@ -47,16 +48,22 @@ pub enum ProtocolError {
         field: &'static str,
     },
     /// Decoding would take more memory than the limit for a frame of this size.
-    #[error("field {field} takes the decoded request over its limit of {decoded_bytes_max} bytes")]
+    #[error("field {field} takes the decoded message over its limit of {decoded_bytes_max} bytes")]
     DecodedTooLarge {
         /// The array, or the structure with unknown tagged fields, that exceeded the limit.
         field: &'static str,
-        /// The limit for the whole request.
+        /// The limit for the whole message.
         decoded_bytes_max: usize,
     },
     /// kafka-protocol refused the bytes: a null where none may be, text that is not UTF-8.
-    #[error("malformed request: {0}")]
+    #[error("malformed message: {0}")]
     Malformed(String),
+    /// No client of this project asks for such responses.
+    #[error("responses of api key {api_key} are not known here")]
+    ResponseUnknown {
+        /// The API key.
+        api_key: i16,
+    },
     /// A response cannot be expressed in the version asked for: a programmer's error.
     #[error("response cannot be encoded: {0}")]
     Unencodable(String),

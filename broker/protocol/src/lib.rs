@@ -8,20 +8,26 @@
 //!
 //! The road of a request: [`frame::parse_length`] on 4 bytes, [`HeaderPrefix::parse`] and
 //! [`FrameLimits::check`] on the next 8, [`request::decode_request_header`] and [`request::decode`]
-//! on the whole frame, [`sink::encode_response`] for the answer.
+//! on the whole frame, [`sink::encode_response`] for the answer. A client takes that apart with
+//! [`response::decode_response`].
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod error;
 pub mod frame;
 pub mod request;
+pub mod response;
 pub mod schema;
 pub mod sink;
 pub mod versions;
+mod walk;
 
 pub use error::ProtocolError;
 pub use frame::{FrameLimits, HEADER_PREFIX_BYTES, HeaderPrefix, LENGTH_BYTES, parse_length};
 pub use request::{RequestHeader, check_limits, decode, decode_request_header, decoded_bytes_max};
+pub use response::{
+    check_response_limits, correlation_id, decode_response, response_decoded_bytes_max,
+};
 pub use sink::{
     EncodedResponse, Part, REGION_BYTES_MAX, ResponseBody, encode_response, placeholder,
 };

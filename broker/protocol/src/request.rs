@@ -3,8 +3,6 @@
 //! Called by the broker's connection for the header and by each API for its body. Decoded values
 //! are slices of the frame and keep it alive: copy what outlives the request.
 
-mod walk;
-
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +13,8 @@ use crate::frame::{HEADER_PREFIX_BYTES, HeaderPrefix};
 use crate::messages::ApiKey;
 use crate::schema::request_shape;
 use crate::versions;
+use crate::walk::Walk;
 use crate::{Request, StrBytes};
-use walk::Walk;
 
 /// A decoded request may take this many times the bytes of its frame, plus [`DECODED_BYTES_FREE`].
 ///
@@ -61,7 +59,7 @@ pub fn decode_request_header(
     header_version: i16,
 ) -> Result<RequestHeader, ProtocolError> {
     let prefix = HeaderPrefix::parse(frame)?;
-    let mut walk = Walk::new(frame, 0, false);
+    let mut walk = Walk::new(frame, 0, false, decoded_bytes_max(frame.len()));
     walk.skip(HEADER_PREFIX_BYTES, "header")?;
     let client_id_bytes = walk.string("client_id")?.map(<[u8]>::len);
     let client_id_end = frame.len().saturating_sub(walk.rest().len());
@@ -112,7 +110,8 @@ pub fn check_limits(api_key: ApiKey, version: i16, body: &[u8]) -> Result<(), Pr
     let shape = request_shape(api_key)
         .filter(|_| is_served)
         .ok_or(not_served)?;
-    let mut walk = Walk::new(body, version, shape.flexible_from <= version);
+    let is_flexible = shape.flexible_from <= version;
+    let mut walk = Walk::new(body, version, is_flexible, decoded_bytes_max(body.len()));
     walk.structure("request", shape.fields)
 }
 

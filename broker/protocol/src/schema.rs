@@ -1,8 +1,9 @@
-//! The shapes of all served requests, to know what a request will cost before it is decoded.
+//! The shapes of all served requests, and of the responses to them, to know what one will cost
+//! before it is decoded.
 //!
 //! kafka-protocol takes array lengths from the wire straight to `Vec::with_capacity`, so a request
-//! of 12 bytes can ask for gigabytes. The walk over these shapes ([`crate::request::check_limits`])
-//! runs first. The tables in the submodules follow Kafka's message definitions; tests/fuzz holds
+//! of 12 bytes can ask for gigabytes. The walk over these shapes ([`crate::request::check_limits`],
+//! [`crate::response::check_response_limits`]) runs first. The tables in the submodules follow Kafka's message definitions; tests/fuzz holds
 //! them to kafka-protocol in every version: random bytes made from a shape must decode and encode
 //! again to the same bytes.
 //!
@@ -11,13 +12,16 @@
 mod admin;
 mod data;
 mod group;
+mod response;
 mod txn;
+
+pub use response::response_shape;
 
 use crate::messages::ApiKey;
 
-/// The shape of one API's request body in all its versions.
+/// The shape of one API's request or response body in all its versions.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestShape {
+pub struct Shape {
     /// From this version on lengths are varints and every structure ends in tagged fields.
     pub flexible_from: i16,
     /// The body's fields in wire order, tagged ones anywhere among them.
@@ -101,8 +105,8 @@ impl Field {
     }
 }
 
-const fn flexible(flexible_from: i16, fields: &'static [Field]) -> RequestShape {
-    RequestShape {
+const fn flexible(flexible_from: i16, fields: &'static [Field]) -> Shape {
+    Shape {
         flexible_from,
         fields,
     }
@@ -170,9 +174,19 @@ const fn array<T>(name: &'static str, fields: &'static [Field]) -> Field {
     )
 }
 
+/// A structure in place.
+const fn structure(name: &'static str, fields: &'static [Field]) -> Field {
+    Field::new(name, Kind::Structure(fields))
+}
+
+/// A structure that may be null.
+const fn option(name: &'static str, fields: &'static [Field]) -> Field {
+    Field::new(name, Kind::Option(fields))
+}
+
 /// The shape of an API's requests, or `None` when the API is not served.
 #[must_use]
-pub const fn request_shape(api_key: ApiKey) -> Option<&'static RequestShape> {
+pub const fn request_shape(api_key: ApiKey) -> Option<&'static Shape> {
     Some(match api_key {
         ApiKey::Produce => &data::PRODUCE,
         ApiKey::Fetch => &data::FETCH,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ringbrook_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
-use ringbrook_protocol::{Request, ResponseError, StrBytes};
+use ringbrook_protocol::{Request, ResponseError, StrBytes, correlation_id, decode_response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
@@ -268,10 +268,10 @@ impl Connection {
     }
 
     fn decode<R: Request>(&self, frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
-        frame::decode::<R>(frame, version).map_err(|reason| ClientError::Protocol {
+        decode_response::<R>(frame, version).map_err(|error| ClientError::Protocol {
             address: self.shared.address.to_string(),
             api: api_of::<R>(),
-            reason,
+            reason: error.to_string(),
         })
     }
 }
@@ -312,7 +312,7 @@ impl Shared {
 
     /// Hands a frame to the request that it answers: always the oldest.
     fn answer(&self, frame: Bytes) -> Result<(), String> {
-        let answered = frame::correlation_id(&frame).ok_or("a response without a header")?;
+        let answered = correlation_id(&frame).ok_or("a response without a header")?;
         let awaited = self.lock().in_flight.pop_front();
         let awaited = awaited.ok_or_else(|| format!("an answer nobody asked for: {answered}"))?;
         if awaited.correlation_id != answered {

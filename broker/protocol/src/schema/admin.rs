@@ -2,9 +2,7 @@
 //!
 //! One line per field of Kafka 4.1's message definitions, with the versions that have it.
 
-use super::{
-    Field, Kind, RequestShape, array, flexible, i8, i8s, i16, i32, i32s, string, strings, uuid,
-};
+use super::{Field, Kind, Shape, array, flexible, i8, i8s, i16, i32, i32s, string, strings, uuid};
 use crate::StrBytes;
 use crate::messages::{
     TopicName, alter_configs_request, alter_replica_log_dirs_request, create_partitions_request,
@@ -13,7 +11,7 @@ use crate::messages::{
     incremental_alter_configs_request, metadata_request, update_features_request,
 };
 
-pub(super) const API_VERSIONS: RequestShape = flexible(
+pub(super) const API_VERSIONS: Shape = flexible(
     3,
     &[
         string("client_software_name").from(3),
@@ -21,7 +19,7 @@ pub(super) const API_VERSIONS: RequestShape = flexible(
     ],
 );
 
-pub(super) const METADATA: RequestShape = flexible(
+pub(super) const METADATA: Shape = flexible(
     9,
     &[
         array::<metadata_request::MetadataRequestTopic>(
@@ -34,7 +32,7 @@ pub(super) const METADATA: RequestShape = flexible(
     ],
 );
 
-pub(super) const UPDATE_FEATURES: RequestShape = flexible(
+pub(super) const UPDATE_FEATURES: Shape = flexible(
     0,
     &[
         i32("timeout_ms"),
@@ -51,10 +49,9 @@ pub(super) const UPDATE_FEATURES: RequestShape = flexible(
     ],
 );
 
-pub(super) const LIST_CONFIG_RESOURCES: RequestShape =
-    flexible(0, &[i8s("resource_types").from(1)]);
+pub(super) const LIST_CONFIG_RESOURCES: Shape = flexible(0, &[i8s("resource_types").from(1)]);
 
-pub(super) const DESCRIBE_CLUSTER: RequestShape = flexible(
+pub(super) const DESCRIBE_CLUSTER: Shape = flexible(
     0,
     &[
         i8("include_cluster_authorized_operations"),
@@ -63,7 +60,7 @@ pub(super) const DESCRIBE_CLUSTER: RequestShape = flexible(
     ],
 );
 
-pub(super) const DESCRIBE_TOPIC_PARTITIONS: RequestShape = flexible(
+pub(super) const DESCRIBE_TOPIC_PARTITIONS: Shape = flexible(
     0,
     &[
         array::<describe_topic_partitions_request::TopicRequest>("topics", &[string("name")]),
@@ -75,7 +72,7 @@ pub(super) const DESCRIBE_TOPIC_PARTITIONS: RequestShape = flexible(
     ],
 );
 
-pub(super) const CREATE_TOPICS: RequestShape = flexible(
+pub(super) const CREATE_TOPICS: Shape = flexible(
     5,
     &[
         array::<create_topics_request::CreatableTopic>(
@@ -99,7 +96,7 @@ pub(super) const CREATE_TOPICS: RequestShape = flexible(
     ],
 );
 
-pub(super) const DELETE_TOPICS: RequestShape = flexible(
+pub(super) const DELETE_TOPICS: Shape = flexible(
     4,
     &[
         array::<delete_topics_request::DeleteTopicState>(
@@ -112,7 +109,7 @@ pub(super) const DELETE_TOPICS: RequestShape = flexible(
     ],
 );
 
-pub(super) const CREATE_PARTITIONS: RequestShape = flexible(
+pub(super) const CREATE_PARTITIONS: Shape = flexible(
     2,
     &[
         array::<create_partitions_request::CreatePartitionsTopic>(
@@ -131,7 +128,7 @@ pub(super) const CREATE_PARTITIONS: RequestShape = flexible(
     ],
 );
 
-pub(super) const DESCRIBE_CONFIGS: RequestShape = flexible(
+pub(super) const DESCRIBE_CONFIGS: Shape = flexible(
     4,
     &[
         array::<describe_configs_request::DescribeConfigsResource>(
@@ -147,7 +144,7 @@ pub(super) const DESCRIBE_CONFIGS: RequestShape = flexible(
     ],
 );
 
-pub(super) const ALTER_CONFIGS: RequestShape = flexible(
+pub(super) const ALTER_CONFIGS: Shape = flexible(
     2,
     &[
         array::<alter_configs_request::AlterConfigsResource>(
@@ -165,7 +162,7 @@ pub(super) const ALTER_CONFIGS: RequestShape = flexible(
     ],
 );
 
-pub(super) const INCREMENTAL_ALTER_CONFIGS: RequestShape = flexible(
+pub(super) const INCREMENTAL_ALTER_CONFIGS: Shape = flexible(
     1,
     &[
         array::<incremental_alter_configs_request::AlterConfigsResource>(
@@ -183,7 +180,7 @@ pub(super) const INCREMENTAL_ALTER_CONFIGS: RequestShape = flexible(
     ],
 );
 
-pub(super) const ALTER_REPLICA_LOG_DIRS: RequestShape = flexible(
+pub(super) const ALTER_REPLICA_LOG_DIRS: Shape = flexible(
     2,
     &[array::<alter_replica_log_dirs_request::AlterReplicaLogDir>(
         "dirs",
@@ -197,7 +194,7 @@ pub(super) const ALTER_REPLICA_LOG_DIRS: RequestShape = flexible(
     )],
 );
 
-pub(super) const DESCRIBE_LOG_DIRS: RequestShape = flexible(
+pub(super) const DESCRIBE_LOG_DIRS: Shape = flexible(
     2,
     &[array::<describe_log_dirs_request::DescribableLogDirTopic>(
         "topics",

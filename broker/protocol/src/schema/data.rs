@@ -2,15 +2,13 @@
 //!
 //! One line per field of Kafka 4.1's message definitions, with the versions that have it.
 
-use super::{
-    Field, Kind, RequestShape, array, bytes, flexible, i8, i16, i32, i32s, i64, string, uuid,
-};
+use super::{Field, Kind, Shape, array, bytes, flexible, i8, i16, i32, i32s, i64, string, uuid};
 use crate::messages::{
     delete_records_request, fetch_request, list_offsets_request, offset_for_leader_epoch_request,
     produce_request,
 };
 
-pub(super) const PRODUCE: RequestShape = flexible(
+pub(super) const PRODUCE: Shape = flexible(
     9,
     &[
         string("transactional_id"),
@@ -30,7 +28,7 @@ pub(super) const PRODUCE: RequestShape = flexible(
     ],
 );
 
-pub(super) const FETCH: RequestShape = flexible(
+pub(super) const FETCH: Shape = flexible(
     12,
     &[
         i32("replica_id").to(14),
@@ -80,7 +78,7 @@ pub(super) const FETCH: RequestShape = flexible(
     ],
 );
 
-pub(super) const LIST_OFFSETS: RequestShape = flexible(
+pub(super) const LIST_OFFSETS: Shape = flexible(
     6,
     &[
         i32("replica_id"),
@@ -103,7 +101,7 @@ pub(super) const LIST_OFFSETS: RequestShape = flexible(
     ],
 );
 
-pub(super) const DELETE_RECORDS: RequestShape = flexible(
+pub(super) const DELETE_RECORDS: Shape = flexible(
     2,
     &[
         array::<delete_records_request::DeleteRecordsTopic>(
@@ -120,7 +118,7 @@ pub(super) const DELETE_RECORDS: RequestShape = flexible(
     ],
 );
 
-pub(super) const INIT_PRODUCER_ID: RequestShape = flexible(
+pub(super) const INIT_PRODUCER_ID: Shape = flexible(
     2,
     &[
         string("transactional_id"),
@@ -130,7 +128,7 @@ pub(super) const INIT_PRODUCER_ID: RequestShape = flexible(
     ],
 );
 
-pub(super) const OFFSET_FOR_LEADER_EPOCH: RequestShape = flexible(
+pub(super) const OFFSET_FOR_LEADER_EPOCH: Shape = flexible(
     4,
     &[
         i32("replica_id").from(3),

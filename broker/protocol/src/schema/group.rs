@@ -2,14 +2,14 @@
 //!
 //! One line per field of Kafka 4.1's message definitions, with the versions that have it.
 
-use super::{RequestShape, array, bytes, flexible, i8, i32, i32s, i64, string, strings, uuid};
+use super::{Shape, array, bytes, flexible, i8, i32, i32s, i64, string, strings, uuid};
 use crate::StrBytes;
 use crate::messages::{
     GroupId, TopicName, consumer_group_heartbeat_request, join_group_request, leave_group_request,
     offset_commit_request, offset_delete_request, offset_fetch_request, sync_group_request,
 };
 
-pub(super) const OFFSET_COMMIT: RequestShape = flexible(
+pub(super) const OFFSET_COMMIT: Shape = flexible(
     8,
     &[
         string("group_id"),
@@ -35,7 +35,7 @@ pub(super) const OFFSET_COMMIT: RequestShape = flexible(
     ],
 );
 
-pub(super) const OFFSET_FETCH: RequestShape = flexible(
+pub(super) const OFFSET_FETCH: Shape = flexible(
     6,
     &[
         string("group_id").to(7),
@@ -62,7 +62,7 @@ pub(super) const OFFSET_FETCH: RequestShape = flexible(
     ],
 );
 
-pub(super) const OFFSET_DELETE: RequestShape = flexible(
+pub(super) const OFFSET_DELETE: Shape = flexible(
     i16::MAX,
     &[
         string("group_id"),
@@ -79,7 +79,7 @@ pub(super) const OFFSET_DELETE: RequestShape = flexible(
     ],
 );
 
-pub(super) const FIND_COORDINATOR: RequestShape = flexible(
+pub(super) const FIND_COORDINATOR: Shape = flexible(
     3,
     &[
         string("key").to(3),
@@ -88,7 +88,7 @@ pub(super) const FIND_COORDINATOR: RequestShape = flexible(
     ],
 );
 
-pub(super) const JOIN_GROUP: RequestShape = flexible(
+pub(super) const JOIN_GROUP: Shape = flexible(
     6,
     &[
         string("group_id"),
@@ -105,7 +105,7 @@ pub(super) const JOIN_GROUP: RequestShape = flexible(
     ],
 );
 
-pub(super) const SYNC_GROUP: RequestShape = flexible(
+pub(super) const SYNC_GROUP: Shape = flexible(
     4,
     &[
         string("group_id"),
@@ -121,7 +121,7 @@ pub(super) const SYNC_GROUP: RequestShape = flexible(
     ],
 );
 
-pub(super) const HEARTBEAT: RequestShape = flexible(
+pub(super) const HEARTBEAT: Shape = flexible(
     4,
     &[
         string("group_id"),
@@ -131,7 +131,7 @@ pub(super) const HEARTBEAT: RequestShape = flexible(
     ],
 );
 
-pub(super) const LEAVE_GROUP: RequestShape = flexible(
+pub(super) const LEAVE_GROUP: Shape = flexible(
     4,
     &[
         string("group_id"),
@@ -148,7 +148,7 @@ pub(super) const LEAVE_GROUP: RequestShape = flexible(
     ],
 );
 
-pub(super) const DESCRIBE_GROUPS: RequestShape = flexible(
+pub(super) const DESCRIBE_GROUPS: Shape = flexible(
     5,
     &[
         strings::<GroupId>("groups"),
@@ -156,7 +156,7 @@ pub(super) const DESCRIBE_GROUPS: RequestShape = flexible(
     ],
 );
 
-pub(super) const LIST_GROUPS: RequestShape = flexible(
+pub(super) const LIST_GROUPS: Shape = flexible(
     3,
     &[
         strings::<StrBytes>("states_filter").from(4),
@@ -164,9 +164,9 @@ pub(super) const LIST_GROUPS: RequestShape = flexible(
     ],
 );
 
-pub(super) const DELETE_GROUPS: RequestShape = flexible(2, &[strings::<GroupId>("groups_names")]);
+pub(super) const DELETE_GROUPS: Shape = flexible(2, &[strings::<GroupId>("groups_names")]);
 
-pub(super) const CONSUMER_GROUP_HEARTBEAT: RequestShape = flexible(
+pub(super) const CONSUMER_GROUP_HEARTBEAT: Shape = flexible(
     0,
     &[
         string("group_id"),
@@ -185,7 +185,7 @@ pub(super) const CONSUMER_GROUP_HEARTBEAT: RequestShape = flexible(
     ],
 );
 
-pub(super) const CONSUMER_GROUP_DESCRIBE: RequestShape = flexible(
+pub(super) const CONSUMER_GROUP_DESCRIBE: Shape = flexible(
     0,
     &[
         strings::<GroupId>("group_ids"),

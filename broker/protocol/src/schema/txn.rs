@@ -2,14 +2,14 @@
 //!
 //! One line per field of Kafka 4.3's message definitions, with the versions that have it.
 
-use super::{RequestShape, array, flexible, i8, i16, i32, i32s, i64, i64s, string, strings};
+use super::{Shape, array, flexible, i8, i16, i32, i32s, i64, i64s, string, strings};
 use crate::StrBytes;
 use crate::messages::{
     TransactionalId, add_partitions_to_txn_request, describe_producers_request,
     txn_offset_commit_request, write_txn_markers_request,
 };
 
-pub(super) const ADD_PARTITIONS_TO_TXN: RequestShape = flexible(
+pub(super) const ADD_PARTITIONS_TO_TXN: Shape = flexible(
     3,
     &[
         array::<add_partitions_to_txn_request::AddPartitionsToTxnTransaction>(
@@ -38,7 +38,7 @@ pub(super) const ADD_PARTITIONS_TO_TXN: RequestShape = flexible(
     ],
 );
 
-pub(super) const ADD_OFFSETS_TO_TXN: RequestShape = flexible(
+pub(super) const ADD_OFFSETS_TO_TXN: Shape = flexible(
     3,
     &[
         string("transactional_id"),
@@ -48,7 +48,7 @@ pub(super) const ADD_OFFSETS_TO_TXN: RequestShape = flexible(
     ],
 );
 
-pub(super) const END_TXN: RequestShape = flexible(
+pub(super) const END_TXN: Shape = flexible(
     3,
     &[
         string("transactional_id"),
@@ -58,7 +58,7 @@ pub(super) const END_TXN: RequestShape = flexible(
     ],
 );
 
-pub(super) const WRITE_TXN_MARKERS: RequestShape = flexible(
+pub(super) const WRITE_TXN_MARKERS: Shape = flexible(
     1,
     &[array::<write_txn_markers_request::WritableTxnMarker>(
         "markers",
@@ -75,7 +75,7 @@ pub(super) const WRITE_TXN_MARKERS: RequestShape = flexible(
     )],
 );
 
-pub(super) const DESCRIBE_PRODUCERS: RequestShape = flexible(
+pub(super) const DESCRIBE_PRODUCERS: Shape = flexible(
     0,
     &[array::<describe_producers_request::TopicRequest>(
         "topics",
@@ -83,7 +83,7 @@ pub(super) const DESCRIBE_PRODUCERS: RequestShape = flexible(
     )],
 );
 
-pub(super) const TXN_OFFSET_COMMIT: RequestShape = flexible(
+pub(super) const TXN_OFFSET_COMMIT: Shape = flexible(
     3,
     &[
         string("transactional_id"),
@@ -111,10 +111,10 @@ pub(super) const TXN_OFFSET_COMMIT: RequestShape = flexible(
     ],
 );
 
-pub(super) const DESCRIBE_TRANSACTIONS: RequestShape =
+pub(super) const DESCRIBE_TRANSACTIONS: Shape =
     flexible(0, &[strings::<TransactionalId>("transactional_ids")]);
 
-pub(super) const LIST_TRANSACTIONS: RequestShape = flexible(
+pub(super) const LIST_TRANSACTIONS: Shape = flexible(
     0,
     &[
         strings::<StrBytes>("state_filters"),

@@ -1,9 +1,11 @@
-//! Random request bodies made from the shapes of `ringbrook_protocol::schema`.
+//! Random request and response bodies made from the shapes of `ringbrook_protocol::schema`.
 
-use ringbrook_protocol::ApiKey;
-use ringbrook_protocol::schema::{Field, Kind, RequestShape, request_shape};
+use ringbrook_protocol::schema::{Field, Kind, Shape};
 
 use crate::random::Random;
+
+/// A list without elements in flexible versions, the only ones with tagged fields.
+const EMPTY_LIST: [u8; 1] = [1];
 
 /// What kind of bodies to make.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,9 +18,9 @@ pub(crate) enum Style {
     Bulk,
 }
 
-/// Makes bodies of one API in one version.
+/// Makes bodies of one shape in one version.
 pub(crate) struct Generator {
-    shape: &'static RequestShape,
+    shape: &'static Shape,
     version: i16,
     style: Style,
     is_flexible: bool,
@@ -27,8 +29,7 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    pub(crate) fn new(key: ApiKey, version: i16, style: Style) -> Self {
-        let shape = request_shape(key).expect("served APIs have a shape");
+    pub(crate) fn new(shape: &'static Shape, version: i16, style: Style) -> Self {
         let is_flexible = shape.flexible_from <= version;
         let elements_left = if style == Style::Bulk { 8000 } else { 40 };
         Self {
@@ -146,6 +147,14 @@ impl Generator {
             }
             let mut content = Vec::new();
             self.field(&mut content, field.kind, random);
+            let is_default = match field.kind {
+                Kind::Array { .. } => content == EMPTY_LIST,
+                Kind::Fixed(1) => content == [0],
+                _ => false,
+            };
+            if is_default {
+                continue;
+            }
             tags.push((field.tag.expect("a tagged field"), content));
         }
         let first_unknown = fields

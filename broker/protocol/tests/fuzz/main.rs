@@ -1,5 +1,5 @@
-//! Every request decoder in every version: its shape agrees with kafka-protocol, and no bytes make
-//! it panic or take more memory than [`decoded_bytes_max`] allows. Module `encoding` counts what
+//! Every decoder of requests and responses in every version: its shape agrees with kafka-protocol,
+//! and no bytes make it panic or take more memory than [`decoded_bytes_max`] allows. Module `encoding` counts what
 //! responses allocate.
 //!
 //! `RINGBROOK_FUZZ_SEED` repeats a run, `RINGBROOK_FUZZ_ITERATIONS` sets the inputs per API and
@@ -18,10 +18,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use ringbrook_protocol::request::decoded_bytes_max;
+use ringbrook_protocol::response::CORRELATION_ID_BYTES;
+use ringbrook_protocol::schema::{Shape, request_shape, response_shape};
 use ringbrook_protocol::{
-    API_VERSIONS, ApiKey, ProtocolError, Request, check_limits, decode, decode_request_header,
-    messages,
+    API_VERSIONS, ApiKey, Encodable, HeaderVersion, Message, ProtocolError, Request, VersionRange,
+    check_limits, check_response_limits, decode, decode_request_header, decode_response,
+    decoded_bytes_max, messages, response_decoded_bytes_max,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -40,23 +42,28 @@ const ITERATIONS_DEFAULT: u64 = 200;
 /// the request.
 const ERROR_BYTES: usize = 64 * 1024;
 
-/// Decodes a body as one request type and measures it.
+/// Checks a body's limits.
+type Check = fn(ApiKey, i16, &[u8]) -> Result<(), ProtocolError>;
+
+/// Decodes a body as one type and measures it.
 type Probe = fn(Bytes, i16) -> Outcome;
 
 struct Outcome {
     allocated_bytes: usize,
-    /// The request encoded again.
+    /// The body encoded again.
     encoded: Result<Vec<u8>, ProtocolError>,
 }
 
-fn probe<T: Request>(body: Bytes, version: i16) -> Outcome {
+fn outcome<T: Encodable>(
+    version: i16,
+    decode: impl FnOnce() -> Result<T, ProtocolError>,
+) -> Outcome {
     let region = Region::new(ALLOCATOR);
-    let decoded = decode::<T>(body, version);
+    let decoded = decode();
     let allocated_bytes = region.change().bytes_allocated;
-    let encoded = decoded.map(|request| {
+    let encoded = decoded.map(|body| {
         let mut bytes = Vec::new();
-        request
-            .encode(&mut bytes, version)
+        body.encode(&mut bytes, version)
             .expect("what was decoded can be encoded");
         bytes
     });
@@ -66,46 +73,118 @@ fn probe<T: Request>(body: Bytes, version: i16) -> Outcome {
     }
 }
 
-macro_rules! probes {
+fn request_probe<T: Request>(body: Bytes, version: i16) -> Outcome {
+    outcome(version, || decode::<T>(body, version))
+}
+
+/// With the shortest header in front, which no decoder keeps.
+fn response_probe<T: Request>(body: Bytes, version: i16) -> Outcome {
+    let has_tags = 1 <= T::Response::header_version(version);
+    let mut frame = vec![0; CORRELATION_ID_BYTES + usize::from(has_tags)];
+    frame.extend_from_slice(&body);
+    let frame = Bytes::from(frame);
+    outcome(version, || decode_response::<T>(frame, version))
+}
+
+/// The types of one API, its response's versions with it.
+struct Api {
+    key: i16,
+    request: Probe,
+    response: Probe,
+    response_versions: VersionRange,
+}
+
+macro_rules! apis {
     ($($request:ident)*) => {
-        [$((messages::$request::KEY, probe::<messages::$request> as Probe)),*]
+        vec![$(Api {
+            key: messages::$request::KEY,
+            request: request_probe::<messages::$request>,
+            response: response_probe::<messages::$request>,
+            response_versions: <messages::$request as Request>::Response::VERSIONS,
+        }),*]
     };
 }
 
-/// All request types by API key. A test holds this list to [`API_VERSIONS`].
-fn probes() -> [(i16, Probe); 41] {
-    probes! {
+/// All types by API key. A test holds this list to [`API_VERSIONS`] and to the responses' shapes.
+fn apis() -> Vec<Api> {
+    apis! {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
-        ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
-        InitProducerIdRequest OffsetForLeaderEpochRequest AddPartitionsToTxnRequest
-        AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest TxnOffsetCommitRequest
+        SaslHandshakeRequest ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest
+        DeleteRecordsRequest InitProducerIdRequest OffsetForLeaderEpochRequest
+        AddPartitionsToTxnRequest AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest
+        TxnOffsetCommitRequest DescribeAclsRequest CreateAclsRequest DeleteAclsRequest
         DescribeConfigsRequest AlterConfigsRequest AlterReplicaLogDirsRequest
-        DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
-        IncrementalAlterConfigsRequest OffsetDeleteRequest UpdateFeaturesRequest
-        DescribeClusterRequest DescribeProducersRequest DescribeTransactionsRequest
-        ListTransactionsRequest ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
-        ListConfigResourcesRequest DescribeTopicPartitionsRequest
+        DescribeLogDirsRequest SaslAuthenticateRequest CreatePartitionsRequest
+        CreateDelegationTokenRequest RenewDelegationTokenRequest ExpireDelegationTokenRequest
+        DescribeDelegationTokenRequest DeleteGroupsRequest ElectLeadersRequest
+        IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest
+        ListPartitionReassignmentsRequest OffsetDeleteRequest DescribeClientQuotasRequest
+        AlterClientQuotasRequest DescribeUserScramCredentialsRequest
+        AlterUserScramCredentialsRequest DescribeQuorumRequest UpdateFeaturesRequest
+        DescribeClusterRequest DescribeProducersRequest UnregisterBrokerRequest
+        DescribeTransactionsRequest ListTransactionsRequest ConsumerGroupHeartbeatRequest
+        ConsumerGroupDescribeRequest ListConfigResourcesRequest DescribeTopicPartitionsRequest
+        ShareGroupHeartbeatRequest ShareGroupDescribeRequest AddRaftVoterRequest
+        RemoveRaftVoterRequest DescribeShareGroupOffsetsRequest AlterShareGroupOffsetsRequest
+        DeleteShareGroupOffsetsRequest
     }
 }
 
-/// One API in one version.
+/// One shape in one version.
 struct Case {
     key: ApiKey,
+    what: &'static str,
+    shape: &'static Shape,
     version: i16,
+    check: Check,
     probe: Probe,
+    bytes_max: fn(usize) -> usize,
 }
 
+impl Case {
+    fn title(&self, body: &[u8]) -> String {
+        let head = body.get(..body.len().min(2000)).unwrap_or_default();
+        format!(
+            "{:?} {} version {}, {} bytes: {}",
+            self.key,
+            self.what,
+            self.version,
+            body.len(),
+            hex(head)
+        )
+    }
+}
+
+/// Requests in the versions that are served, responses in all that are known.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (range, (key, probe)) in API_VERSIONS.iter().zip(probes()) {
-        assert_eq!(range.key as i16, key, "probes are in the table's order");
-        let versions = range.min..=range.max;
-        cases.extend(versions.map(|version| Case {
-            key: range.key,
+    for api in apis() {
+        let key = ApiKey::try_from(api.key).expect("a known key");
+        let served = API_VERSIONS.iter().find(|range| range.key == key);
+        let requests = served
+            .map(|range| range.min..=range.max)
+            .into_iter()
+            .flatten();
+        cases.extend(requests.map(|version| Case {
+            key,
+            what: "request",
+            shape: request_shape(key).expect("served APIs have a shape"),
             version,
-            probe,
+            check: check_limits,
+            probe: api.request,
+            bytes_max: decoded_bytes_max,
+        }));
+        let responses = api.response_versions.min..=api.response_versions.max;
+        cases.extend(responses.map(|version| Case {
+            key,
+            what: "response",
+            shape: response_shape(key).expect("a shape of every response"),
+            version,
+            check: check_response_limits,
+            probe: api.response,
+            bytes_max: response_decoded_bytes_max,
         }));
     }
     cases
@@ -133,9 +212,15 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn every_served_api_is_probed() {
-    assert_eq!(API_VERSIONS.len(), probes().len());
-    assert!(!cases().is_empty());
+fn every_shape_is_probed() {
+    let probed: Vec<_> = apis().iter().map(|api| api.key).collect();
+    for range in API_VERSIONS {
+        assert!(probed.contains(&(range.key as i16)), "{:?}", range.key);
+    }
+    for key in (0..=200).filter_map(|key| ApiKey::try_from(key).ok()) {
+        let is_probed = probed.contains(&(key as i16));
+        assert_eq!(response_shape(key).is_some(), is_probed, "{key:?}");
+    }
 }
 
 /// Bytes made from a shape decode, and encode again to the same bytes: the shape lacks no field,
@@ -147,25 +232,18 @@ fn shapes_agree_with_kafka_protocol_in_every_version() {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut random = seeded("shapes_agree_with_kafka_protocol_in_every_version");
-    for Case {
-        key,
-        version,
-        probe,
-    } in cases()
-    {
+    for case in cases() {
+        let Case { key, version, .. } = case;
         for _ in 0..50 {
-            let body = Generator::new(key, version, Style::Canonical).body(&mut random);
-            let context = || format!("{key:?} version {version}: {}", hex(&body));
-            assert_eq!(check_limits(key, version, &body), Ok(()), "{}", context());
-            let encoded = probe(Bytes::from(body.clone()), version).encoded;
-            assert_eq!(encoded.as_deref(), Ok(body.as_slice()), "{}", context());
+            let body = Generator::new(case.shape, version, Style::Canonical).body(&mut random);
+            let title = || case.title(&body);
+            assert_eq!((case.check)(key, version, &body), Ok(()), "{}", title());
+            let encoded = (case.probe)(Bytes::from(body.clone()), version).encoded;
+            assert_eq!(encoded.as_deref(), Ok(body.as_slice()), "{}", title());
             for len in 0..body.len() {
                 let prefix = body.get(..len).expect("a prefix");
-                assert!(
-                    check_limits(key, version, prefix).is_err(),
-                    "{len} of {}",
-                    context()
-                );
+                let checked = (case.check)(key, version, prefix);
+                assert!(checked.is_err(), "{len} of {}", title());
             }
         }
     }
@@ -178,32 +256,19 @@ fn decoding_never_panics_and_stays_within_its_memory() {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut random = seeded("decoding_never_panics_and_stays_within_its_memory");
     let (mut decoded, mut refused) = (0u64, 0u64);
-    for Case {
-        key,
-        version,
-        probe,
-    } in cases()
-    {
+    for case in cases() {
         for iteration in 0..iterations() {
-            let body = fuzz_body(key, version, iteration, &mut random);
-            let body_bytes = body.len();
-            let outcome = catch_unwind(AssertUnwindSafe(|| probe(body.clone(), version)));
-            let context = || {
-                let head = body.get(..body_bytes.min(2000)).unwrap_or_default();
-                format!(
-                    "{key:?} version {version}, {body_bytes} bytes: {}",
-                    hex(head)
-                )
+            let body = fuzz_body(&case, iteration, &mut random);
+            let probed = AssertUnwindSafe(|| (case.probe)(body.clone(), case.version));
+            let Ok(outcome) = catch_unwind(probed) else {
+                panic!("decoding panicked: {}", case.title(&body))
             };
-            let Ok(outcome) = outcome else {
-                panic!("decoding panicked: {}", context())
-            };
-            let allowed_bytes = decoded_bytes_max(body_bytes) + ERROR_BYTES;
+            let allowed_bytes = (case.bytes_max)(body.len()) + ERROR_BYTES;
             let allocated_bytes = outcome.allocated_bytes;
             assert!(
                 allocated_bytes <= allowed_bytes,
                 "{allocated_bytes} by {}",
-                context()
+                case.title(&body)
             );
             *(if outcome.encoded.is_ok() {
                 &mut decoded
@@ -219,14 +284,15 @@ fn decoding_never_panics_and_stays_within_its_memory() {
 }
 
 /// A body for one iteration: mostly a mutated valid one, now and then large, or noise.
-fn fuzz_body(key: ApiKey, version: i16, iteration: u64, random: &mut Random) -> Bytes {
+fn fuzz_body(case: &Case, iteration: u64, random: &mut Random) -> Bytes {
+    let generator = |style| Generator::new(case.shape, case.version, style);
     if iteration.is_multiple_of(64) {
-        return Bytes::from(Generator::new(key, version, Style::Bulk).body(random));
+        return Bytes::from(generator(Style::Bulk).body(random));
     }
     if iteration % 16 == 1 {
         return Bytes::from(random.bytes(200));
     }
-    let mut body = Generator::new(key, version, Style::Loose).body(random);
+    let mut body = generator(Style::Loose).body(random);
     mutation::mutate(&mut body, random);
     Bytes::from(body)
 }

@@ -1,6 +1,5 @@
-//! The walk over a request's bytes along its shape, which bounds what decoding them will allocate.
+//! The walk over a body's bytes along its shape, which bounds what decoding them will allocate.
 
-use super::decoded_bytes_max;
 use crate::error::ProtocolError;
 use crate::schema::{Field, Kind};
 
@@ -12,8 +11,8 @@ const FIRST_TAG_BYTES: usize = 512;
 /// nodes.
 const TAG_BYTES: usize = 128;
 
-/// A cursor over the request with the rest of its memory allowance.
-pub(super) struct Walk<'a> {
+/// A cursor over the body with the rest of its memory allowance.
+pub(crate) struct Walk<'a> {
     rest: &'a [u8],
     version: i16,
     is_flexible: bool,
@@ -22,25 +21,28 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(bytes: &'a [u8], version: i16, is_flexible: bool) -> Self {
-        let decoded_bytes_max = decoded_bytes_max(bytes.len());
-        let decoded_bytes_left = decoded_bytes_max;
+    pub(crate) fn new(
+        bytes: &'a [u8],
+        version: i16,
+        is_flexible: bool,
+        decoded_bytes_max: usize,
+    ) -> Self {
         Self {
             rest: bytes,
             version,
             is_flexible,
             decoded_bytes_max,
-            decoded_bytes_left,
+            decoded_bytes_left: decoded_bytes_max,
         }
     }
 
     /// What has not been walked over yet.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Walks over a structure's fields and, in flexible versions, its tagged fields.
-    pub(super) fn structure(
+    pub(crate) fn structure(
         &mut self,
         name: &'static str,
         fields: &[Field],
@@ -144,7 +146,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks over tagged fields of which none is known and none will be decoded.
-    pub(super) fn skip_tags(&mut self, name: &'static str) -> Result<(), ProtocolError> {
+    pub(crate) fn skip_tags(&mut self, name: &'static str) -> Result<(), ProtocolError> {
         for _ in 0..self.varint(name)? {
             self.varint(name)?;
             let size = self.varint(name)?;
@@ -154,7 +156,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks over a string and returns its bytes, or `None` for null.
-    pub(super) fn string(&mut self, name: &'static str) -> Result<Option<&'a [u8]>, ProtocolError> {
+    pub(crate) fn string(&mut self, name: &'static str) -> Result<Option<&'a [u8]>, ProtocolError> {
         let length = if self.is_flexible {
             self.compact_length(name)?
         } else {
@@ -193,7 +195,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks over `bytes` bytes.
-    pub(super) fn skip(&mut self, bytes: usize, name: &'static str) -> Result<(), ProtocolError> {
+    pub(crate) fn skip(&mut self, bytes: usize, name: &'static str) -> Result<(), ProtocolError> {
         self.take(bytes, name).map(drop)
     }
 
