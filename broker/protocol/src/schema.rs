@@ -1,11 +1,11 @@
 //! The shapes of all served requests, and of the responses to them, to know what one will cost
 //! before it is decoded.
 //!
-//! kafka-protocol takes array lengths from the wire straight to `Vec::with_capacity`, so a request
-//! of 12 bytes can ask for gigabytes. The walk over these shapes ([`crate::request::check_limits`],
-//! [`crate::response::check_response_limits`]) runs first. The tables in the submodules follow Kafka's message definitions; tests/fuzz holds
-//! them to kafka-protocol in every version: random bytes made from a shape must decode and encode
-//! again to the same bytes.
+//! kafka-protocol takes array lengths from the wire straight to `Vec::with_capacity`, so a message
+//! of 12 bytes can ask for gigabytes. The walk over these shapes ([`crate::check_limits`],
+//! [`crate::check_response_limits`]) runs first. The tables in the submodules follow Kafka's message
+//! definitions; tests/fuzz holds them to kafka-protocol in every version: random bytes made from a
+//! shape must decode and encode again to the same bytes.
 //!
 //! This is not a second decoder: it yields no values.
 

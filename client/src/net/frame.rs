@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ringbrook_protocol::messages::RequestHeader;
-use ringbrook_protocol::{Encodable, HeaderVersion, Request, StrBytes};
+use ringbrook_protocol::{Encodable, Request, StrBytes};
 
 /// Bytes of a frame's length.
 pub(super) const LENGTH_BYTES: usize = 4;

@@ -1,3 +1,5 @@
+//! Frames as brokers send them, whole and broken.
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::*;

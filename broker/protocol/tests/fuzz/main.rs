@@ -1,6 +1,6 @@
 //! Every decoder of requests and responses in every version: its shape agrees with kafka-protocol,
-//! and no bytes make it panic or take more memory than [`decoded_bytes_max`] allows. Module `encoding` counts what
-//! responses allocate.
+//! and no bytes make it panic or take more memory than [`decoded_bytes_max`] and
+//! [`response_decoded_bytes_max`] allow. Module `encoding` counts what responses allocate.
 //!
 //! `RINGBROOK_FUZZ_SEED` repeats a run, `RINGBROOK_FUZZ_ITERATIONS` sets the inputs per API and
 //! version. Allocations are counted for the whole process, so the tests here take turns.

@@ -7,9 +7,10 @@ use super::super::{
 };
 use crate::StrBytes;
 use crate::messages::{
-    alter_share_group_offsets_response, delete_share_group_offsets_response,
-    describe_share_group_offsets_response, share_group_describe_response,
-    share_group_heartbeat_response,
+    alter_share_group_offsets_response as alter_offsets_response,
+    delete_share_group_offsets_response as delete_offsets_response,
+    describe_share_group_offsets_response as describe_offsets_response,
+    share_group_describe_response, share_group_heartbeat_response,
 };
 
 pub(super) const SHARE_GROUP_HEARTBEAT: Shape = flexible(
@@ -73,16 +74,18 @@ pub(super) const DESCRIBE_SHARE_GROUP_OFFSETS: Shape = flexible(
     0,
     &[
         i32("throttle_time_ms"),
-        array::<describe_share_group_offsets_response::DescribeShareGroupOffsetsResponseGroup>(
+        array::<describe_offsets_response::DescribeShareGroupOffsetsResponseGroup>(
             "groups",
             &[
                 string("group_id"),
-                array::<describe_share_group_offsets_response::DescribeShareGroupOffsetsResponseTopic>(
+                array::<describe_offsets_response::DescribeShareGroupOffsetsResponseTopic>(
                     "topics",
                     &[
                         string("topic_name"),
                         uuid("topic_id"),
-                        array::<describe_share_group_offsets_response::DescribeShareGroupOffsetsResponsePartition>(
+                        array::<
+                            describe_offsets_response::DescribeShareGroupOffsetsResponsePartition,
+                        >(
                             "partitions",
                             &[
                                 i32("partition_index"),
@@ -107,12 +110,12 @@ pub(super) const ALTER_SHARE_GROUP_OFFSETS: Shape = flexible(
         i32("throttle_time_ms"),
         i16("error_code"),
         string("error_message"),
-        array::<alter_share_group_offsets_response::AlterShareGroupOffsetsResponseTopic>(
+        array::<alter_offsets_response::AlterShareGroupOffsetsResponseTopic>(
             "responses",
             &[
                 string("topic_name"),
                 uuid("topic_id"),
-                array::<alter_share_group_offsets_response::AlterShareGroupOffsetsResponsePartition>(
+                array::<alter_offsets_response::AlterShareGroupOffsetsResponsePartition>(
                     "partitions",
                     &[
                         i32("partition_index"),
@@ -131,7 +134,7 @@ pub(super) const DELETE_SHARE_GROUP_OFFSETS: Shape = flexible(
         i32("throttle_time_ms"),
         i16("error_code"),
         string("error_message"),
-        array::<delete_share_group_offsets_response::DeleteShareGroupOffsetsResponseTopic>(
+        array::<delete_offsets_response::DeleteShareGroupOffsetsResponseTopic>(
             "responses",
             &[
                 string("topic_name"),

@@ -6,8 +6,8 @@ use super::super::{Shape, array, flexible, i8, i16, i32, i32s, i64, option, stri
 use crate::messages::{
     alter_partition_reassignments_response, alter_replica_log_dirs_response,
     create_partitions_response, create_topics_response, delete_topics_response,
-    describe_log_dirs_response, describe_topic_partitions_response, elect_leaders_response,
-    list_partition_reassignments_response, metadata_response,
+    describe_log_dirs_response, describe_topic_partitions_response as describe_partitions_response,
+    elect_leaders_response, list_partition_reassignments_response, metadata_response,
 };
 
 pub(super) const METADATA: Shape = flexible(
@@ -113,14 +113,14 @@ pub(super) const DESCRIBE_TOPIC_PARTITIONS: Shape = flexible(
     0,
     &[
         i32("throttle_time_ms"),
-        array::<describe_topic_partitions_response::DescribeTopicPartitionsResponseTopic>(
+        array::<describe_partitions_response::DescribeTopicPartitionsResponseTopic>(
             "topics",
             &[
                 i16("error_code"),
                 string("name"),
                 uuid("topic_id"),
                 i8("is_internal"),
-                array::<describe_topic_partitions_response::DescribeTopicPartitionsResponsePartition>(
+                array::<describe_partitions_response::DescribeTopicPartitionsResponsePartition>(
                     "partitions",
                     &[
                         i16("error_code"),
