@@ -4,8 +4,8 @@
 //! kafka-protocol takes array lengths from the wire straight to `Vec::with_capacity`, so a message
 //! of 12 bytes can ask for gigabytes. The walk over these shapes ([`crate::check_limits`],
 //! [`crate::check_response_limits`]) runs first. The tables in the submodules follow Kafka's
-//! message definitions; tests/fuzz holds them to kafka-protocol in every version: random bytes made from a
-//! shape must decode and encode again to the same bytes.
+//! message definitions; tests/fuzz holds them to kafka-protocol in every version: random bytes made
+//! from a shape must decode and encode again to the same bytes.
 //!
 //! This is not a second decoder: it yields no values.
 
