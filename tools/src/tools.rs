@@ -1,10 +1,17 @@
 //! A module per tool, and the list of them.
 
 pub mod cluster;
+pub mod configs;
 pub mod dump_log;
 pub mod topics;
 
 use crate::frame::Tool;
 
 /// All tools, as `rbk --help` shows them.
-pub const ALL: &[Tool] = &[topics::TOOL, cluster::TOOL, dump_log::TOOL];
+pub const ALL: &[Tool] = &[
+    // One a line.
+    topics::TOOL,
+    configs::TOOL,
+    cluster::TOOL,
+    dump_log::TOOL,
+];

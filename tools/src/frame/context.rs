@@ -13,6 +13,7 @@ use super::{Failure, Options};
 pub struct Context {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
+    arguments: Vec<String>,
     is_json: bool,
     is_out_terminal: bool,
     is_err_terminal: bool,
@@ -36,6 +37,7 @@ impl Context {
             is_err_terminal: err.is_terminal(),
             out: Box::new(BufWriter::new(out)),
             err: Box::new(err),
+            arguments: Vec::new(),
             is_json: false,
         }
     }
@@ -46,6 +48,7 @@ impl Context {
         Self {
             out,
             err,
+            arguments: Vec::new(),
             is_json: false,
             is_out_terminal: false,
             is_err_terminal: false,
@@ -55,6 +58,16 @@ impl Context {
     /// Takes the form of output from `--output`.
     pub(super) fn set_output(&mut self, options: &Options<'_>) {
         self.is_json = options.text("output") == Some("json");
+    }
+
+    pub(super) fn set_arguments(&mut self, arguments: &[String]) {
+        self.arguments = arguments.to_vec();
+    }
+
+    /// The tool's arguments as they were given.
+    #[must_use]
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
     /// Whether one JSON document is wanted instead of text.

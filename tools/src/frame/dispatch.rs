@@ -65,6 +65,7 @@ fn run_tool(tool: &Tool, program: &str, arguments: &[String], context: &mut Cont
         context.warn(format!("{}\n{}", tool.about, usage(&command)));
         return 1;
     }
+    context.set_arguments(arguments);
     let arguments = arguments::normalise(&command, arguments);
     let matches = match parse(command.clone(), arguments, context) {
         Ok(matches) => matches,

@@ -6,7 +6,7 @@ use std::io;
 use ringbrook_client::config::ConfigError;
 use ringbrook_client::{BrokerError, ClientError};
 
-use super::kafka_error::default_message;
+use super::kafka_error::{default_message, exception_name};
 
 /// Why a tool did not succeed. All but [`Failure::Exit`] and a closed pipe end with code 1, as
 /// Kafka's tools do.
@@ -66,6 +66,17 @@ impl From<ConfigError> for Failure {
 }
 
 impl Failure {
+    /// As Java writes the exception: its class, and its message.
+    #[must_use]
+    pub fn exception(&self) -> String {
+        match self {
+            Self::Client(ClientError::Broker(error)) => {
+                format!("{}: {}", exception_name(error.code), broker_message(error))
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether it is about what was asked of the broker, not about the output: then a tool may put
     /// words of its own before it.
     #[must_use]

@@ -84,6 +84,15 @@ impl<'a> Options<'a> {
         values.map(String::as_str).collect()
     }
 
+    /// Where on the command line an option's values are, or the option itself if it has none.
+    #[must_use]
+    pub fn positions(&self, name: &str) -> Vec<usize> {
+        match self.has(name) {
+            true => self.matches.indices_of(name).unwrap_or_default().collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// The value of an option as a number.
     ///
     /// # Errors
