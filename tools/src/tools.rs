@@ -1,5 +1,6 @@
 //! A module per tool, and the list of them.
 
+pub mod broker_api_versions;
 pub mod cluster;
 pub mod configs;
 pub mod dump_log;
@@ -12,6 +13,7 @@ pub const ALL: &[Tool] = &[
     // One a line.
     topics::TOOL,
     configs::TOOL,
+    broker_api_versions::TOOL,
     cluster::TOOL,
     dump_log::TOOL,
 ];
