@@ -6,7 +6,12 @@
 mod cluster;
 mod configs;
 mod driver;
+mod groups;
+mod listed;
+mod offsets;
 mod per_item;
+mod records;
+mod targets;
 mod topics;
 mod wire;
 
@@ -18,7 +23,14 @@ pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
     ConfigType, DescribeConfigsOptions, OpType,
 };
+pub use groups::{
+    ClassicGroupDescription, ConsumerGroupDescription, GroupListing, GroupState, GroupType,
+    ListGroupsOptions, MemberDescription, MemberToRemove,
+};
+pub use listed::Listed;
+pub use offsets::{ListOffsetsOptions, ListOffsetsResultInfo, OffsetSpec};
 pub use per_item::PerItem;
+pub use records::{DeletedRecords, RecordsToDelete};
 use tokio::time::Instant;
 pub use topics::{
     CreateTopicsOptions, CreatedTopic, NewPartitions, NewTopic, TopicDescription, TopicListing,

@@ -3,6 +3,10 @@
 //! Tests on the shared broker state Kafka's behaviour and pass against Apache Kafka too:
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
+mod client_admin;
+mod client_admin_configs;
+mod client_admin_offsets;
+mod client_admin_topics;
 mod compaction;
 mod consumer_groups;
 mod counters;

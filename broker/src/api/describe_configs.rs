@@ -112,8 +112,10 @@ fn described(
         });
         result.synonyms = synonyms.collect();
     }
-    if request.include_documentation {
-        result.documentation = entry.documentation.map(StrBytes::from_static_str);
-    }
+    // Null unless asked for, as Kafka has it; the struct's default is an empty text.
+    let documentation = entry
+        .documentation
+        .filter(|_| request.include_documentation);
+    result.documentation = documentation.map(StrBytes::from_static_str);
     result
 }

@@ -32,6 +32,22 @@ pub(super) fn never(_: ResponseError) -> bool {
     false
 }
 
+/// What the coordinators of groups and transactions answer: only their own comings and goings are
+/// retried.
+pub(super) fn at_coordinator(error: ResponseError) -> bool {
+    matches!(
+        error,
+        ResponseError::CoordinatorLoadInProgress
+            | ResponseError::CoordinatorNotAvailable
+            | ResponseError::NotCoordinator
+    )
+}
+
+/// What leaders answer: all that Kafka calls retriable.
+pub(super) fn retriable(error: ResponseError) -> bool {
+    error.is_retriable()
+}
+
 /// A call under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
@@ -148,13 +164,15 @@ impl Admin {
         let asking = self.cluster.call(target, i16::MAX, build);
         tokio::time::timeout_at(call.deadline, asking)
             .await
-            .unwrap_or_else(|_| {
-                Err(ClientError::Timeout {
-                    what: call.what.to_owned(),
-                    after: self.config.default_api_timeout,
-                    last: None,
-                })
-            })
+            .unwrap_or_else(|_| Err(self.timed_out(call)))
+    }
+
+    pub(super) fn timed_out(&self, call: Call) -> ClientError {
+        ClientError::Timeout {
+            what: call.what.to_owned(),
+            after: self.config.default_api_timeout,
+            last: None,
+        }
     }
 }
 
