@@ -6,10 +6,15 @@ mod address;
 mod api_versions;
 mod connection;
 mod connector;
+mod drive;
 mod frame;
+mod in_flight;
+mod pending;
+mod produce;
 
 pub use address::HostPort;
 pub use api_versions::ApiVersions;
 pub(crate) use connection::api_of;
-pub use connection::{Connection, ConnectionSettings, PendingResponse};
+pub use connection::{Connection, ConnectionSettings};
 pub use connector::{Connector, IoStream, TcpConnector};
+pub use pending::PendingResponse;

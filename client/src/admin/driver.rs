@@ -130,7 +130,7 @@ impl Admin {
 
     /// One request about several items to one broker. What fails it as a whole fails each item;
     /// an item that the answer leaves out has failed too.
-    pub(super) async fn ask<R: Request, K: Ord + Clone, V>(
+    pub(super) async fn ask<R: Request + 'static, K: Ord + Clone, V>(
         &self,
         call: Call,
         target: Target<'_>,
@@ -155,7 +155,7 @@ impl Admin {
     }
 
     /// One request to one broker, not beyond the call's deadline.
-    pub(super) async fn ask_one<R: Request>(
+    pub(super) async fn ask_one<R: Request + 'static>(
         &self,
         call: Call,
         target: Target<'_>,

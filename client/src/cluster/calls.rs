@@ -51,7 +51,7 @@ impl Cluster {
     /// # Errors
     /// The broker cannot be reached or does not answer. Error codes inside the answer are the
     /// caller's matter; see [`Cluster::note_error`].
-    pub async fn call<R: Request>(
+    pub async fn call<R: Request + 'static>(
         &self,
         target: Target<'_>,
         version_max: i16,
@@ -115,7 +115,7 @@ impl Cluster {
     ///
     /// # Errors
     /// See [`Cluster::retry`].
-    pub async fn call_until<R: Request, T>(
+    pub async fn call_until<R: Request + 'static, T>(
         &self,
         target: Target<'_>,
         version_max: i16,

@@ -37,6 +37,7 @@ impl Connections {
                 client_id: config.client_id.clone(),
                 request_timeout: config.request_timeout,
                 setup_timeout: config.connection_setup_timeout,
+                max_idle: config.connections_max_idle,
             },
             reconnect: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
             slots: Mutex::default(),

@@ -29,8 +29,8 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// `metadata.max.age.ms`.
     pub metadata_max_age: Duration,
-    /// `connections.max.idle.ms`.
-    pub connections_max_idle: Duration,
+    /// `connections.max.idle.ms`; nothing (-1 as text) for no limit.
+    pub connections_max_idle: Option<Duration>,
     /// `reconnect.backoff.ms`.
     pub reconnect_backoff: Duration,
     /// `reconnect.backoff.max.ms`.
@@ -54,7 +54,7 @@ impl Default for ClientConfig {
             dns_lookup: DnsLookup::UseAllDnsIps,
             request_timeout: Duration::from_secs(30),
             metadata_max_age: Duration::from_secs(300),
-            connections_max_idle: Duration::from_secs(540),
+            connections_max_idle: Some(Duration::from_secs(540)),
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),
             retry_backoff: Duration::from_millis(100),
@@ -147,7 +147,7 @@ pub(crate) fn connection_properties<C: HasClient + 'static>() -> &'static [Prope
                 "540000",
                 "When unused connections are closed",
                 |c, p| {
-                    c.client().connections_max_idle = p.millis(0)?;
+                    c.client().connections_max_idle = p.millis_or_never()?;
                     Ok(())
                 },
             ),

@@ -41,6 +41,14 @@ impl<'a> Parse<'a> {
         Ok(Duration::from_millis(self.number(at_least..=max)?))
     }
 
+    /// Milliseconds, or -1 for no limit.
+    pub(crate) fn millis_or_never(self) -> Result<Option<Duration>, ConfigError> {
+        match self.number(-1..=i64::MAX)? {
+            -1 => Ok(None),
+            millis => Ok(Some(Duration::from_millis(millis.unsigned_abs()))),
+        }
+    }
+
     /// `true` or `false`.
     pub(crate) fn boolean(self) -> Result<bool, ConfigError> {
         match self.text.trim().to_ascii_lowercase().as_str() {

@@ -2,37 +2,28 @@
 //! correlation id. One task per connection moves the bytes; it ends with the last handle, or when
 //! the broker hangs up.
 
-use std::collections::VecDeque;
-use std::future::Future;
 use std::io;
-use std::marker::PhantomData;
-use std::pin::Pin;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ringbrook_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use ringbrook_protocol::{Request, ResponseError, StrBytes, correlation_id, decode_response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Sleep};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::debug;
 
-use super::frame::{self, LENGTH_BYTES};
-use super::{ApiVersions, Connector, HostPort, IoStream};
+use super::drive::drive;
+use super::frame::{self, Frame, LENGTH_BYTES};
+use super::in_flight::{Answer, Awaited, InFlight};
+use super::{ApiVersions, Connector, HostPort, PendingResponse};
 use crate::error::{BrokerError, ClientError};
 
-/// The longest response that is believed. A fetch may exceed `fetch.max.bytes` by one batch.
-const RESPONSE_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// What is set aside for a response at once; a longer one grows as its bytes come.
-const RESERVE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What is read at once when no long response is under way.
-const READ_BYTES: usize = 64 * 1024;
 /// The newest ApiVersions request this client asks with.
 const API_VERSIONS_VERSION: i16 = 4;
-
-type Stream = Pin<Box<dyn IoStream>>;
+/// The first that takes the client's name.
+const API_VERSIONS_WITH_NAME: i16 = 3;
 
 /// What a connection takes from the configuration.
 #[derive(Debug, Clone)]
@@ -43,34 +34,31 @@ pub struct ConnectionSettings {
     pub request_timeout: Duration,
     /// `socket.connection.setup.timeout.ms`.
     pub setup_timeout: Duration,
+    /// `connections.max.idle.ms`: a connection that nobody uses for so long ends.
+    pub max_idle: Option<Duration>,
 }
 
 /// A connection to a broker. Cheap to clone; all clones are the same connection.
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
-    outgoing: mpsc::UnboundedSender<Bytes>,
+    outgoing: mpsc::UnboundedSender<Frame>,
     versions: Arc<ApiVersions>,
 }
 
-struct Shared {
+/// What the handles, the answers to come and the connection's task have in common.
+pub(super) struct Shared {
     address: HostPort,
     client_id: StrBytes,
     request_timeout: Duration,
-    state: Mutex<State>,
-    closing: tokio::sync::Notify,
-}
-
-#[derive(Default)]
-struct State {
-    next_correlation_id: i32,
-    in_flight: VecDeque<Awaited>,
-    ended: Option<String>,
-}
-
-struct Awaited {
-    correlation_id: i32,
-    answer: oneshot::Sender<Result<Bytes, ClientError>>,
+    next_correlation_id: AtomicI32,
+    in_flight: Mutex<InFlight>,
+    /// The connection has ended; its task need not wait for anything.
+    pub(super) closing: Notify,
+    /// A time limit is nearer than the one that is waited for.
+    pub(super) nearer: Notify,
+    /// An answer has come.
+    pub(super) answered: Notify,
 }
 
 impl Connection {
@@ -96,8 +84,11 @@ impl Connection {
             address,
             client_id: StrBytes::from_string(settings.client_id.clone()),
             request_timeout: settings.request_timeout,
-            state: Mutex::default(),
-            closing: tokio::sync::Notify::new(),
+            next_correlation_id: AtomicI32::new(0),
+            in_flight: Mutex::new(InFlight::new(settings.max_idle, Instant::now())),
+            closing: Notify::new(),
+            nearer: Notify::new(),
+            answered: Notify::new(),
         });
         let (outgoing, requests) = mpsc::unbounded_channel();
         tokio::spawn(drive(Arc::clone(&shared), stream, requests));
@@ -124,9 +115,20 @@ impl Connection {
             .and_then(|code| code.try_into().ok())
             .map(i16::from_be_bytes);
         let response = if error_code == Some(unsupported) {
-            self.send(0, &ApiVersionsRequest::default())?.await?
+            let refusal = self.shared.decode::<ApiVersionsRequest>(frame, 0)?;
+            let served = ApiVersions::new(refusal);
+            let version = served.highest::<ApiVersionsRequest>(API_VERSIONS_VERSION);
+            let version = version.unwrap_or_default();
+            let is_named = API_VERSIONS_WITH_NAME <= version;
+            let request = if is_named {
+                request
+            } else {
+                ApiVersionsRequest::default()
+            };
+            self.send(version, &request)?.await?
         } else {
-            self.decode::<ApiVersionsRequest>(frame, API_VERSIONS_VERSION)?
+            self.shared
+                .decode::<ApiVersionsRequest>(frame, API_VERSIONS_VERSION)?
         };
         BrokerError::check(response.error_code, "asking for the versions it serves")?;
         Ok(response)
@@ -168,13 +170,13 @@ impl Connection {
     /// Whether it has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().ended.is_some()
+        self.shared.lock().ended().is_some()
     }
 
     /// How many requests wait for their answers.
     #[must_use]
     pub fn in_flight_count(&self) -> usize {
-        self.shared.lock().in_flight.len()
+        self.shared.lock().len()
     }
 
     /// Ends it: what is in flight fails.
@@ -187,7 +189,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection has ended, or the version cannot express the request.
-    pub fn send<R: Request>(
+    pub fn send<R: Request + 'static>(
         &self,
         version: i16,
         request: &R,
@@ -200,37 +202,36 @@ impl Connection {
     ///
     /// # Errors
     /// See [`Connection::send`].
-    pub fn send_within<R: Request>(
+    pub fn send_within<R: Request + 'static>(
         &self,
         version: i16,
         request: &R,
         timeout: Duration,
     ) -> Result<PendingResponse<R>, ClientError> {
         let (answer, awaiting) = oneshot::channel();
-        self.enqueue(version, request, Some(answer))?;
-        Ok(PendingResponse {
-            connection: self.clone(),
-            version,
-            timeout,
-            awaiting,
-            deadline: Box::pin(tokio::time::sleep(timeout)),
-            request: PhantomData,
-        })
+        let deadline = self.enqueue(version, request, timeout, Some(answer))?;
+        let shared = Arc::clone(&self.shared);
+        Ok(PendingResponse::new(shared, version, deadline, awaiting))
     }
 
     /// Sends a request that the broker does not answer: Produce with acks=0.
     ///
     /// # Errors
     /// See [`Connection::send`].
-    pub fn send_one_way<R: Request>(&self, version: i16, request: &R) -> Result<(), ClientError> {
-        self.enqueue(version, request, None)
+    pub fn send_one_way<R: Request + 'static>(
+        &self,
+        version: i16,
+        request: &R,
+    ) -> Result<(), ClientError> {
+        self.enqueue(version, request, Duration::ZERO, None)
+            .map(|_| ())
     }
 
     /// Sends a request and awaits its answer.
     ///
     /// # Errors
     /// See [`Connection::send`]; no answer comes in time, or one that cannot be read.
-    pub async fn call<R: Request>(
+    pub async fn call<R: Request + 'static>(
         &self,
         version: i16,
         request: &R,
@@ -238,41 +239,50 @@ impl Connection {
         self.send(version, request)?.await
     }
 
-    fn enqueue<R: Request>(
+    /// Returns when the answer has taken too long.
+    fn enqueue<R: Request + 'static>(
         &self,
         version: i16,
         request: &R,
-        answer: Option<oneshot::Sender<Result<Bytes, ClientError>>>,
-    ) -> Result<(), ClientError> {
-        let mut state = self.shared.lock();
-        if let Some(reason) = &state.ended {
-            return Err(self.shared.disconnected(reason));
+        timeout: Duration,
+        answer: Option<Answer>,
+    ) -> Result<Instant, ClientError> {
+        let shared = &self.shared;
+        let correlation_id = shared.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = frame::encode(request, version, correlation_id, &shared.client_id);
+        let frame = frame.map_err(|error| {
+            let api = api_of::<R>();
+            ClientError::Unsupported(format!("{api:?} v{version} cannot be sent: {error}"))
+        })?;
+        let now = Instant::now();
+        let deadline = now + timeout;
+        let mut in_flight = shared.lock();
+        if let Some(reason) = in_flight.ended() {
+            return Err(shared.disconnected(reason));
         }
-        let correlation_id = state.next_correlation_id;
-        let frame = frame::encode(request, version, correlation_id, &self.shared.client_id)
-            .map_err(|error| {
-                let api = api_of::<R>();
-                ClientError::Unsupported(format!("{api:?} v{version} cannot be sent: {error}"))
-            })?;
-        state.next_correlation_id = correlation_id.wrapping_add(1) & i32::MAX;
-        if let Some(answer) = answer {
-            state.in_flight.push_back(Awaited {
+        in_flight.touch(now);
+        let is_answered = answer.is_some();
+        let is_nearer = answer.is_some_and(|answer| {
+            in_flight.push(Awaited {
                 correlation_id,
+                api: api_of::<R>(),
+                deadline,
+                timeout,
                 answer,
-            });
-        }
+            })
+        });
         // Under the lock: the order of frames is that of the queue of answers.
-        self.outgoing
-            .send(frame)
-            .map_err(|_| self.shared.disconnected("its task has ended"))
-    }
-
-    fn decode<R: Request>(&self, frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
-        decode_response::<R>(frame, version).map_err(|error| ClientError::Protocol {
-            address: self.shared.address.to_string(),
-            api: api_of::<R>(),
-            reason: error.to_string(),
-        })
+        if self.outgoing.send(frame).is_err() {
+            if is_answered {
+                in_flight.take_back();
+            }
+            return Err(shared.disconnected("its task has ended"));
+        }
+        drop(in_flight);
+        if is_nearer {
+            shared.nearer.notify_one();
+        }
+        Ok(deadline)
     }
 }
 
@@ -282,190 +292,70 @@ pub(crate) fn api_of<R: Request>() -> ApiKey {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn disconnected(&self, reason: &str) -> ClientError {
+    pub(super) fn disconnected(&self, reason: &str) -> ClientError {
         ClientError::Disconnected {
             address: self.address.to_string(),
             reason: reason.to_owned(),
         }
     }
 
-    fn end(&self, reason: &str) {
-        let in_flight = {
-            let mut state = self.lock();
-            if state.ended.is_some() {
-                return;
-            }
-            state.ended = Some(reason.to_owned());
-            std::mem::take(&mut state.in_flight)
+    pub(super) fn decode<R: Request>(
+        &self,
+        frame: Bytes,
+        version: i16,
+    ) -> Result<R::Response, ClientError> {
+        decode_response::<R>(frame, version).map_err(|error| ClientError::Protocol {
+            address: self.address.to_string(),
+            api: api_of::<R>(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Fails what waits: with a timeout what has waited for too long, the rest with `reason`.
+    pub(super) fn end(&self, reason: &str) {
+        let Some(in_flight) = self.lock().end(reason) else {
+            return;
         };
         debug!(address = %self.address, reason, in_flight = in_flight.len(), "connection ended");
+        let now = Instant::now();
         for awaited in in_flight {
+            let error = if awaited.deadline <= now {
+                ClientError::Timeout {
+                    what: format!("{:?} to {}", awaited.api, self.address),
+                    after: awaited.timeout,
+                    last: None,
+                }
+            } else {
+                self.disconnected(reason)
+            };
             // A receiver that is gone no longer wants to know.
-            awaited.answer.send(Err(self.disconnected(reason))).ok();
+            awaited.answer.send(Err(error)).ok();
         }
         self.closing.notify_one();
     }
 
     /// Hands a frame to the request that it answers: always the oldest.
-    fn answer(&self, frame: Bytes) -> Result<(), String> {
+    pub(super) fn answer(&self, frame: Bytes) -> Result<(), String> {
         let answered = correlation_id(&frame).ok_or("a response without a header")?;
-        let awaited = self.lock().in_flight.pop_front();
+        let awaited = self.lock().pop(Instant::now());
         let awaited = awaited.ok_or_else(|| format!("an answer nobody asked for: {answered}"))?;
         if awaited.correlation_id != answered {
             let expected = awaited.correlation_id;
-            awaited
-                .answer
-                .send(Err(self.disconnected("answers came out of order")))
-                .ok();
+            let error = self.disconnected("answers came out of order");
+            awaited.answer.send(Err(error)).ok();
             return Err(format!("answer {answered} came instead of {expected}"));
         }
         awaited.answer.send(Ok(frame)).ok();
+        self.answered.notify_one();
         Ok(())
     }
 }
 
-async fn drive(shared: Arc<Shared>, stream: Stream, requests: mpsc::UnboundedReceiver<Bytes>) {
-    let (reader, writer) = tokio::io::split(stream);
-    let reading = read(&shared, reader);
-    tokio::pin!(reading);
-    let reason = tokio::select! {
-        reason = &mut reading => reason,
-        written = write(writer, requests) => match written {
-            Ok(()) => finish(&shared, reading).await,
-            Err(error) => error.to_string(),
-        },
-        () = shared.closing.notified() => return,
-    };
-    shared.end(&reason);
-}
-
-/// All handles are gone; answers that somebody still awaits are read.
-async fn finish(shared: &Shared, reading: Pin<&mut impl Future<Output = String>>) -> String {
-    let is_awaited = |state: &State| state.in_flight.iter().any(|it| !it.answer.is_closed());
-    if !is_awaited(&shared.lock()) {
-        return "it is not used any more".to_owned();
-    }
-    tokio::select! {
-        reason = reading => reason,
-        () = shared.closing.notified() => "closed".to_owned(),
-    }
-}
-
-async fn write(
-    mut writer: WriteHalf<Stream>,
-    mut requests: mpsc::UnboundedReceiver<Bytes>,
-) -> io::Result<()> {
-    while let Some(frame) = requests.recv().await {
-        writer.write_all(&frame).await?;
-        if requests.is_empty() {
-            writer.flush().await?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads until the connection ends; returns why.
-async fn read(shared: &Shared, mut reader: ReadHalf<Stream>) -> String {
-    let mut buffer = BytesMut::new();
-    loop {
-        let missing = loop {
-            match next_frame(&mut buffer) {
-                Ok(Next::Frame(frame)) => {
-                    if let Err(reason) = shared.answer(frame) {
-                        return reason;
-                    }
-                }
-                Ok(Next::Missing(bytes)) => break bytes,
-                Err(reason) => return reason,
-            }
-        };
-        buffer.reserve(missing.clamp(READ_BYTES, RESERVE_BYTES_MAX));
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) => return "closed by the broker".to_owned(),
-            Ok(_) => {}
-            Err(error) => return error.to_string(),
-        }
-    }
-}
-
-enum Next {
-    Frame(Bytes),
-    /// At least so many bytes have to come first.
-    Missing(usize),
-}
-
-fn next_frame(buffer: &mut BytesMut) -> Result<Next, String> {
-    let Some(length) = buffer.first_chunk().map(|bytes| i32::from_be_bytes(*bytes)) else {
-        return Ok(Next::Missing(LENGTH_BYTES - buffer.len()));
-    };
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|length| *length <= RESPONSE_BYTES_MAX)
-        .ok_or_else(|| format!("a response of {length} bytes: this is not Kafka's protocol"))?;
-    let end = LENGTH_BYTES + length;
-    if buffer.len() < end {
-        return Ok(Next::Missing(end - buffer.len()));
-    }
-    let mut frame = buffer.split_to(end).freeze();
-    Ok(Next::Frame(frame.split_off(LENGTH_BYTES)))
-}
-
-/// An answer that is yet to come. Its time limit runs from the sending.
-#[must_use = "the answer tells whether the request succeeded"]
-pub struct PendingResponse<R> {
-    connection: Connection,
-    version: i16,
-    timeout: Duration,
-    awaiting: oneshot::Receiver<Result<Bytes, ClientError>>,
-    deadline: Pin<Box<Sleep>>,
-    request: PhantomData<fn() -> R>,
-}
-
-impl<R: Request> PendingResponse<R> {
-    /// The version that the request was sent in.
-    #[must_use]
-    pub fn version(&self) -> i16 {
-        self.version
-    }
-
-    /// When the time limit ends.
-    #[must_use]
-    pub fn deadline(&self) -> Instant {
-        self.deadline.deadline()
-    }
-
-    async fn frame(mut self) -> Result<Bytes, ClientError> {
-        std::future::poll_fn(|ctx| self.poll_frame(ctx)).await
-    }
-
-    fn poll_frame(&mut self, ctx: &mut Context<'_>) -> Poll<Result<Bytes, ClientError>> {
-        if let Poll::Ready(answer) = Pin::new(&mut self.awaiting).poll(ctx) {
-            let gone = |_| self.connection.shared.disconnected("its task has ended");
-            return Poll::Ready(answer.map_err(gone).flatten());
-        }
-        ready!(self.deadline.as_mut().poll(ctx));
-        let api = api_of::<R>();
-        // The broker may still work on it; nothing behind it would be answered in time either.
-        self.connection
-            .close(&format!("no answer to {api:?} within {:?}", self.timeout));
-        Poll::Ready(Err(ClientError::Timeout {
-            what: format!("{api:?} to {}", self.connection.address()),
-            after: self.timeout,
-            last: None,
-        }))
-    }
-}
-
-impl<R: Request> Future for PendingResponse<R> {
-    type Output = Result<R::Response, ClientError>;
-
-    fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
-        let frame = ready!(self.poll_frame(ctx))?;
-        let version = self.version;
-        Poll::Ready(self.connection.decode::<R>(frame, version))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,8 @@ impl<R: Request> Reply<R> {
         }))))
     }
 
-    /// No answer ever; the connection stays open, and nothing is done at the broker.
+    /// No answer ever, nor to what comes behind it; the connection stays open, and nothing is done
+    /// at the broker.
     pub(crate) fn ignored() -> Self {
         Self::new(Content::Nothing)
     }
@@ -120,7 +121,8 @@ impl<R: Request> Reply<R> {
         self
     }
 
-    /// The broker does its work, but never answers; the connection stays open.
+    /// The broker does its work, but never answers, nor what comes behind it; the connection stays
+    /// open.
     pub(crate) fn lost(mut self) -> Self {
         self.prepared.fate = Fate::Lost;
         self

@@ -102,6 +102,7 @@ async fn write<S: AsyncWrite>(
         if let Some(gate) = gate {
             gate.passed().await;
         }
+        let is_builtin = matches!(content, Content::Builtin(_));
         let frame = match content {
             Content::Nothing => None,
             Content::Raw(bytes) => Some(bytes),
@@ -127,7 +128,12 @@ async fn write<S: AsyncWrite>(
                 writer.flush().await?;
             }
             (Fate::AfterNext, Some(frame)) => held_back.put_slice(&frame),
-            (Fate::Lost, _) | (_, None) => {}
+            // One-way requests are not answered.
+            (Fate::Arrives, None) if is_builtin => {}
+            (_, _) => {
+                // Nor is what comes behind it: answers have an order.
+                while requests.recv().await.is_some() {}
+            }
         }
     }
     Ok(())
