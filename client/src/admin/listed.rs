@@ -37,7 +37,7 @@ impl Admin {
     ///
     /// # Errors
     /// No broker says which brokers there are.
-    pub(super) async fn every_node<R: Request, T>(
+    pub(super) async fn every_node<R: Request + 'static, T>(
         &self,
         call: Call,
         build: impl Fn(i16) -> Result<R, ClientError>,
