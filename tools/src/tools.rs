@@ -4,6 +4,7 @@ pub mod broker_api_versions;
 pub mod cluster;
 pub mod configs;
 pub mod dump_log;
+pub mod features;
 pub mod topics;
 
 use crate::frame::Tool;
@@ -16,4 +17,5 @@ pub const ALL: &[Tool] = &[
     broker_api_versions::TOOL,
     cluster::TOOL,
     dump_log::TOOL,
+    features::TOOL,
 ];
