@@ -6,6 +6,7 @@
 
 mod admin;
 mod connection;
+mod consumer;
 mod error;
 mod parse;
 mod producer;
@@ -15,6 +16,7 @@ mod property;
 pub use admin::AdminConfig;
 pub use connection::{ClientConfig, DnsLookup};
 pub(crate) use connection::{HasClient, connection_properties, retry_properties};
+pub use consumer::{AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
 pub use error::ConfigError;
 pub(crate) use parse::Parse;
 pub use producer::{Acks, ProducerConfig};

@@ -5,10 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::ApiKey;
 
 use crate::config::ConfigError;
+use crate::headers::Headers;
+use crate::serialization::SerializationError;
+use crate::topic_partition::TopicPartition;
 
 /// An error of the client. Cheap to clone: one failed batch answers all its records.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -102,6 +106,43 @@ pub enum ClientError {
     /// The object has been closed.
     #[error("the {0} is closed")]
     Closed(&'static str),
+    /// A partition has no position: nothing is committed, and `auto.offset.reset` is none.
+    #[error("{partition} has no position: seek, commit one, or set auto.offset.reset")]
+    NoOffset {
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// The log has no such offset, and `auto.offset.reset` is none.
+    #[error("{partition} has no offset {offset}: seek to one it has, or set auto.offset.reset")]
+    OffsetOutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset that was asked for.
+        offset: i64,
+    },
+    /// The log no longer holds what was read before the position: it was truncated (KIP-320).
+    #[error("the log of {partition} was truncated before offset {offset}{}", end_of(*end_offset))]
+    LogTruncation {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer's position.
+        offset: i64,
+        /// Where the common part ends, if the broker knows it.
+        end_offset: Option<i64>,
+    },
+    /// A batch or record that cannot be read. To go on behind it, seek.
+    #[error("the record of {partition} at offset {offset} cannot be read: {reason}")]
+    CorruptRecord {
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset to seek beyond.
+        offset: i64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A deserializer does not take a key or value. To go on behind the record, seek.
+    #[error(transparent)]
+    Deserialization(Arc<DeserializationError>),
     /// `wakeup` was called.
     #[error("woken up")]
     Wakeup,
@@ -112,11 +153,48 @@ fn last_of(last: Option<&ClientError>) -> String {
         .unwrap_or_default()
 }
 
+fn end_of(end_offset: Option<i64>) -> String {
+    end_offset.map_or_else(String::new, |end| {
+        format!(": the same records end at {end}")
+    })
+}
+
 fn served_of(served: Option<(i16, i16)>) -> String {
     served.map_or_else(
         || ": it does not serve it at all".to_owned(),
         |(min, max)| format!(": it serves {min} to {max}"),
     )
+}
+
+/// Which part of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPart {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+/// A record that a deserializer does not take, as it was read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the {part:?} of {partition} at offset {offset} cannot be deserialized: {error}")]
+pub struct DeserializationError {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The record's offset; seek to the next one to go on.
+    pub offset: i64,
+    /// The record's timestamp, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What is not taken.
+    pub part: RecordPart,
+    /// The key's bytes.
+    pub key: Option<Bytes>,
+    /// The value's bytes.
+    pub value: Option<Bytes>,
+    /// The headers.
+    pub headers: Headers,
+    /// What the deserializer said.
+    pub error: SerializationError,
 }
 
 /// An error code in a broker's answer, with where it stood.

@@ -22,6 +22,6 @@ mod testing;
 mod topic_partition;
 
 pub use admin::Admin;
-pub use error::{BrokerError, ClientError};
+pub use error::{BrokerError, ClientError, DeserializationError, RecordPart};
 pub use headers::{Header, Headers};
 pub use topic_partition::TopicPartition;

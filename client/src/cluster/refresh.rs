@@ -44,6 +44,14 @@ impl Cluster {
         self.refresh_with(true).await
     }
 
+    /// As [`Cluster::refresh`], without creating topics that do not exist.
+    ///
+    /// # Errors
+    /// See [`Cluster::refresh`].
+    pub async fn refresh_existing(&self) -> Result<Arc<Metadata>, ClientError> {
+        self.refresh_with(false).await
+    }
+
     async fn refresh_with(&self, is_creating: bool) -> Result<Arc<Metadata>, ClientError> {
         let asked_at = Instant::now();
         let _one_at_a_time = self.inner.refreshing.lock().await;

@@ -35,6 +35,21 @@ impl DecoderContext {
         DecoderContext::default()
     }
 
+    /// Decompresses all of `input` and appends it to `out`, which grows by at most `limit_bytes`.
+    ///
+    /// # Errors
+    /// [`RecordError::DecompressedTooLarge`], [`RecordError::Decompress`]; what came out before
+    /// stays in `out`.
+    pub fn decompress(
+        &mut self,
+        codec: Codec,
+        input: &[u8],
+        limit_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RecordError> {
+        decompress_with(self, codec, input, limit_bytes, out)
+    }
+
     /// Starts to decompress `payload`, of which at most `limit_bytes` may come out. The limit
     /// holds for [`Codec::None`] too, whose bytes are passed on without a copy.
     ///

@@ -106,8 +106,10 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// The bytes not yet read: all records at first.
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    /// The bytes not yet read: all records at first. Reading can go on there later, with as many
+    /// records fewer.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
