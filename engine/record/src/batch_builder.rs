@@ -3,7 +3,7 @@
 //!
 //! Source: Kafka `MemoryRecordsBuilder`, for format version 2.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::attributes::{Attributes, TimestampType};
 use crate::batch_header::{
@@ -24,7 +24,8 @@ use crate::varint::{put_varint, put_varlong, varint_bytes, varlong_bytes};
 pub struct BatchBuilder {
     /// The header as far as it is known; the rest is set when finishing.
     header: BatchHeader,
-    records: Vec<u8>,
+    /// Room for the header and the records behind it; empty before the first record.
+    bytes: Vec<u8>,
     /// The time of the append, when the broker sets the timestamps.
     log_append_time_ms: Option<i64>,
 }
@@ -56,7 +57,7 @@ impl BatchBuilder {
         };
         BatchBuilder {
             header,
-            records: Vec::new(),
+            bytes: Vec::new(),
             log_append_time_ms: None,
         }
     }
@@ -80,6 +81,15 @@ impl BatchBuilder {
             .with_transactional(header.attributes.is_transactional())
             .with_control(header.attributes.is_control());
         builder
+    }
+
+    /// Gathers records in this buffer, whose contents are dropped: for reuse of its memory.
+    #[must_use]
+    pub fn in_buffer(mut self, mut buffer: Vec<u8>) -> BatchBuilder {
+        debug_assert!(self.is_empty(), "records are in another buffer already");
+        buffer.clear();
+        self.bytes = buffer;
+        self
     }
 
     /// Sets the offset of the first record.
@@ -141,8 +151,8 @@ impl BatchBuilder {
 
     /// Size of the batch if finished now without compression.
     #[must_use]
-    pub const fn size_bytes(&self) -> usize {
-        self.records.len().saturating_add(HEADER_BYTES)
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len().max(HEADER_BYTES)
     }
 
     /// Appends a record at the next offset. `timestamp` is in ms.
@@ -211,7 +221,10 @@ impl BatchBuilder {
             value,
             headers: headers.into_iter(),
         };
-        body.write(&mut self.records)?;
+        if self.bytes.is_empty() {
+            self.bytes.resize(HEADER_BYTES, 0);
+        }
+        body.write(&mut self.bytes)?;
         self.header.base_timestamp = base_timestamp;
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
         self.header.last_offset_delta = offset_delta;
@@ -225,16 +238,35 @@ impl BatchBuilder {
     /// [`RecordError::BatchEmpty`] without records, [`RecordError::BatchFull`] over `i32::MAX`
     /// bytes, and those of [`compress`].
     pub fn finish(self, codec: Codec, level: Option<i32>) -> Result<BytesMut, RecordError> {
+        let finished = self.finish_in(codec, level, Vec::new())?;
+        // Nobody else has the bytes, so they are not copied.
+        Ok(BytesMut::from(Bytes::from(finished.batch)))
+    }
+
+    /// As [`BatchBuilder::finish`], for those who reuse memory: a compressed batch is written to
+    /// `buffer`, whose contents are dropped; one that is not stays where its records are.
+    ///
+    /// # Errors
+    /// See [`BatchBuilder::finish`].
+    pub fn finish_in(
+        self,
+        codec: Codec,
+        level: Option<i32>,
+        mut buffer: Vec<u8>,
+    ) -> Result<FinishedBatch, RecordError> {
         if self.is_empty() {
             return Err(RecordError::BatchEmpty);
         }
-        let mut compressed = Vec::new();
-        let payload = if codec == Codec::None {
-            self.records.as_slice()
+        let (mut batch, spare) = if codec == Codec::None {
+            (self.bytes, buffer)
         } else {
-            compress(codec, level, &self.records, &mut compressed)?;
-            compressed.as_slice()
+            buffer.clear();
+            buffer.resize(HEADER_BYTES, 0);
+            let records = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
+            compress(codec, level, records, &mut buffer)?;
+            (buffer, self.bytes)
         };
+        let payload = batch.get(HEADER_BYTES..).unwrap_or_default();
         let batch_length = i32::try_from(payload.len())
             .ok()
             .and_then(|payload_bytes| payload_bytes.checked_add(BATCH_LENGTH_MIN));
@@ -253,11 +285,20 @@ impl BatchBuilder {
             header.max_timestamp = time_ms;
         }
         header.crc = header_crc(&header, payload);
-        let mut bytes = BytesMut::with_capacity(header.size_bytes());
-        bytes.put_slice(&header.encode());
-        bytes.put_slice(payload);
-        Ok(bytes)
+        if let Some(room) = batch.first_chunk_mut::<HEADER_BYTES>() {
+            *room = header.encode();
+        }
+        Ok(FinishedBatch { batch, spare })
     }
+}
+
+/// What [`BatchBuilder::finish_in`] gives back.
+#[derive(Debug)]
+pub struct FinishedBatch {
+    /// The batch.
+    pub batch: Vec<u8>,
+    /// The buffer that is not needed any more; its contents mean nothing.
+    pub spare: Vec<u8>,
 }
 
 /// One record to be written.

@@ -2,7 +2,8 @@
 //!
 //! The records stay where they are; the result is 61 bytes to be written in front of them. Base
 //! offset and leader epoch are outside of the CRC, so the common case computes nothing. Used by
-//! the engine's append; rebuilding a batch is [`crate::BatchBuilder`]'s work.
+//! the engine's append and by producers that send again; rebuilding a batch is
+//! [`crate::BatchBuilder`]'s work.
 //!
 //! Source: Kafka `DefaultRecordBatch.setLastOffset`, `setPartitionLeaderEpoch`, `setMaxTimestamp`.
 
@@ -53,11 +54,29 @@ impl HeaderPatch {
         self
     }
 
+    /// Sets producer id, producer epoch and the sequence number of the first record, as a producer
+    /// does before it sends a batch again under a new epoch.
+    #[must_use]
+    pub const fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> HeaderPatch {
+        self.new.producer_id = id;
+        self.new.producer_epoch = epoch;
+        self.new.base_sequence = base_sequence;
+        self
+    }
+
     /// Whether a field under the CRC is another than before.
     #[must_use]
     pub fn changes_crc(&self) -> bool {
-        (self.old.attributes, self.old.max_timestamp)
-            != (self.new.attributes, self.new.max_timestamp)
+        let covered = |header: &BatchHeader| {
+            (
+                header.attributes,
+                header.max_timestamp,
+                header.producer_id,
+                header.producer_epoch,
+                header.base_sequence,
+            )
+        };
+        covered(&self.old) != covered(&self.new)
     }
 
     /// The patched header. `payload` is the batch behind its header; it is read, at the cost of one

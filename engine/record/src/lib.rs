@@ -30,7 +30,7 @@ pub mod varint;
 
 pub use attributes::{Attributes, TimestampType};
 pub use batch::{Batch, Batches};
-pub use batch_builder::BatchBuilder;
+pub use batch_builder::{BatchBuilder, FinishedBatch};
 pub use batch_header::{
     BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, next_sequence,

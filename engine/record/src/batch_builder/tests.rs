@@ -276,3 +276,24 @@ proptest! {
         prop_assert_eq!(batch.header.last_offset(), 1_000 + i64::from(next_delta) - 1);
     }
 }
+
+#[test]
+fn buffers_are_used_again_and_their_contents_forgotten() {
+    let fill = |mut builder: BatchBuilder| {
+        builder
+            .append(TIME_MS, Some(b"key"), Some(&[b'v'; 2000]), [])
+            .unwrap();
+        builder
+    };
+    for codec in Codec::ALL {
+        let expected = fill(BatchBuilder::new()).finish(codec, None).unwrap();
+        let (used, target) = (Vec::with_capacity(4000), vec![7; 5000]);
+        let (used_at, target_at) = (used.as_ptr(), target.as_ptr());
+        let builder = fill(BatchBuilder::new().in_buffer(used));
+        let finished = builder.finish_in(codec, None, target).unwrap();
+        assert_eq!(finished.batch, expected);
+        let is_plain = codec == Codec::None;
+        assert_eq!(finished.batch.as_ptr() == used_at, is_plain);
+        assert_eq!(finished.spare.as_ptr() == target_at, is_plain);
+    }
+}

@@ -102,3 +102,21 @@ proptest! {
         prop_assert_eq!(after.header.max_timestamp, append_time.unwrap_or(max_timestamp));
     }
 }
+
+#[test]
+fn another_producer_state_is_as_if_the_batch_had_been_built_with_it() {
+    for codec in Codec::ALL {
+        let bytes = produced(codec);
+        let batch = Batch::parse(&bytes).unwrap();
+        let patch = HeaderPatch::new(&batch.header).producer(9, 9, 0);
+        assert!(patch.changes_crc());
+        let after = patched(&bytes, &patch);
+        let after = Batch::parse(&after).unwrap();
+        after.verify_crc().unwrap();
+        let mut expected = batch.header;
+        (expected.producer_epoch, expected.base_sequence) = (9, 0);
+        expected.crc = after.header.crc;
+        assert_eq!(after.header, expected);
+        assert_eq!(after.payload(), batch.payload());
+    }
+}

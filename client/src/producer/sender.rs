@@ -1,0 +1,220 @@
+//! The sender: the one task of a producer. It takes batches that are ready out of the accumulator,
+//! sends them to the leaders of their partitions and draws the conclusions from the answers.
+//!
+//! It wakes up when a batch is opened or full, when an answer or a connection comes, when metadata
+//! changes and when time says so. Source: Kafka `Sender`.
+
+mod answers;
+mod nodes;
+mod producer_id;
+mod requests;
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hashbrown::HashMap;
+use ringbrook_protocol::messages::ProduceResponse;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use nodes::Nodes;
+use requests::InFlightRequest;
+
+use super::batch::Batch;
+use super::outcome::Failure;
+use super::sequences::ProducerId;
+use super::shared::Shared;
+use crate::error::ClientError;
+use crate::metadata::Metadata;
+
+/// The sender's state; nobody else sees it.
+pub(super) struct Sender {
+    shared: Arc<Shared>,
+    metadata: watch::Receiver<Arc<Metadata>>,
+    nodes: Nodes,
+    requests: HashMap<u64, InFlightRequest>,
+    next_request: u64,
+    tasks: FuturesUnordered<BoxFuture<'static, Event>>,
+    is_asking_producer_id: bool,
+}
+
+/// What the sender has waited for.
+enum Event {
+    Answered(u64, Result<ProduceResponse, ClientError>),
+    Connected(i32),
+    ProducerId(Result<ProducerId, ClientError>),
+}
+
+impl Sender {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            metadata: shared.cluster.metadata_changes(),
+            nodes: Nodes::new(&shared.config),
+            shared,
+            requests: HashMap::new(),
+            next_request: 0,
+            tasks: FuturesUnordered::new(),
+            is_asking_producer_id: false,
+        }
+    }
+
+    /// Works until the producer is closed and everything is answered, or it is closed by force.
+    pub(super) async fn run(mut self) {
+        while !self.is_finished() {
+            let next_check = self.work();
+            let is_waiting = !self.tasks.is_empty();
+            tokio::select! {
+                Some(event) = self.tasks.next(), if is_waiting => self.handle(event),
+                () = self.shared.wake.notified() => {}
+                // The cluster lives as long as this task.
+                changed = self.metadata.changed() => changed.unwrap_or_default(),
+                () = sleep_until(next_check) => {}
+            }
+            while let Some(Some(event)) = self.tasks.next().now_or_never() {
+                self.handle(event);
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        if self.shared.is_forced() {
+            return true;
+        }
+        let accumulator = self.shared.accumulator();
+        accumulator.is_closing() && !accumulator.has_incomplete()
+    }
+
+    /// Sends what can be sent and gives up what is too old. Returns when to look again.
+    fn work(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let can_send = self.settle_sequences();
+        self.expire(now);
+        let metadata = Arc::clone(&self.metadata.borrow_and_update());
+        let leader_of = |topic: &str, partition: i32| {
+            let partition = metadata.partition(topic, partition)?;
+            Some((partition.leader?, partition.leader_epoch))
+        };
+        loop {
+            let ready = self.shared.accumulator().ready(now, &leader_of);
+            if !ready.unknown_leaders.is_empty() {
+                for topic in &ready.unknown_leaders {
+                    self.shared.cluster.watch_topic(topic);
+                }
+                self.shared.cluster.request_refresh();
+            }
+            let mut has_sent = false;
+            if can_send {
+                for node in ready.nodes {
+                    has_sent |= self.send_to(node, now, &leader_of, &metadata);
+                }
+            }
+            if !has_sent {
+                return earliest(ready.next_check, self.next_check());
+            }
+        }
+    }
+
+    /// When a request's batches or a broker's pause demand another look.
+    fn next_check(&self) -> Option<Instant> {
+        let expiries = self.requests.values().filter_map(|it| it.expires_at);
+        earliest(expiries.min(), self.nodes.next_check())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Answered(request, answer) => self.answered(request, answer),
+            Event::Connected(node) => self.nodes.connected(node),
+            Event::ProducerId(answer) => self.producer_id_answered(answer),
+        }
+    }
+
+    /// Gives up batches older than `delivery.timeout.ms`, also those that are with a broker: their
+    /// answers no longer matter.
+    fn expire(&mut self, now: Instant) {
+        let delivery_timeout = self.shared.config.effective_delivery_timeout();
+        let mut expired = self.shared.accumulator().take_expired(now);
+        for request in self.requests.values_mut() {
+            expired.extend(request.take_expired(now, delivery_timeout));
+        }
+        if expired.is_empty() {
+            return;
+        }
+        self.shared.accumulator().counters.batches_expired += expired.len() as u64;
+        for batch in expired {
+            self.shared.accumulator().unmute(batch.slot);
+            if let Some(mut sequences) = self.shared.sequences() {
+                sequences.gave_up(batch.slot, batch.key);
+            }
+            let error = ClientError::Timeout {
+                what: format!(
+                    "sending {} records to {}-{}",
+                    batch.records_count(),
+                    batch.outcome.topic,
+                    batch.outcome.partition
+                ),
+                after: delivery_timeout,
+                last: None,
+            };
+            self.give_up(batch, error);
+        }
+    }
+
+    /// Tells everybody that a batch is given up. Its numbers have been seen to.
+    fn give_up(&self, batch: Batch, failure: impl Into<Failure>) {
+        let (key, reserved_bytes) = (batch.key, batch.reserved_bytes);
+        let records_count = u64::from(batch.records_count());
+        let buffer = batch.fail(failure.into());
+        let mut accumulator = self.shared.accumulator();
+        accumulator.counters.records_failed += records_count;
+        accumulator.release(key, reserved_bytes);
+        accumulator.give_back(buffer.unwrap_or_default());
+        let is_awaited = 0 < accumulator.waiting_count();
+        drop(accumulator);
+        if is_awaited {
+            self.shared.wake_memory_waiters();
+        }
+    }
+
+    /// Gives up everything that waits, and takes no more.
+    fn fail_for_good(&mut self, error: &ClientError) {
+        let waiting = {
+            let mut accumulator = self.shared.accumulator();
+            accumulator.refuse(error.clone());
+            accumulator.take_waiting()
+        };
+        for batch in waiting {
+            if let Some(mut sequences) = self.shared.sequences() {
+                sequences.gave_up(batch.slot, batch.key);
+            }
+            self.give_up(batch, error.clone());
+        }
+        self.shared.wake_memory_waiters();
+    }
+}
+
+/// Nobody waits for ever, whatever ends the sender: a close by force, the runtime, a panic.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let error = ClientError::Closed("producer");
+        self.shared.accumulator().close();
+        self.fail_for_good(&error);
+        for (_, mut request) in std::mem::take(&mut self.requests) {
+            for batch in request.take_all() {
+                self.give_up(batch, error.clone());
+            }
+        }
+        self.shared.ended.send_replace(true);
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
