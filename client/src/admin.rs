@@ -6,13 +6,16 @@
 mod cluster;
 mod configs;
 mod driver;
+mod features;
 mod groups;
 mod listed;
+mod log_dirs;
 mod offsets;
 mod per_item;
 mod records;
 mod targets;
 mod topics;
+mod transactions;
 mod wire;
 
 use std::sync::Arc;
@@ -23,11 +26,13 @@ pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
     ConfigType, DescribeConfigsOptions, OpType,
 };
+pub use features::{FeatureMetadata, FeatureRange, FeatureUpdate, UpgradeType};
 pub use groups::{
-    ClassicGroupDescription, ConsumerGroupDescription, GroupListing, GroupState, GroupType,
-    ListGroupsOptions, MemberDescription, MemberToRemove,
+    ClassicGroupDescription, CommittedOffsets, ConsumerGroupDescription, GroupListing, GroupState,
+    GroupType, ListGroupsOptions, MemberDescription, MemberToRemove,
 };
 pub use listed::Listed;
+pub use log_dirs::{LogDirDescription, ReplicaInfo, ReplicaLogDirInfo, TopicPartitionReplica};
 pub use offsets::{ListOffsetsOptions, ListOffsetsResultInfo, OffsetSpec};
 pub use per_item::PerItem;
 pub use records::{DeletedRecords, RecordsToDelete};
@@ -35,6 +40,10 @@ use tokio::time::Instant;
 pub use topics::{
     CreateTopicsOptions, CreatedTopic, NewPartitions, NewTopic, TopicDescription, TopicListing,
     TopicPartitionInfo,
+};
+pub use transactions::{
+    AbortTransactionSpec, FencedProducer, ListTransactionsOptions, ProducerState,
+    TransactionDescription, TransactionListing, TransactionState,
 };
 
 use crate::cluster::Cluster;

@@ -15,6 +15,7 @@ mod error;
 mod headers;
 pub mod metadata;
 pub mod net;
+mod offset_and_metadata;
 pub mod producer;
 pub mod serialization;
 #[cfg(test)]
@@ -24,4 +25,5 @@ mod topic_partition;
 pub use admin::Admin;
 pub use error::{BrokerError, ClientError, DeserializationError, RecordPart};
 pub use headers::{Header, Headers};
+pub use offset_and_metadata::OffsetAndMetadata;
 pub use topic_partition::TopicPartition;

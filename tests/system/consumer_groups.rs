@@ -23,18 +23,18 @@ use uuid::Uuid;
 use crate::group::{self, commit, fetched_offset, find_coordinator, group_id, text};
 
 /// A member, as a client keeps it.
-struct Member {
+pub(crate) struct Member {
     group: String,
     id: String,
     instance: Option<String>,
     epoch: i32,
     /// Partitions of the one topic it subscribes to.
-    owned: BTreeSet<i32>,
+    pub(crate) owned: BTreeSet<i32>,
     topic_id: Uuid,
 }
 
 impl Member {
-    fn new(group: &str, id: &str) -> Self {
+    pub(crate) fn new(group: &str, id: &str) -> Self {
         Self {
             group: group.to_owned(),
             id: id.to_owned(),
@@ -56,7 +56,7 @@ impl Member {
             .with_topic_partitions(None)
     }
 
-    fn join(&mut self, client: &mut Client, topic: &str) -> anyhow::Result<()> {
+    pub(crate) fn join(&mut self, client: &mut Client, topic: &str) -> anyhow::Result<()> {
         self.epoch = 0;
         self.owned.clear();
         let request = self
@@ -68,7 +68,7 @@ impl Member {
     }
 
     /// A heartbeat that says what the member owns, and does what it is told.
-    fn beat(&mut self, client: &mut Client) -> anyhow::Result<()> {
+    pub(crate) fn beat(&mut self, client: &mut Client) -> anyhow::Result<()> {
         let owned = TopicPartitions::default()
             .with_topic_id(self.topic_id)
             .with_partitions(self.owned.iter().copied().collect());

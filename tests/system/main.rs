@@ -5,6 +5,8 @@
 
 mod client_admin;
 mod client_admin_configs;
+mod client_admin_group_offsets;
+mod client_admin_groups;
 mod client_admin_offsets;
 mod client_admin_topics;
 mod compaction;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ringbrook_protocol::StrBytes;
-use ringbrook_protocol::messages::{BrokerId, GroupId, TopicName};
+use ringbrook_protocol::messages::{BrokerId, GroupId, TopicName, TransactionalId};
 
 use crate::TopicPartition;
 
@@ -18,6 +18,10 @@ pub(super) fn topic_name(name: &str) -> TopicName {
 
 pub(super) fn group_id(id: &str) -> GroupId {
     GroupId(text(id))
+}
+
+pub(super) fn transactional_id(id: &str) -> TransactionalId {
+    TransactionalId(text(id))
 }
 
 pub(super) fn broker_ids(ids: &[i32]) -> Vec<BrokerId> {

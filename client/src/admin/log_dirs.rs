@@ -1,0 +1,6 @@
+//! Directories that brokers keep their logs in: what lies where, and moving it.
+
+mod alter;
+mod describe;
+
+pub use describe::{LogDirDescription, ReplicaInfo, ReplicaLogDirInfo, TopicPartitionReplica};
