@@ -3,8 +3,10 @@
 pub mod broker_api_versions;
 pub mod cluster;
 pub mod configs;
+pub mod delete_records;
 pub mod dump_log;
 pub mod features;
+pub mod get_offsets;
 pub mod topics;
 
 use crate::frame::Tool;
@@ -16,6 +18,8 @@ pub const ALL: &[Tool] = &[
     configs::TOOL,
     broker_api_versions::TOOL,
     cluster::TOOL,
+    delete_records::TOOL,
     dump_log::TOOL,
     features::TOOL,
+    get_offsets::TOOL,
 ];

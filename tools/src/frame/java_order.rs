@@ -1,26 +1,45 @@
 //! The order in which Java's `HashMap` gives out its keys. Kafka's tools print maps in that order,
 //! and it is the same every time, so scripts may have come to rely on it.
 
+use ringbrook_client::TopicPartition;
+
 /// Sorts as a `HashMap` made with `capacity` (16 by default) would give the items out, when they
 /// are put into it one by one.
 #[must_use]
 pub fn in_java_order<T>(items: Vec<T>, capacity: usize, key: impl Fn(&T) -> &str) -> Vec<T> {
+    sorted(items, capacity, |item| text_hash(key(item)))
+}
+
+/// As [`in_java_order`], for maps by partition.
+#[must_use]
+pub fn partitions_in_java_order<T>(items: Vec<T>, key: impl Fn(&T) -> &TopicPartition) -> Vec<T> {
+    sorted(items, 16, |item| {
+        let key = key(item);
+        let partition = u32::from_ne_bytes(key.partition.to_ne_bytes());
+        let hash = partition.wrapping_add(31);
+        hash.wrapping_mul(31).wrapping_add(text_hash(&key.topic))
+    })
+}
+
+fn sorted<T>(mut items: Vec<T>, capacity: usize, hash: impl Fn(&T) -> u32) -> Vec<T> {
     let mut buckets = capacity.max(1).next_power_of_two();
     while buckets - buckets / 4 < items.len() {
         buckets *= 2;
     }
-    let mut items = items;
     // Stable: within a bucket, the order is that of insertion.
-    items.sort_by_cached_key(|item| bucket(key(item), buckets));
+    items.sort_by_cached_key(|item| {
+        let hash = hash(item);
+        let spread = hash ^ hash >> 16;
+        usize::try_from(spread).unwrap_or_default() & (buckets - 1)
+    });
     items
 }
 
-fn bucket(key: &str, buckets: usize) -> usize {
-    let hash = key.encode_utf16().fold(0_u32, |hash, unit| {
+/// `String.hashCode`.
+fn text_hash(text: &str) -> u32 {
+    text.encode_utf16().fold(0_u32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(u32::from(unit))
-    });
-    let spread = hash ^ hash >> 16;
-    usize::try_from(spread).unwrap_or_default() & (buckets - 1)
+    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,13 @@ final class Comparison {
             ours.write(step);
             return;
         }
+        if (step.mode() == Script.Mode.SETUP) {
+            for (Side side : List.of(kafka, ours)) {
+                Tool.Output output = side.runKafkas(side.words(step), step);
+                Check.same("exit code of " + step.words() + ": " + output, 0, output.exit());
+            }
+            return;
+        }
         AtomicReference<AssertionError> last = new AtomicReference<>();
         try {
             Check.eventually("", step.isEventual() ? PATIENCE : Duration.ZERO, () -> {
@@ -146,7 +153,8 @@ final class Comparison {
             Files.writeString(dir.resolve(step.file()), filled(step.words().get(0)));
         }
 
-        Outcome run(Script.Step step) throws Exception {
+        /** The command line with the side's own names. */
+        List<String> words(Script.Step step) {
             List<String> words = new ArrayList<>();
             for (String word : step.words()) {
                 if (word.equals("@")) {
@@ -155,11 +163,16 @@ final class Comparison {
                     words.add(filled(word));
                 }
             }
+            return words;
+        }
+
+        Outcome run(Script.Step step) throws Exception {
+            List<String> words = words(step);
             Tool.Output output = isKafka ? runKafkas(words, step) : runOurs(words, step);
             return new Outcome(output.exit(), masked(output.out()), masked(output.err()));
         }
 
-        private Tool.Output runKafkas(List<String> words, Script.Step step) throws Exception {
+        Tool.Output runKafkas(List<String> words, Script.Step step) throws Exception {
             String[] arguments = words.subList(1, words.size()).toArray(String[]::new);
             return Tool.runWithInput(filled(step.input()), KafkaTools.mainClass(words.get(0)),
                 arguments);

@@ -24,7 +24,9 @@ record Script(String name, List<Pattern> masks, List<Step> steps) {
         /** The same lines in any order. */
         SORTED,
         /** Only the exit code. */
-        EXIT_CODE
+        EXIT_CODE,
+        /** Not at all: Kafka's tool runs for both sides, and has to succeed. */
+        SETUP
     }
 
     /**
@@ -89,6 +91,7 @@ record Script(String name, List<Pattern> masks, List<Step> steps) {
             switch (words.get(0)) {
                 case "sorted" -> mode = Mode.SORTED;
                 case "exit-code" -> mode = Mode.EXIT_CODE;
+                case "setup" -> mode = Mode.SETUP;
                 case "eventually" -> isEventual = true;
                 default -> {
                     return new Step(null, words, input, mode, isEventual);
