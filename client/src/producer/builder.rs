@@ -85,8 +85,8 @@ impl<K: 'static, V: 'static> ProducerBuilder<K, V> {
 
     /// Connects in another way than plain TCP.
     #[must_use]
-    pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
-        self.connector = Arc::new(connector);
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = connector;
         self
     }
 
