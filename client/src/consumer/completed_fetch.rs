@@ -296,3 +296,6 @@ fn records_of(
     decoder.decompress(codec, payload, BATCH_BYTES_MAX, &mut decompressed)?;
     Ok(decompressed.into())
 }
+
+#[cfg(test)]
+mod tests;

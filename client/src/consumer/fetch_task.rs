@@ -109,17 +109,12 @@ impl FetchTask {
                         break;
                     }
                     let metadata = Arc::clone(&changes.borrow_and_update());
-                    self.on_metadata(&metadata);
+                    shared.lock().subscriptions.on_metadata(&metadata);
                 }
                 () = tokio::time::sleep_until(wake_at), if is_waiting => {}
             }
         }
         self.end_sessions();
-    }
-
-    fn on_metadata(&mut self, metadata: &crate::metadata::Metadata) {
-        self.shared.lock().subscriptions.on_metadata(metadata);
-        self.metadata.not_before = None;
     }
 
     /// Sends what is due; returns when to look again if nothing happens.

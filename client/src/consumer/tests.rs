@@ -1,6 +1,8 @@
 //! Tests of the consumer against the fake cluster. The clock is paused: they are exact.
 
+mod errors;
 mod reading;
+mod validation;
 
 use std::time::Duration;
 
