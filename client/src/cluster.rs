@@ -33,6 +33,9 @@ pub struct Cluster {
 struct Inner {
     config: ClientConfig,
     connections: connections::Connections,
+    /// Connections of their own to coordinators of groups: JoinGroup may wait there for minutes,
+    /// and a broker answers the requests of a connection one by one.
+    group_connections: connections::Connections,
     metadata: watch::Sender<Arc<Metadata>>,
     interest: interest::Interest,
     coordinators: coordinators::Coordinators,
@@ -50,7 +53,8 @@ impl Cluster {
     pub fn new(config: ClientConfig, connector: Arc<dyn Connector>) -> Result<Self, ConfigError> {
         config.check()?;
         let inner = Arc::new(Inner {
-            connections: connections::Connections::new(&config, connector),
+            connections: connections::Connections::new(&config, Arc::clone(&connector)),
+            group_connections: connections::Connections::new(&config, connector),
             config,
             metadata: watch::Sender::new(Arc::new(Metadata::unknown())),
             interest: interest::Interest::default(),

@@ -10,6 +10,8 @@
 mod aborted_transactions;
 mod assignment;
 pub mod assignor;
+mod commit;
+mod commits;
 mod completed_fetch;
 mod coordinator;
 mod decode;
@@ -19,15 +21,20 @@ mod fetch_request;
 mod fetch_session;
 mod fetch_task;
 pub(crate) mod group;
+mod group_coordinator;
+mod group_metadata;
 mod leader_epochs;
 mod list_offsets;
+mod listener;
 mod offset;
 mod offsets;
 mod partition_state;
 mod poll;
+mod rebalance_context;
 mod record;
 mod shared;
 mod stream;
+mod subscribe;
 mod subscription_state;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,11 +44,18 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use assignor::Assignor;
+pub use commit::Offsets;
 use coordinator::Coordinator;
 use decode::Decode;
 use fetch_task::FetchTask;
+pub use group::settings::GroupMembershipOperation;
+use group_coordinator::GroupCoordinator;
+pub use group_metadata::ConsumerGroupMetadata;
+pub use listener::RebalanceListener;
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 use poll::Drain;
+pub use rebalance_context::RebalanceContext;
 pub use record::{ConsumerRecord, ConsumerRecords, TimestampType};
 use shared::Shared;
 pub use stream::RecordStream;
@@ -78,7 +92,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Consumer<K = Bytes, V = Bytes> {
     shared: Arc<Shared>,
     /// The group's side; nothing without `group.id`.
-    coordinator: Option<Arc<dyn Coordinator>>,
+    coordinator: Option<Arc<GroupCoordinator>>,
     decode: Decode<K, V>,
     drain: Mutex<Drain>,
     fetch_task: Mutex<Option<JoinHandle<()>>>,
@@ -108,11 +122,41 @@ impl<K, V> Consumer<K, V> {
         key_deserializer: impl Deserializer<K> + 'static,
         value_deserializer: impl Deserializer<V> + 'static,
     ) -> Result<Self, ConfigError> {
+        let assignors = Vec::new();
+        Self::with_assignors(
+            config,
+            connector,
+            assignors,
+            key_deserializer,
+            value_deserializer,
+        )
+    }
+
+    /// A consumer whose group's members agree on assignors of the application's own, in place of
+    /// `partition.assignment.strategy`; the preferred one comes first.
+    ///
+    /// # Errors
+    /// The configuration is unusable.
+    pub fn with_assignors(
+        config: ConsumerConfig,
+        connector: Arc<dyn Connector>,
+        assignors: Vec<Arc<dyn Assignor>>,
+        key_deserializer: impl Deserializer<K> + 'static,
+        value_deserializer: impl Deserializer<V> + 'static,
+    ) -> Result<Self, ConfigError> {
         config.check()?;
         let cluster = Cluster::new(config.client.clone(), connector)?;
         let shared = Arc::new(Shared::new(cluster, config));
-        let coordinator: Option<Arc<dyn Coordinator>> = None;
-        let fetch_task = FetchTask::new(Arc::clone(&shared), coordinator.clone());
+        let coordinator = match shared.config.group_id.clone() {
+            None => None,
+            Some(group_id) => {
+                let shared = Arc::clone(&shared);
+                let group = GroupCoordinator::new(shared, &group_id, assignors)?;
+                Some(Arc::new(group))
+            }
+        };
+        let for_fetching = coordinator.clone().map(|it| it as Arc<dyn Coordinator>);
+        let fetch_task = FetchTask::new(Arc::clone(&shared), for_fetching);
         let decode = Decode {
             key: Box::new(key_deserializer),
             value: Box::new(value_deserializer),
@@ -157,11 +201,11 @@ impl<K, V> Consumer<K, V> {
     /// # Errors
     /// The group could not be left in order.
     pub async fn close_within(&self, timeout: Duration) -> Result<(), ClientError> {
-        let deadline = Instant::now() + timeout;
-        let left = match &self.coordinator {
-            Some(coordinator) if !self.shared.is_closed() => coordinator.close(deadline).await,
-            _ => Ok(()),
-        };
+        self.close_with(GroupMembershipOperation::Default, timeout)
+            .await
+    }
+
+    async fn stop_within(&self, deadline: Instant) {
         self.shared.close();
         let task = self.fetch_task.lock();
         let task = task.unwrap_or_else(PoisonError::into_inner).take();
@@ -170,7 +214,6 @@ impl<K, V> Consumer<K, V> {
         {
             tracing::error!(error = %panicked, "the fetch task failed");
         }
-        left
     }
 }
 

@@ -107,6 +107,24 @@ impl Cluster {
     /// # Errors
     /// The node is not in the metadata, or cannot be reached now. Metadata counts as stale then.
     pub async fn connection(&self, node_id: i32) -> Result<Connection, ClientError> {
+        self.connection_among(&self.inner.connections, node_id)
+            .await
+    }
+
+    /// The connection to a node as a coordinator of groups: another than for everything else.
+    ///
+    /// # Errors
+    /// See [`Cluster::connection`].
+    pub(super) async fn group_connection(&self, node_id: i32) -> Result<Connection, ClientError> {
+        self.connection_among(&self.inner.group_connections, node_id)
+            .await
+    }
+
+    async fn connection_among(
+        &self,
+        connections: &Connections,
+        node_id: i32,
+    ) -> Result<Connection, ClientError> {
         let metadata = self.metadata();
         let Some(node) = metadata.node(node_id) else {
             self.request_refresh();
@@ -115,7 +133,7 @@ impl Cluster {
                 reason: "the metadata does not list it".to_owned(),
             });
         };
-        let connected = self.inner.connections.to(&node.address).await;
+        let connected = connections.to(&node.address).await;
         if connected.is_err() {
             self.request_refresh();
         }
@@ -163,6 +181,7 @@ impl Cluster {
     /// Ends all connections; what is in flight fails. For the end of a client that does not wait.
     pub fn close_connections(&self) {
         self.inner.connections.close_all();
+        self.inner.group_connections.close_all();
     }
 }
 

@@ -122,7 +122,10 @@ impl Cluster {
         key: &str,
     ) -> Result<Connection, ClientError> {
         let id = self.coordinator(kind, key).await?;
-        let connected = self.connection(id).await;
+        let connected = match kind {
+            CoordinatorKind::Group => self.group_connection(id).await,
+            CoordinatorKind::Transaction => self.connection(id).await,
+        };
         if connected.is_err() {
             self.forget_coordinator(kind, key);
         }

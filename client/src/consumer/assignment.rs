@@ -46,23 +46,8 @@ impl<K, V> Consumer<K, V> {
             state.subscriptions.assign(partitions)?;
         }
         drop(state);
-        self.assignment_changed();
+        self.shared.assignment_changed();
         Ok(())
-    }
-
-    /// After the assignment changed: what is buffered of others goes, what is new is fetched.
-    pub(super) fn assignment_changed(&self) {
-        let mut state = self.shared.lock();
-        let super::shared::State {
-            subscriptions,
-            buffer,
-            ..
-        } = &mut *state;
-        buffer.retain_parked(|fetch| subscriptions.is_assigned(&fetch.partition));
-        drop(state);
-        self.shared.watch_topics();
-        self.shared.plan_anew();
-        self.shared.wake_poll();
     }
 
     /// The partitions that are assigned now.

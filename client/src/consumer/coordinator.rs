@@ -9,7 +9,7 @@
 //!   what was read is committed by time, and where `max.poll.interval.ms` starts anew;
 //! - the fetch task calls [`Coordinator::committed`] for partitions that were assigned and have no
 //!   position ([`super::FetchState::Initializing`]);
-//! - `close` calls [`Coordinator::close`] before connections end.
+//! - `close` calls `GroupCoordinator::close` before connections end.
 //!
 //! The coordinator in turn changes the [`super::SubscriptionState`] behind
 //! [`super::shared::Shared::lock`] (`assign_from_subscribed`, `mark_pending_revocation`, ...), and
@@ -17,7 +17,6 @@
 
 use futures_util::future::BoxFuture;
 use hashbrown::HashMap;
-use tokio::time::Instant;
 
 use super::offset::OffsetAndMetadata;
 use crate::error::ClientError;
@@ -34,7 +33,4 @@ pub(crate) trait Coordinator: Send + Sync {
         &self,
         partitions: Vec<TopicPartition>,
     ) -> BoxFuture<'_, Result<HashMap<TopicPartition, OffsetAndMetadata>, ClientError>>;
-
-    /// Commits what is to be committed and leaves the group.
-    fn close(&self, deadline: Instant) -> BoxFuture<'_, Result<(), ClientError>>;
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Consumer;
 use super::completed_fetch::{CompletedFetch, ReadSettings};
+use super::coordinator::Coordinator;
 use super::fetch_plan::PREFETCH_BYTES;
 use super::offset::OffsetAndMetadata;
 use super::partition_state::FetchPosition;

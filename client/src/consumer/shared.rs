@@ -159,6 +159,21 @@ impl Shared {
         state.watched = topics;
     }
 
+    /// After the assignment changed: what is buffered of others goes, what is new is fetched.
+    pub(super) fn assignment_changed(&self) {
+        let mut state = self.lock();
+        let State {
+            subscriptions,
+            buffer,
+            ..
+        } = &mut *state;
+        buffer.retain_parked(|fetch| subscriptions.is_assigned(&fetch.partition));
+        drop(state);
+        self.watch_topics();
+        self.plan_anew();
+        self.wake_poll();
+    }
+
     /// Has `poll` return an error that concerns no single partition.
     pub(crate) fn report(&self, error: ClientError) {
         let mut state = self.lock();

@@ -85,6 +85,15 @@ impl SubscriptionState {
         )
     }
 
+    /// Whether topics are found by a pattern.
+    #[must_use]
+    pub fn is_by_pattern(&self) -> bool {
+        matches!(
+            self.subscription,
+            Subscription::Pattern(..) | Subscription::BrokerPattern(_)
+        )
+    }
+
     /// Subscribes, or changes the subscription. Partitions are assigned later, by the group.
     ///
     /// # Errors

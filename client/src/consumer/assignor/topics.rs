@@ -58,6 +58,18 @@ impl AssignableTopics {
         self.0.get(topic).map_or(0, Vec::len)
     }
 
+    /// Whether the topics and their numbers of partitions are the same.
+    #[must_use]
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let counts = |topics: &Self| -> Vec<_> {
+            let topics = topics.0.iter();
+            topics
+                .map(|(name, racks)| (Arc::clone(name), racks.len()))
+                .collect()
+        };
+        counts(self) == counts(other)
+    }
+
     /// Topics by name, with the racks of each partition.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[BTreeSet<Arc<str>>])> {
         self.0.iter().map(|(name, racks)| (name, racks.as_slice()))
