@@ -7,6 +7,7 @@ pub mod delete_records;
 pub mod dump_log;
 pub mod features;
 pub mod get_offsets;
+pub mod log_dirs;
 pub mod topics;
 
 use crate::frame::Tool;
@@ -22,4 +23,5 @@ pub const ALL: &[Tool] = &[
     dump_log::TOOL,
     features::TOOL,
     get_offsets::TOOL,
+    log_dirs::TOOL,
 ];
