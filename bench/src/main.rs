@@ -8,6 +8,7 @@
 
 mod admin;
 mod client;
+mod client_consume;
 mod cold;
 mod engine;
 mod frames;
@@ -19,6 +20,7 @@ mod offset_commit;
 mod process;
 mod report;
 mod restart;
+mod rival;
 mod round;
 mod scenario;
 mod transactions;
@@ -52,6 +54,8 @@ enum Command {
     LoadBroker(restart::LoadArgs),
     /// Open the logs of a log dir and print what it took; they are recovered as after kill -9
     OpenLogs(restart::OpenArgs),
+    /// Read with the native consumer, beside librdkafka
+    ClientConsume(rival::RivalArgs),
     /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
     NullServer {
         /// What the server does with a request
@@ -111,6 +115,7 @@ fn main() -> anyhow::Result<()> {
         Command::FillLogs(args) => restart::fill(&args),
         Command::LoadBroker(args) => restart::load(&args),
         Command::OpenLogs(args) => restart::open(&args),
+        Command::ClientConsume(args) => client_consume::run(&args),
         Command::NullServer { work, file } => null_server::run(work, &file),
     }
 }
