@@ -7,6 +7,7 @@
 //! `install-links`, `completions`) does not show unless it is asked for.
 
 mod base64;
+mod client_properties;
 pub mod frame;
 mod schema;
 mod shown;

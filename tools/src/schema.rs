@@ -70,11 +70,29 @@ impl CoordinatorTopic {
         }
     }
 
-    /// Reads a record of this topic.
+    /// Reads a record of this topic; what consumers put into their groups is shown, too.
     pub(crate) fn read(
         self,
         key: &[u8],
         value: Option<&[u8]>,
+    ) -> Result<CoordinatorRecord, CoordinatorRecordError> {
+        self.read_with(key, value, true)
+    }
+
+    /// Reads a record of this topic; bytes within it stay bytes.
+    pub(crate) fn read_plain(
+        self,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<CoordinatorRecord, CoordinatorRecordError> {
+        self.read_with(key, value, false)
+    }
+
+    fn read_with(
+        self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        shows_embedded: bool,
     ) -> Result<CoordinatorRecord, CoordinatorRecordError> {
         let (id, key) = number(key).ok_or(CoordinatorRecordError::NoVersion("key"))?;
         let record_type = self
@@ -85,13 +103,14 @@ impl CoordinatorTopic {
             .find(|it| it.id == id);
         let record_type = record_type.ok_or(CoordinatorRecordError::UnknownType(id))?;
         // The number of the type stands where a version would: keys have one version each.
-        let key = object("key", key, record_type.key, 0)?;
+        let key = object("key", key, record_type.key, 0, false)?;
         let value = match value {
             None => None,
             Some(value) => {
                 let (version, value) =
                     number(value).ok_or(CoordinatorRecordError::NoVersion("value"))?;
-                Some((version, object("value", value, record_type.value, version)?))
+                let data = object("value", value, record_type.value, version, shows_embedded)?;
+                Some((version, data))
             }
         };
         Ok(CoordinatorRecord { id, key, value })
@@ -108,8 +127,10 @@ fn object(
     bytes: &[u8],
     schema: &Schema,
     version: i16,
+    shows_embedded: bool,
 ) -> Result<String, CoordinatorRecordError> {
     Decoder::new(bytes, schema, version)
+        .map(|decoder| decoder.shows_embedded(shows_embedded))
         .and_then(|mut decoder| decoder.object(schema.fields))
         .map_err(|source| CoordinatorRecordError::Unreadable {
             what,
@@ -127,6 +148,18 @@ impl CoordinatorRecord {
             |(version, data)| format!("{{\"version\":\"{version}\",\"data\":{data}}}"),
         );
         (key, value)
+    }
+}
+
+impl CoordinatorRecord {
+    /// Key and value as one JSON object, as Kafka's message formatters write them.
+    pub(crate) fn formatted(&self) -> String {
+        let (id, key) = (self.id, &self.key);
+        let value = self.value.as_ref().map_or_else(
+            || "null".to_owned(),
+            |(version, data)| format!("{{\"version\":{version},\"data\":{data}}}"),
+        );
+        format!("{{\"key\":{{\"type\":{id},\"data\":{key}}},\"value\":{value}}}")
     }
 }
 

@@ -21,5 +21,23 @@ pub(crate) fn on(is_terminal: bool, text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Bytes of a record as they are shown on a terminal: as text where they are UTF-8 and without
+/// control characters but line breaks and tabs; other bytes as `\x1b`.
+pub(crate) fn bytes_on_terminal(bytes: &[u8]) -> String {
+    let mut safe = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for (index, line) in chunk.valid().split('\n').enumerate() {
+            if 0 < index {
+                safe.push('\n');
+            }
+            safe.push_str(&on(true, line));
+        }
+        for byte in chunk.invalid() {
+            write!(safe, "\\x{byte:02x}").expect("a String takes every text");
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests;

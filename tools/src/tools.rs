@@ -3,11 +3,14 @@
 pub mod broker_api_versions;
 pub mod cluster;
 pub mod configs;
+pub mod console_consumer;
+pub mod console_producer;
 pub mod delete_records;
 pub mod dump_log;
 pub mod features;
 pub mod get_offsets;
 pub mod log_dirs;
+pub mod groups;
 pub mod topics;
 
 use crate::frame::Tool;
@@ -24,4 +27,7 @@ pub const ALL: &[Tool] = &[
     features::TOOL,
     get_offsets::TOOL,
     log_dirs::TOOL,
+    console_producer::TOOL,
+    console_consumer::TOOL,
+    groups::TOOL,
 ];

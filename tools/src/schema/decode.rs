@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::field::{Field, Kind, Schema};
 use crate::base64;
+use crate::frame::uuid_text;
 
 /// Why bytes are not the message they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +46,7 @@ pub(super) struct Decoder<'a> {
     flexible: bool,
     /// The message said that its group's protocol type is `consumer`.
     of_consumers: bool,
+    shows_embedded: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -60,7 +62,14 @@ impl<'a> Decoder<'a> {
             version,
             flexible,
             of_consumers: false,
+            shows_embedded: true,
         })
+    }
+
+    /// Whether messages within bytes are shown as such.
+    pub(super) fn shows_embedded(mut self, shows: bool) -> Self {
+        self.shows_embedded = shows;
+        self
     }
 
     /// A whole message, or struct, as a JSON object.
@@ -104,6 +113,7 @@ impl<'a> Decoder<'a> {
                 version: self.version,
                 flexible: true,
                 of_consumers: self.of_consumers,
+                shows_embedded: self.shows_embedded,
             };
             texts[index] = Some(inner.value(&fields[index])?);
         }
@@ -138,7 +148,7 @@ impl<'a> Decoder<'a> {
             Kind::I32 => i32::from_be_bytes(self.array(name)?).to_string(),
             Kind::I64 => i64::from_be_bytes(self.array(name)?).to_string(),
             Kind::F64 => format!("{:?}", f64::from_be_bytes(self.array(name)?)),
-            Kind::Uuid => quoted(&base64::id(Uuid::from_bytes(self.array(name)?))),
+            Kind::Uuid => quoted(&uuid_text(Uuid::from_bytes(self.array(name)?))),
             Kind::Str => {
                 let Some(bytes) = self.sized(name, true)? else {
                     return Ok(None);
@@ -157,7 +167,8 @@ impl<'a> Decoder<'a> {
                     return Ok(None);
                 };
                 // Bytes that are no such message are shown as they are.
-                let message = self.of_consumers.then(|| embedded(bytes, schema));
+                let is_message = self.of_consumers && self.shows_embedded;
+                let message = is_message.then(|| embedded(bytes, schema));
                 message
                     .and_then(Result::ok)
                     .unwrap_or_else(|| quoted(&base64::standard(bytes)))
