@@ -355,8 +355,8 @@ async fn a_broker_that_asks_for_a_pause_gets_it() {
     assert!((2900..3200).contains(&took), "{took} ms");
 }
 
-/// Whatever happens to requests and answers: what is acknowledged is written exactly once, and every
-/// partition holds its records in the order of sending.
+/// Whatever happens to requests and answers: what is acknowledged is written exactly once, and
+/// every partition holds its records in the order of sending.
 #[tokio::test(start_paused = true)]
 async fn chaos_loses_nothing_and_doubles_nothing() {
     let seed = std::env::var("RINGBROOK_TEST_SEED").ok();
