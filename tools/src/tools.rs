@@ -9,8 +9,8 @@ pub mod delete_records;
 pub mod dump_log;
 pub mod features;
 pub mod get_offsets;
-pub mod log_dirs;
 pub mod groups;
+pub mod log_dirs;
 pub mod topics;
 
 use crate::frame::Tool;
