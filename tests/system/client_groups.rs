@@ -2,7 +2,7 @@
 //! are committed, members come, go, come back and die.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -29,18 +29,25 @@ const NEXT: &[(&str, &str)] = &[("group.protocol", "consumer")];
 const ALL: [&[(&str, &str)]; 5] = [CLASSIC, COOPERATIVE, STICKY, ROUND_ROBIN, NEXT];
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// One call of a listener: its name, the partitions it was called with.
+type Call = (&'static str, Vec<i32>);
+
 /// What a listener was told.
 #[derive(Debug, Clone, Default)]
-struct Told(Arc<Mutex<Vec<(&'static str, Vec<i32>)>>>);
+struct Told(Arc<Mutex<Vec<Call>>>);
 
 impl Told {
     fn note(&self, what: &'static str, partitions: &[TopicPartition]) {
         let indexes = partitions.iter().map(|it| it.partition).collect();
-        self.0.lock().unwrap().push((what, indexes));
+        self.calls().push((what, indexes));
     }
 
-    fn take(&self) -> Vec<(&'static str, Vec<i32>)> {
-        std::mem::take(&mut self.0.lock().unwrap())
+    fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls())
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.0.lock().expect("no call panics while it notes")
     }
 }
 
