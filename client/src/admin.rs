@@ -6,12 +6,14 @@
 mod cluster;
 mod configs;
 mod driver;
+mod elections;
 mod features;
 mod groups;
 mod listed;
 mod log_dirs;
 mod offsets;
 mod per_item;
+mod reassignments;
 mod records;
 mod targets;
 mod topics;
@@ -26,6 +28,7 @@ pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
     ConfigType, DescribeConfigsOptions, OpType,
 };
+pub use elections::ElectionType;
 pub use features::{FeatureMetadata, FeatureRange, FeatureUpdate, UpgradeType};
 pub use groups::{
     ClassicGroupDescription, CommittedOffsets, ConsumerGroupDescription, GroupListing, GroupState,
@@ -35,6 +38,7 @@ pub use listed::Listed;
 pub use log_dirs::{LogDirDescription, ReplicaInfo, ReplicaLogDirInfo, TopicPartitionReplica};
 pub use offsets::{ListOffsetsOptions, ListOffsetsResultInfo, OffsetSpec};
 pub use per_item::PerItem;
+pub use reassignments::PartitionReassignment;
 pub use records::{DeletedRecords, RecordsToDelete};
 use tokio::time::Instant;
 pub use topics::{

@@ -9,6 +9,7 @@ mod client_admin_group_offsets;
 mod client_admin_groups;
 mod client_admin_offsets;
 mod client_admin_topics;
+mod client_admin_transactions;
 mod client_groups;
 mod compaction;
 mod consumer_groups;
