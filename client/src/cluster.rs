@@ -11,8 +11,10 @@ mod connections;
 mod coordinators;
 mod interest;
 mod refresh;
+mod retries;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Notify, watch};
 
@@ -33,15 +35,15 @@ pub struct Cluster {
 struct Inner {
     config: ClientConfig,
     connections: connections::Connections,
-    /// Connections of their own to coordinators of groups: JoinGroup may wait there for minutes,
-    /// and a broker answers the requests of a connection one by one.
-    group_connections: connections::Connections,
     metadata: watch::Sender<Arc<Metadata>>,
     interest: interest::Interest,
     coordinators: coordinators::Coordinators,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
-    is_stale: Arc<Notify>,
+    /// Metadata is said to be wrong, and has not been asked for since.
+    is_stale: AtomicBool,
+    /// Wakes the task that refreshes.
+    wanted: Arc<Notify>,
 }
 
 impl Cluster {
@@ -53,17 +55,17 @@ impl Cluster {
     pub fn new(config: ClientConfig, connector: Arc<dyn Connector>) -> Result<Self, ConfigError> {
         config.check()?;
         let inner = Arc::new(Inner {
-            connections: connections::Connections::new(&config, Arc::clone(&connector)),
-            group_connections: connections::Connections::new(&config, connector),
+            connections: connections::Connections::new(&config, connector),
             config,
             metadata: watch::Sender::new(Arc::new(Metadata::unknown())),
             interest: interest::Interest::default(),
             coordinators: coordinators::Coordinators::default(),
             refreshing: tokio::sync::Mutex::default(),
-            is_stale: Arc::default(),
+            is_stale: AtomicBool::default(),
+            wanted: Arc::default(),
         });
-        let is_stale = Arc::clone(&inner.is_stale);
-        tokio::spawn(refresh::keep_fresh(Arc::downgrade(&inner), is_stale));
+        let wanted = Arc::clone(&inner.wanted);
+        tokio::spawn(refresh::keep_fresh(Arc::downgrade(&inner), wanted));
         Ok(Self { inner })
     }
 

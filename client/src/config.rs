@@ -14,7 +14,7 @@ mod properties;
 mod property;
 
 pub use admin::AdminConfig;
-pub use connection::{ClientConfig, DnsLookup};
+pub use connection::{ClientConfig, MetadataRecovery};
 pub(crate) use connection::{HasClient, connection_properties, retry_properties};
 pub use consumer::{AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
 pub use error::ConfigError;

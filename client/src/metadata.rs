@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use ringbrook_protocol::messages::MetadataResponse;
-use ringbrook_protocol::messages::metadata_response::MetadataResponseTopic;
+use ringbrook_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponseTopic,
+};
 use tokio::time::Instant;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::net::HostPort;
@@ -21,6 +24,27 @@ pub struct Node {
     pub address: HostPort,
     /// `broker.rack`.
     pub rack: Option<String>,
+}
+
+impl Node {
+    /// Nothing for a broker without a port: it does not listen where clients are.
+    fn new(broker: MetadataResponseBroker) -> Option<Self> {
+        let port = u16::try_from(broker.port).ok().filter(|port| *port != 0);
+        let Some(port) = port else {
+            warn!(
+                id = broker.node_id.0,
+                port = broker.port,
+                "a broker without a port"
+            );
+            return None;
+        };
+        let host = broker.host.to_string();
+        Some(Self {
+            id: broker.node_id.0,
+            address: HostPort { host, port },
+            rack: broker.rack.map(|rack| rack.to_string()),
+        })
+    }
 }
 
 /// A partition: who leads it and who follows.
@@ -71,7 +95,7 @@ impl TopicMetadata {
     }
 
     fn new(topic: MetadataResponseTopic) -> Option<Self> {
-        let name = topic.name.as_ref()?.as_str().into();
+        let name: Arc<str> = topic.name.as_ref()?.as_str().into();
         let partitions = topic.partitions.into_iter().map(|partition| {
             let ids = |ids: Vec<ringbrook_protocol::messages::BrokerId>| {
                 ids.into_iter().map(|id| id.0).collect()
@@ -92,6 +116,12 @@ impl TopicMetadata {
         let is_whole = (0..)
             .zip(&partitions)
             .all(|(index, partition)| partition.partition == index);
+        if !is_whole {
+            warn!(
+                topic = &*name,
+                "metadata with gaps between partitions is not used"
+            );
+        }
         is_whole.then_some(Self {
             name,
             id: topic.topic_id,
@@ -130,25 +160,22 @@ impl Metadata {
     }
 
     /// From a broker's answer. Topics that the answer does not name are taken from `before` when
-    /// the answer is about some topics only. An older leader epoch never replaces a newer one of
-    /// the same topic (KIP-320): brokers learn of elections at different times.
-    pub(crate) fn updated(before: &Self, answer: MetadataResponse, is_all_topics: bool) -> Self {
-        let nodes = answer.brokers.into_iter().map(|broker| {
-            let node = Node {
-                id: broker.node_id.0,
-                address: HostPort {
-                    host: broker.host.to_string(),
-                    port: u16::try_from(broker.port).unwrap_or_default(),
-                },
-                rack: broker.rack.map(|rack| rack.to_string()),
-            };
-            (node.id, node)
-        });
-        let mut topics = if is_all_topics {
-            HashMap::new()
-        } else {
-            before.topics.clone()
-        };
+    /// the answer is about some topics only and they are still wanted. An older leader epoch never
+    /// replaces a newer one of the same topic (KIP-320): brokers learn of elections at different
+    /// times.
+    pub(crate) fn updated(
+        before: &Self,
+        answer: MetadataResponse,
+        is_all_topics: bool,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Self {
+        let nodes = answer.brokers.into_iter().filter_map(Node::new);
+        let nodes = nodes.map(|node| (node.id, node));
+        let mut topics = HashMap::new();
+        if !is_all_topics {
+            let kept = before.topics.iter().filter(|(name, _)| is_wanted(name));
+            topics.extend(kept.map(|(name, topic)| (Arc::clone(name), Arc::clone(topic))));
+        }
         for topic in answer.topics.into_iter().filter_map(TopicMetadata::new) {
             let known = before.topics.get(&topic.name);
             let topic = keep_newer_epochs(topic, known.map(Arc::as_ref));
@@ -163,6 +190,15 @@ impl Metadata {
             names: names.collect(),
             topics,
             received_at: Some(Instant::now()),
+        }
+    }
+
+    /// The same without any broker.
+    pub(crate) fn without_nodes(&self) -> Self {
+        Self {
+            controller_id: None,
+            nodes: HashMap::new(),
+            ..self.clone()
         }
     }
 
@@ -218,3 +254,6 @@ fn keep_newer_epochs(mut topic: TopicMetadata, known: Option<&TopicMetadata>) ->
     }
     topic
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::config::ClientConfig;
 
-/// Pauses that double from a first to a longest one, each up to a fifth longer or shorter, so that
-/// clients that failed together do not come back together.
+/// Pauses that double from a first to a longest one, each up to a fifth longer or shorter but never
+/// over the longest, so that clients that failed together do not come back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -34,9 +34,10 @@ impl Backoff {
     pub fn next_pause(&mut self) -> Duration {
         let doubled = self.first.saturating_mul(1 << self.failures.min(20));
         self.failures = self.failures.saturating_add(1);
-        doubled
+        let jittered = doubled
             .min(self.longest)
-            .mul_f64(fastrand::f64() * 0.4 + 0.8)
+            .mul_f64(fastrand::f64() * 0.4 + 0.8);
+        jittered.min(self.longest)
     }
 
     /// After a success.
@@ -56,6 +57,7 @@ mod tests {
             let expected = Duration::from_millis(expected_ms);
             let pause = backoff.next_pause();
             assert!(expected.mul_f64(0.79) <= pause && pause <= expected.mul_f64(1.21));
+            assert!(pause <= Duration::from_secs(1));
         }
         backoff.reset();
         assert!(backoff.next_pause() <= Duration::from_millis(121));

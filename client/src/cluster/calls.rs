@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ringbrook_protocol::{Request, ResponseError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Backoff, Cluster, CoordinatorKind};
+use super::retries::Retries;
+use super::{Cluster, CoordinatorKind};
 use crate::error::ClientError;
 use crate::net::Connection;
 
@@ -89,25 +90,13 @@ impl Cluster {
         deadline: Instant,
         mut attempt: impl AsyncFnMut() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let started = Instant::now();
-        let mut backoff = Backoff::of_retries(self.config());
-        let mut last = None;
+        let mut retries = Retries::new(self, deadline);
         loop {
-            match tokio::time::timeout_at(deadline, attempt()).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) if !error.is_retriable() => return Err(error),
-                Ok(Err(error)) => last = Some(Box::new(error)),
-                Err(_) => {}
+            let outcome = timeout_at(deadline, attempt()).await;
+            if let Some(settled) = retries.settle(outcome) {
+                return settled;
             }
-            let pause = backoff.next_pause();
-            if deadline <= Instant::now() + pause {
-                return Err(ClientError::Timeout {
-                    what: what.to_owned(),
-                    after: deadline.saturating_duration_since(started),
-                    last,
-                });
-            }
-            tokio::time::sleep(pause).await;
+            retries.pause(what).await?;
         }
     }
 
@@ -123,25 +112,21 @@ impl Cluster {
         build: impl Fn(i16) -> Result<R, ClientError>,
         check: impl Fn(R::Response) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let what = format!("{:?}", crate::net::api_of::<R>());
-        self.retry(&what, deadline, async || {
-            let answered = self
-                .call(target, version_max, &build)
-                .await
-                .and_then(&check);
-            if let Err(error) = &answered {
+        let mut retries = Retries::new(self, deadline);
+        loop {
+            let asking = self.call(target, version_max, &build);
+            let outcome = timeout_at(deadline, asking).await;
+            let outcome = outcome.map(|answered| answered.and_then(&check));
+            if let Ok(Err(error)) = &outcome {
                 self.note_error(target, error);
             }
-            answered
-        })
-        .await
-    }
-
-    async fn ensure_metadata(&self) -> Result<(), ClientError> {
-        if self.metadata().received_at.is_none() {
-            self.refresh().await?;
+            if let Some(settled) = retries.settle(outcome) {
+                return settled;
+            }
+            retries
+                .pause(&format!("{:?}", crate::net::api_of::<R>()))
+                .await?;
         }
-        Ok(())
     }
 
     /// `default.api.timeout.ms` and the like, from now.
@@ -175,3 +160,6 @@ fn is_about_coordinator(error: &ClientError) -> bool {
         Some(ResponseError::NotCoordinator | ResponseError::CoordinatorNotAvailable)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,32 +1,60 @@
 //! One connection per node, opened when first needed, again after it ended, with growing pauses
-//! after failures.
+//! and growing patience after failures (KIP-580, KIP-601).
+//!
+//! Opening goes on when whoever asked for it is cancelled: a caller with little time at every call
+//! still gets a connection in the end. All who wait share an attempt and its failure.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
 use super::{Backoff, Cluster};
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, MetadataRecovery};
 use crate::error::ClientError;
 use crate::metadata::Metadata;
 use crate::net::{Connection, ConnectionSettings, Connector, HostPort};
+
+/// How long one broker gets before the next one is tried, too, when any will do.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// What a connection is for. A broker answers one request of a connection after the other, so
+/// those that it answers late on purpose must not hold up others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// Everything but groups: records, metadata, administration.
+    Ordinary,
+    /// Membership of groups: joining waits for other members while fetches wait for records.
+    Group,
+}
+
+type Key = (Purpose, HostPort);
 
 pub(super) struct Connections {
     connector: Arc<dyn Connector>,
     settings: ConnectionSettings,
     reconnect: Backoff,
-    slots: Mutex<HashMap<HostPort, Arc<Slot>>>,
+    setup: Backoff,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    is_closed: Arc<AtomicBool>,
 }
 
-/// The connection to one address. The lock is held while it is opened, so that everybody who
-/// needs it waits for the same attempt.
-struct Slot(tokio::sync::Mutex<Attempt>);
+/// The connection to one address.
+struct Slot {
+    current: Mutex<Option<Connection>>,
+    /// Held while it is opened.
+    attempts: tokio::sync::Mutex<Attempts>,
+}
 
-struct Attempt {
-    connection: Option<Connection>,
-    backoff: Backoff,
+struct Attempts {
+    reconnect: Backoff,
+    setup: Backoff,
     not_before: Instant,
+    failed: Option<(Instant, ClientError)>,
 }
 
 impl Connections {
@@ -40,64 +68,145 @@ impl Connections {
                 max_idle: config.connections_max_idle,
             },
             reconnect: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
+            setup: Backoff::new(
+                config.connection_setup_timeout,
+                config.connection_setup_timeout_max,
+            ),
             slots: Mutex::default(),
+            is_closed: Arc::default(),
         }
     }
 
     /// The open connection to an address, or a new one.
-    async fn to(&self, address: &HostPort) -> Result<Connection, ClientError> {
-        let slot = self.slot(address);
-        let mut attempt = slot.0.lock().await;
-        if let Some(open) = attempt.open() {
+    pub(super) async fn to(
+        &self,
+        purpose: Purpose,
+        address: &HostPort,
+    ) -> Result<Connection, ClientError> {
+        let slot = self.slot(purpose, address);
+        if let Some(open) = slot.open() {
             return Ok(open);
         }
-        tokio::time::sleep_until(attempt.not_before).await;
-        let opened = Connection::open(&*self.connector, address.clone(), &self.settings).await;
-        match &opened {
-            Ok(connection) => {
-                attempt.backoff.reset();
-                attempt.connection = Some(connection.clone());
-            }
-            Err(_) => {
-                attempt.not_before = Instant::now() + attempt.backoff.next_pause();
-            }
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(ClientError::Closed("client"));
         }
-        opened
+        let opening = Opening {
+            slot,
+            address: address.clone(),
+            connector: Arc::clone(&self.connector),
+            settings: self.settings.clone(),
+            is_closed: Arc::clone(&self.is_closed),
+            asked_at: Instant::now(),
+        };
+        tokio::spawn(opening.run()).await.unwrap_or_else(|error| {
+            Err(ClientError::Disconnected {
+                address: address.to_string(),
+                reason: format!("opening it was given up: {error}"),
+            })
+        })
     }
 
-    /// The connection to an address, if it is open and nobody is opening it.
+    /// The connection to an address, if it is open.
     fn already_to(&self, address: &HostPort) -> Option<Connection> {
-        self.slot(address).0.try_lock().ok()?.open()
+        let key = (Purpose::Ordinary, address.clone());
+        let slot = self.lock().get(&key).cloned();
+        slot?.open()
     }
 
-    fn slot(&self, address: &HostPort) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.entry_ref(address).or_insert_with(|| {
-            Arc::new(Slot(tokio::sync::Mutex::new(Attempt {
-                connection: None,
-                backoff: self.reconnect.clone(),
-                not_before: Instant::now(),
-            })))
+    /// Connections to addresses that are no longer those of brokers are let go: they end as
+    /// soon as nobody uses them and what is in flight on them is answered.
+    pub(super) fn forget_all_but(&self, is_wanted: impl Fn(&HostPort) -> bool) {
+        self.lock().retain(|(_, address), _| is_wanted(address));
+    }
+
+    fn slot(&self, purpose: Purpose, address: &HostPort) -> Arc<Slot> {
+        let mut slots = self.lock();
+        let slot = slots.entry((purpose, address.clone())).or_insert_with(|| {
+            Arc::new(Slot {
+                current: Mutex::default(),
+                attempts: tokio::sync::Mutex::new(Attempts {
+                    reconnect: self.reconnect.clone(),
+                    setup: self.setup.clone(),
+                    not_before: Instant::now(),
+                    failed: None,
+                }),
+            })
         });
         Arc::clone(slot)
     }
 
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn close_all(&self) {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in slots.values() {
-            if let Ok(attempt) = slot.0.try_lock()
-                && let Some(connection) = &attempt.connection
-            {
+        self.is_closed.store(true, Ordering::Release);
+        for slot in self.lock().values() {
+            if let Some(connection) = slot.lock().take() {
                 connection.close("the client is closed");
             }
         }
     }
 }
 
-impl Attempt {
+impl Slot {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self) -> Option<Connection> {
-        let connection = self.connection.as_ref()?;
+        let current = self.lock();
+        let connection = current.as_ref()?;
         (!connection.is_closed()).then(|| connection.clone())
+    }
+}
+
+/// What opening needs, apart from whoever asked for it.
+struct Opening {
+    slot: Arc<Slot>,
+    address: HostPort,
+    connector: Arc<dyn Connector>,
+    settings: ConnectionSettings,
+    is_closed: Arc<AtomicBool>,
+    asked_at: Instant,
+}
+
+impl Opening {
+    async fn run(mut self) -> Result<Connection, ClientError> {
+        let slot = Arc::clone(&self.slot);
+        let mut attempts = slot.attempts.lock().await;
+        if let Some(open) = slot.open() {
+            return Ok(open);
+        }
+        // Another one tried meanwhile, for this caller too.
+        if let Some((failed_at, error)) = &attempts.failed
+            && self.asked_at < *failed_at
+        {
+            return Err(error.clone());
+        }
+        tokio::time::sleep_until(attempts.not_before).await;
+        self.settings.setup_timeout = attempts.setup.next_pause();
+        let address = self.address.clone();
+        let opened = Connection::open(&*self.connector, address, &self.settings).await;
+        match opened {
+            Ok(connection) => {
+                attempts.reconnect.reset();
+                attempts.setup.reset();
+                *slot.lock() = Some(connection.clone());
+                // Whoever closes all connections sets this first: one of both sees the other.
+                if self.is_closed.load(Ordering::Acquire) {
+                    connection.close("the client is closed");
+                    return Err(ClientError::Closed("client"));
+                }
+                Ok(connection)
+            }
+            Err(error) => {
+                let now = Instant::now();
+                attempts.not_before = now + attempts.reconnect.next_pause();
+                attempts.failed = Some((now, error.clone()));
+                Err(error)
+            }
+        }
     }
 }
 
@@ -107,22 +216,12 @@ impl Cluster {
     /// # Errors
     /// The node is not in the metadata, or cannot be reached now. Metadata counts as stale then.
     pub async fn connection(&self, node_id: i32) -> Result<Connection, ClientError> {
-        self.connection_among(&self.inner.connections, node_id)
-            .await
+        self.connection_for(Purpose::Ordinary, node_id).await
     }
 
-    /// The connection to a node as a coordinator of groups: another than for everything else.
-    ///
-    /// # Errors
-    /// See [`Cluster::connection`].
-    pub(super) async fn group_connection(&self, node_id: i32) -> Result<Connection, ClientError> {
-        self.connection_among(&self.inner.group_connections, node_id)
-            .await
-    }
-
-    async fn connection_among(
+    pub(super) async fn connection_for(
         &self,
-        connections: &Connections,
+        purpose: Purpose,
         node_id: i32,
     ) -> Result<Connection, ClientError> {
         let metadata = self.metadata();
@@ -133,7 +232,7 @@ impl Cluster {
                 reason: "the metadata does not list it".to_owned(),
             });
         };
-        let connected = connections.to(&node.address).await;
+        let connected = self.inner.connections.to(purpose, &node.address).await;
         if connected.is_err() {
             self.request_refresh();
         }
@@ -148,8 +247,9 @@ impl Cluster {
         self.inner.connections.already_to(&node.address)
     }
 
-    /// A connection to any broker: an open one, or else to the first that can be reached, of the
-    /// brokers in the metadata and then of `bootstrap.servers`.
+    /// A connection to any broker: the open one with the least to do, or else to the first that
+    /// can be reached, of the brokers in the metadata and then of `bootstrap.servers`. A broker
+    /// that lets a connection wait holds nobody up: the next one is tried meanwhile.
     ///
     /// # Errors
     /// None can be reached.
@@ -163,25 +263,56 @@ impl Cluster {
         if let Some(open) = open {
             return Ok(open);
         }
-        let bootstrap = &self.inner.config.bootstrap_servers;
-        let mut last = None;
-        for address in known.iter().chain(bootstrap) {
-            match connections.to(address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(error),
-            }
+        let config = self.config();
+        let has_to_stay = config.metadata_recovery == MetadataRecovery::None && !known.is_empty();
+        let mut candidates = known;
+        if !has_to_stay {
+            let mut bootstrap = config.bootstrap_servers.clone();
+            bootstrap.retain(|address| !candidates.contains(address));
+            fastrand::shuffle(&mut bootstrap);
+            candidates.extend(bootstrap);
         }
-        let bootstrap: Vec<_> = bootstrap.iter().map(ToString::to_string).collect();
-        Err(ClientError::NoBroker {
-            bootstrap: bootstrap.join(","),
-            last: last.map(|error| error.to_string()).unwrap_or_default(),
+        self.first_of(candidates).await.map_err(|last| {
+            let bootstrap = config.bootstrap_servers.iter().map(ToString::to_string);
+            ClientError::NoBroker {
+                bootstrap: bootstrap.collect::<Vec<_>>().join(","),
+                last: last.map(|error| error.to_string()).unwrap_or_default(),
+            }
         })
     }
 
-    /// Ends all connections; what is in flight fails. For the end of a client that does not wait.
+    /// The first connection that opens; the last error if none does.
+    async fn first_of(&self, candidates: Vec<HostPort>) -> Result<Connection, Option<ClientError>> {
+        let connections = &self.inner.connections;
+        let mut candidates = candidates.iter();
+        let mut attempts = FuturesUnordered::new();
+        let mut next = candidates.next();
+        let mut last = None;
+        loop {
+            if let Some(address) = next.take() {
+                attempts.push(connections.to(Purpose::Ordinary, address));
+            }
+            tokio::select! {
+                biased;
+                Some(opened) = attempts.next() => match opened {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => {
+                        last = Some(error);
+                        next = candidates.next();
+                    }
+                },
+                () = tokio::time::sleep(HEAD_START), if candidates.len() != 0 => {
+                    next = candidates.next();
+                }
+                else => return Err(last),
+            }
+        }
+    }
+
+    /// Ends all connections, for good; what is in flight fails. For the end of a client that does
+    /// not wait.
     pub fn close_connections(&self) {
         self.inner.connections.close_all();
-        self.inner.group_connections.close_all();
     }
 }
 
@@ -191,3 +322,6 @@ fn known_addresses(metadata: &Metadata) -> Vec<HostPort> {
     fastrand::shuffle(&mut addresses);
     addresses
 }
+
+#[cfg(test)]
+mod tests;

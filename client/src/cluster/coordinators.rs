@@ -8,6 +8,7 @@ use ringbrook_protocol::messages::{FindCoordinatorRequest, FindCoordinatorRespon
 use ringbrook_protocol::{ResponseError, StrBytes};
 
 use super::Cluster;
+use super::connections::Purpose;
 use crate::error::{BrokerError, ClientError};
 use crate::net::Connection;
 
@@ -112,7 +113,8 @@ impl Cluster {
         results
     }
 
-    /// The connection to the broker that coordinates `key`. One attempt.
+    /// The connection to the broker that coordinates `key`. That of a group is apart from all
+    /// others: a broker lets members wait for each other. One attempt.
     ///
     /// # Errors
     /// See [`Cluster::coordinator`]; or it cannot be reached, and is then looked for again.
@@ -121,11 +123,12 @@ impl Cluster {
         kind: CoordinatorKind,
         key: &str,
     ) -> Result<Connection, ClientError> {
-        let id = self.coordinator(kind, key).await?;
-        let connected = match kind {
-            CoordinatorKind::Group => self.group_connection(id).await,
-            CoordinatorKind::Transaction => self.connection(id).await,
+        let purpose = match kind {
+            CoordinatorKind::Group => Purpose::Group,
+            CoordinatorKind::Transaction => Purpose::Ordinary,
         };
+        let id = self.coordinator(kind, key).await?;
+        let connected = self.connection_for(purpose, id).await;
         if connected.is_err() {
             self.forget_coordinator(kind, key);
         }

@@ -27,6 +27,10 @@ impl Interest {
         self.lock().is_all = is_all;
     }
 
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.lock().names.contains(name)
+    }
+
     /// The names, or nothing for all topics.
     pub(super) fn names(&self) -> Option<Vec<Arc<str>>> {
         let wanted = self.lock();

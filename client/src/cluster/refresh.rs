@@ -1,22 +1,26 @@
 //! Asking for metadata: by age, on demand, and until a topic is there.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use ringbrook_protocol::messages::metadata_request::MetadataRequestTopic;
 use ringbrook_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use ringbrook_protocol::{ResponseError, StrBytes};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::retries::Retries;
 use super::{Backoff, Cluster, Inner};
+use crate::config::MetadataRecovery;
 use crate::error::{BrokerError, ClientError};
 use crate::metadata::{Metadata, TopicMetadata};
 
 impl Cluster {
     /// Says that metadata may be wrong: it is refreshed soon, in the background.
     pub fn request_refresh(&self) {
-        self.inner.is_stale.notify_one();
+        self.inner.is_stale.store(true, Ordering::Relaxed);
+        self.inner.wanted.notify_one();
     }
 
     /// Keeps a topic's metadata from now on; says whether that is new. It is there after the next
@@ -65,11 +69,52 @@ impl Cluster {
             return Ok(latest);
         }
         let names = self.inner.interest.names();
-        let answer = self.ask(names.as_deref(), is_creating).await?;
-        let metadata = Metadata::updated(&latest, answer, names.is_none());
+        self.inner.is_stale.store(false, Ordering::Relaxed);
+        let answer = match self.ask(names.as_deref(), is_creating).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.inner.is_stale.store(true, Ordering::Relaxed);
+                if error.response_error() == Some(ResponseError::RebootstrapRequired) {
+                    self.rebootstrap();
+                }
+                return Err(error);
+            }
+        };
+        // Topics that nobody wants any more are not kept, those wanted meanwhile are.
+        let is_wanted = |name: &str| self.inner.interest.contains(name);
+        let metadata = Metadata::updated(&latest, answer, names.is_none(), is_wanted);
         let metadata = Arc::new(metadata);
         self.inner.metadata.send_replace(Arc::clone(&metadata));
+        self.inner.drop_connections_to_others(&metadata);
         Ok(metadata)
+    }
+
+    /// Forgets the brokers, so that `bootstrap.servers` are asked next (KIP-899, KIP-1102). Topics
+    /// stay: their leader epochs tell old answers from new ones.
+    fn rebootstrap(&self) {
+        if self.config().metadata_recovery == MetadataRecovery::None {
+            return;
+        }
+        warn!("starting again with bootstrap.servers");
+        let metadata = Arc::new(self.metadata().without_nodes());
+        self.inner.metadata.send_replace(Arc::clone(&metadata));
+        self.inner.drop_connections_to_others(&metadata);
+    }
+
+    /// Makes sure that there is metadata, and that what is said to be wrong has been asked for
+    /// again, if that is possible now.
+    ///
+    /// # Errors
+    /// There is none and no broker can be asked.
+    pub(super) async fn ensure_metadata(&self) -> Result<(), ClientError> {
+        let is_known = self.metadata().received_at.is_some();
+        if is_known && !self.inner.is_stale.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.refresh_with(false).await {
+            Err(error) if !is_known => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn knows_all_wanted(&self, metadata: &Metadata) -> bool {
@@ -96,6 +141,12 @@ impl Cluster {
             .with_allow_auto_topic_creation(is_creating);
         let answer = connection.call(version, &request).await?;
         BrokerError::check(answer.error_code, "asking for metadata")?;
+        if answer.brokers.is_empty() {
+            return Err(ClientError::NoBroker {
+                bootstrap: connection.address().to_string(),
+                last: "its metadata lists no broker".to_owned(),
+            });
+        }
         Ok(answer)
     }
 
@@ -113,17 +164,25 @@ impl Cluster {
         if let Some(topic) = usable(&self.metadata(), name)? {
             return Ok(topic);
         }
-        self.retry(&format!("waiting for topic {name}"), deadline, async || {
-            let metadata = self.refresh().await?;
-            usable(&metadata, name)?.ok_or_else(|| {
-                let topic = metadata.topic(name);
-                let code = topic.map_or(0, |topic| topic.error_code);
-                let missing = ResponseError::UnknownTopicOrPartition.code();
-                let code = if code == 0 { missing } else { code };
-                BrokerError::new(code, format!("topic {name}")).into()
-            })
+        let mut retries = Retries::new(self, deadline);
+        loop {
+            let outcome = timeout_at(deadline, self.topic_now(name)).await;
+            if let Some(settled) = retries.settle(outcome) {
+                return settled;
+            }
+            retries.pause(&format!("waiting for topic {name}")).await?;
+        }
+    }
+
+    async fn topic_now(&self, name: &str) -> Result<Arc<TopicMetadata>, ClientError> {
+        let metadata = self.refresh().await?;
+        usable(&metadata, name)?.ok_or_else(|| {
+            let topic = metadata.topic(name);
+            let code = topic.map_or(0, |topic| topic.error_code);
+            let missing = ResponseError::UnknownTopicOrPartition.code();
+            let code = if code == 0 { missing } else { code };
+            BrokerError::new(code, format!("topic {name}")).into()
         })
-        .await
     }
 }
 
@@ -143,14 +202,14 @@ fn usable(metadata: &Metadata, name: &str) -> Result<Option<Arc<TopicMetadata>>,
 }
 
 /// Refreshes by age and on demand for as long as there are handles.
-pub(super) async fn keep_fresh(inner: Weak<Inner>, is_stale: Arc<Notify>) {
-    let mut failures = None;
+pub(super) async fn keep_fresh(inner: Weak<Inner>, wanted: Arc<Notify>) {
+    let mut failing: Option<Failing> = None;
     loop {
         let Some(max_age) = inner.upgrade().map(|inner| inner.config.metadata_max_age) else {
             return;
         };
         // No handle is held while waiting: the last one's end wakes this up.
-        let woken = tokio::time::timeout(max_age, is_stale.notified()).await;
+        let woken = tokio::time::timeout(max_age, wanted.notified()).await;
         let Some(inner) = inner.upgrade() else {
             return;
         };
@@ -160,14 +219,21 @@ pub(super) async fn keep_fresh(inner: Weak<Inner>, is_stale: Arc<Notify>) {
         }
         let pause = match cluster.refresh_with(false).await {
             Ok(_) => {
-                failures = None;
+                failing = None;
                 cluster.config().retry_backoff
             }
             Err(error) => {
                 warn!(%error, "metadata cannot be refreshed; trying again");
-                is_stale.notify_one();
-                let backoff = failures.get_or_insert_with(|| Backoff::of_retries(cluster.config()));
-                backoff.next_pause()
+                wanted.notify_one();
+                let failing = failing.get_or_insert_with(|| Failing {
+                    since: Instant::now(),
+                    backoff: Backoff::of_retries(cluster.config()),
+                });
+                if cluster.config().rebootstrap_trigger <= failing.since.elapsed() {
+                    cluster.rebootstrap();
+                    failing.since = Instant::now();
+                }
+                failing.backoff.next_pause()
             }
         };
         drop(cluster);
@@ -175,8 +241,28 @@ pub(super) async fn keep_fresh(inner: Weak<Inner>, is_stale: Arc<Notify>) {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.is_stale.notify_one();
+/// Metadata cannot be refreshed.
+struct Failing {
+    since: Instant,
+    backoff: Backoff,
+}
+
+impl Inner {
+    /// Connections to brokers that have left end by themselves when nobody uses them.
+    fn drop_connections_to_others(&self, metadata: &Metadata) {
+        let nodes = metadata.nodes();
+        self.connections.forget_all_but(|address| {
+            nodes.iter().any(|node| node.address == *address)
+                || self.config.bootstrap_servers.contains(address)
+        });
     }
 }
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wanted.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

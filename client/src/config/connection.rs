@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{ConfigError, Property};
 use crate::net::HostPort;
 
-/// How `client.dns.lookup` treats the addresses of one name.
+/// What a client does when it can reach none of the brokers it knows: `metadata.recovery.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsLookup {
-    /// All addresses of a name are tried in turn.
-    UseAllDnsIps,
-    /// Bootstrap names are replaced by the canonical names of their addresses.
-    ResolveCanonicalBootstrapServersOnly,
+pub enum MetadataRecovery {
+    /// It goes on trying them.
+    None,
+    /// It starts again with `bootstrap.servers`.
+    Rebootstrap,
 }
 
 /// The part of the configuration that all clients share.
@@ -23,12 +23,15 @@ pub struct ClientConfig {
     pub client_id: String,
     /// `client.rack`.
     pub client_rack: String,
-    /// `client.dns.lookup`.
-    pub dns_lookup: DnsLookup,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
     /// `metadata.max.age.ms`.
     pub metadata_max_age: Duration,
+    /// `metadata.recovery.strategy`.
+    pub metadata_recovery: MetadataRecovery,
+    /// `metadata.recovery.rebootstrap.trigger.ms`: after so long without metadata it starts again
+    /// with `bootstrap.servers`.
+    pub rebootstrap_trigger: Duration,
     /// `connections.max.idle.ms`; nothing (-1 as text) for no limit.
     pub connections_max_idle: Option<Duration>,
     /// `reconnect.backoff.ms`.
@@ -51,9 +54,10 @@ impl Default for ClientConfig {
             bootstrap_servers: Vec::new(),
             client_id: String::new(),
             client_rack: String::new(),
-            dns_lookup: DnsLookup::UseAllDnsIps,
             request_timeout: Duration::from_secs(30),
             metadata_max_age: Duration::from_secs(300),
+            metadata_recovery: MetadataRecovery::Rebootstrap,
+            rebootstrap_trigger: Duration::from_secs(300),
             connections_max_idle: Some(Duration::from_secs(540)),
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),
@@ -118,29 +122,23 @@ pub(crate) fn connection_properties<C: HasClient + 'static>() -> &'static [Prope
             Property::new(
                 "client.dns.lookup",
                 "use_all_dns_ips",
-                "How names of brokers are resolved",
-                |c, p| {
-                    c.client().dns_lookup = p.one_of(&DNS_LOOKUPS)?;
-                    Ok(())
+                "How names of brokers are resolved: all addresses of a name are tried",
+                |_, p| match p.text.trim() {
+                    "use_all_dns_ips" => Ok(()),
+                    _ => Err(p.invalid("use_all_dns_ips; only Kerberos needs canonical names")),
                 },
             ),
             Property::new(
                 "request.timeout.ms",
                 "30000",
                 "How long an answer may take",
-                |c, p| {
-                    c.client().request_timeout = p.millis(1)?;
-                    Ok(())
-                },
+                |c, p| p.millis(1).map(|it| c.client().request_timeout = it),
             ),
             Property::new(
                 "metadata.max.age.ms",
                 "300000",
                 "When metadata is too old",
-                |c, p| {
-                    c.client().metadata_max_age = p.millis(0)?;
-                    Ok(())
-                },
+                |c, p| p.millis(0).map(|it| c.client().metadata_max_age = it),
             ),
             Property::new(
                 "connections.max.idle.ms",
@@ -160,48 +158,51 @@ pub(crate) fn retry_properties<C: HasClient + 'static>() -> &'static [Property<C
     const {
         &[
             Property::new(
+                "metadata.recovery.strategy",
+                "rebootstrap",
+                "What to do when no known broker can be reached",
+                |c, p| {
+                    c.client().metadata_recovery = p.one_of(&RECOVERIES)?;
+                    Ok(())
+                },
+            ),
+            Property::new(
+                "metadata.recovery.rebootstrap.trigger.ms",
+                "300000",
+                "When missing metadata makes it start again with bootstrap.servers",
+                |c, p| p.millis(0).map(|it| c.client().rebootstrap_trigger = it),
+            ),
+            Property::new(
                 "reconnect.backoff.ms",
                 "50",
                 "The first pause before connecting again",
-                |c, p| {
-                    c.client().reconnect_backoff = p.millis(0)?;
-                    Ok(())
-                },
+                |c, p| p.millis(0).map(|it| c.client().reconnect_backoff = it),
             ),
             Property::new(
                 "reconnect.backoff.max.ms",
                 "1000",
                 "The longest pause before connecting again",
-                |c, p| {
-                    c.client().reconnect_backoff_max = p.millis(0)?;
-                    Ok(())
-                },
+                |c, p| p.millis(0).map(|it| c.client().reconnect_backoff_max = it),
             ),
             Property::new(
                 "retry.backoff.ms",
                 "100",
                 "The first pause before a request is retried",
-                |c, p| {
-                    c.client().retry_backoff = p.millis(0)?;
-                    Ok(())
-                },
+                |c, p| p.millis(0).map(|it| c.client().retry_backoff = it),
             ),
             Property::new(
                 "retry.backoff.max.ms",
                 "1000",
                 "The longest pause before a request is retried",
-                |c, p| {
-                    c.client().retry_backoff_max = p.millis(0)?;
-                    Ok(())
-                },
+                |c, p| p.millis(0).map(|it| c.client().retry_backoff_max = it),
             ),
             Property::new(
                 "socket.connection.setup.timeout.ms",
                 "10000",
                 "How long connecting may take",
                 |c, p| {
-                    c.client().connection_setup_timeout = p.millis(1)?;
-                    Ok(())
+                    p.millis(1)
+                        .map(|it| c.client().connection_setup_timeout = it)
                 },
             ),
             Property::new(
@@ -209,19 +210,16 @@ pub(crate) fn retry_properties<C: HasClient + 'static>() -> &'static [Property<C
                 "30000",
                 "How long connecting may take after failures",
                 |c, p| {
-                    c.client().connection_setup_timeout_max = p.millis(1)?;
-                    Ok(())
+                    p.millis(1)
+                        .map(|it| c.client().connection_setup_timeout_max = it)
                 },
             ),
         ]
     }
 }
 
-/// The values of `client.dns.lookup`.
-const DNS_LOOKUPS: [(&str, DnsLookup); 2] = [
-    ("use_all_dns_ips", DnsLookup::UseAllDnsIps),
-    (
-        "resolve_canonical_bootstrap_servers_only",
-        DnsLookup::ResolveCanonicalBootstrapServersOnly,
-    ),
+/// The values of `metadata.recovery.strategy`.
+const RECOVERIES: [(&str, MetadataRecovery); 2] = [
+    ("none", MetadataRecovery::None),
+    ("rebootstrap", MetadataRecovery::Rebootstrap),
 ];

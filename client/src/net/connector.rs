@@ -1,13 +1,20 @@
 //! How a byte stream to a broker comes about: the seam for TLS and SASL.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::HostPort;
+
+/// How long one address of a name gets before the next one is tried, too (RFC 8305).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A byte stream that requests go over.
 pub trait IoStream: AsyncRead + AsyncWrite + Send {}
@@ -24,7 +31,8 @@ pub trait Connector: Send + Sync {
     ) -> BoxFuture<'a, io::Result<Pin<Box<dyn IoStream>>>>;
 }
 
-/// Plain TCP, without Nagle's delay.
+/// Plain TCP, without Nagle's delay. All addresses of a name are tried, one soon after the other:
+/// a dead one costs a quarter of a second, not a timeout.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TcpConnector;
 
@@ -34,9 +42,47 @@ impl Connector for TcpConnector {
         address: &'a HostPort,
     ) -> BoxFuture<'a, io::Result<Pin<Box<dyn IoStream>>>> {
         Box::pin(async move {
-            let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+            let host = (address.host.as_str(), address.port);
+            let addresses: Vec<_> = tokio::net::lookup_host(host).await?.collect();
+            let stream = first_of(&addresses, TcpStream::connect).await?;
             stream.set_nodelay(true)?;
             Ok(Box::pin(stream) as Pin<Box<dyn IoStream>>)
         })
     }
 }
+
+/// The first connection that succeeds.
+///
+/// # Errors
+/// The last one's, or that there is no address.
+async fn first_of<T>(
+    addresses: &[SocketAddr],
+    connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut addresses = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut next = addresses.next();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        if let Some(address) = next.take() {
+            attempts.push(connect(*address));
+        }
+        tokio::select! {
+            biased;
+            Some(connected) = attempts.next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    last = error;
+                    next = addresses.next();
+                }
+            },
+            () = tokio::time::sleep(HEAD_START), if addresses.len() != 0 => {
+                next = addresses.next();
+            }
+            else => return Err(last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -279,9 +279,22 @@ impl FakeCluster {
     ///
     /// # Panics
     /// It does not come.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        self.until_for(PATIENCE, what, look).await
+    }
+
+    /// As [`FakeCluster::until`], with another patience than usual: for paused clocks.
+    ///
+    /// # Panics
+    /// It does not come.
+    pub(crate) async fn until_for<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> T {
         let mut events = self.shared.events();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(found) = look() {
                 return found;

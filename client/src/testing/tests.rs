@@ -257,13 +257,13 @@ async fn nodes_stop_freeze_and_start_again() {
     fake.freeze_node(0);
     let started = Instant::now();
     cluster(&fake).any_connection().await.err().unwrap();
-    assert!(Duration::from_secs(10) <= started.elapsed());
+    assert!(Duration::from_secs(8) <= started.elapsed());
     fake.start_node(0);
     connection(&fake).await;
     assert_eq!(fake.connection_attempts(0).len(), 4);
     fake.unregister_node(0);
-    let metadata = cluster(&fake).refresh().await.unwrap();
-    assert!(metadata.nodes().is_empty());
+    let error = cluster(&fake).refresh().await.unwrap_err();
+    assert!(error.to_string().contains("lists no broker"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,7 +81,7 @@ impl Harness<ConsumerMember> {
             .with_topic_id(id)
             .with_partitions(vec![partition]);
         let answer = MetadataResponse::default().with_topics(vec![topic]);
-        self.metadata = Metadata::updated(&self.metadata, answer, false);
+        self.metadata = Metadata::updated(&self.metadata, answer, false, |_| true);
     }
 
     #[track_caller]
