@@ -11,6 +11,7 @@ mod client_admin_offsets;
 mod client_admin_topics;
 mod client_admin_transactions;
 mod client_groups;
+mod client_groups_mixed;
 mod compaction;
 mod consumer_groups;
 mod counters;
