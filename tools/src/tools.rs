@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
+pub mod consumer_groups;
 pub mod delete_records;
 pub mod dump_log;
 pub mod features;
@@ -29,5 +30,6 @@ pub const ALL: &[Tool] = &[
     log_dirs::TOOL,
     console_producer::TOOL,
     console_consumer::TOOL,
+    consumer_groups::TOOL,
     groups::TOOL,
 ];
