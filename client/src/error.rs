@@ -103,6 +103,16 @@ pub enum ClientError {
         /// Why.
         source: crate::serialization::SerializationError,
     },
+    /// The record was not sent because its transaction was aborted.
+    #[error("the transaction was aborted before the record was sent")]
+    TransactionAborted,
+    /// The transaction can only be aborted; then the producer goes on (KIP-1050).
+    #[error("the transaction has to be aborted, with abort_transaction, because {0}")]
+    TransactionAbortable(#[source] Box<ClientError>),
+    /// The transactional producer can only be closed, and another one be made in its place
+    /// (KIP-1050).
+    #[error("the producer has to be closed, as its transactions cannot go on, because {0}")]
+    TransactionFatal(#[source] Box<ClientError>),
     /// The object has been closed.
     #[error("the {0} is closed")]
     Closed(&'static str),
@@ -251,7 +261,9 @@ impl BrokerError {
     /// Whether the same request may succeed later, as Kafka's `RetriableException`.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
-        self.error().is_some_and(|error| error.is_retriable())
+        // Kafka's client counts this one, too, since 4.0.
+        let is_concurrent = self.is(ResponseError::ConcurrentTransactions);
+        is_concurrent || self.error().is_some_and(|error| error.is_retriable())
     }
 }
 
@@ -275,8 +287,24 @@ impl ClientError {
         match self {
             Self::Broker(error) => error.error(),
             Self::Timeout { last, .. } => last.as_ref()?.response_error(),
+            Self::TransactionAbortable(source) | Self::TransactionFatal(source) => {
+                source.response_error()
+            }
             _ => None,
         }
+    }
+
+    /// Whether a transaction can go no other way than to be aborted, after which the producer goes
+    /// on.
+    #[must_use]
+    pub fn is_abortable(&self) -> bool {
+        matches!(self, Self::TransactionAbortable(_))
+    }
+
+    /// Whether a transactional producer can go no other way than to be closed.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::TransactionFatal(_))
     }
 
     /// Whether the same request may succeed later.

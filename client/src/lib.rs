@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod config;
 pub mod consumer;
 mod error;
+mod group_metadata;
 mod headers;
 pub mod metadata;
 pub mod net;

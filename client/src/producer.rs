@@ -40,6 +40,8 @@ mod record_metadata;
 mod sender;
 mod sequences;
 mod shared;
+mod transaction;
+mod transactional;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +66,7 @@ use crate::cluster::Cluster;
 use crate::config::ProducerConfig;
 use crate::error::ClientError;
 use crate::metadata::{PartitionMetadata, TopicMetadata};
-use crate::serialization::{SerializationError, Serializer};
+use crate::serialization::Serializer;
 use crate::topic_partition::TopicPartition;
 
 /// A producer of records with keys `K` and values `V`. Cheap to clone, and all clones are the same
@@ -182,6 +184,15 @@ impl<K: 'static, V: 'static> Producer<K, V> {
         record: ProducerRecord<K, V>,
         callback: Option<Callback>,
     ) -> Result<Delivery, ClientError> {
+        let appended = self.append_record(record, callback).await;
+        appended.inspect_err(|error| self.handle.shared.refused(error))
+    }
+
+    async fn append_record(
+        &self,
+        record: ProducerRecord<K, V>,
+        callback: Option<Callback>,
+    ) -> Result<Delivery, ClientError> {
         let shared = &self.handle.shared;
         let mut deadline = None;
         let topic = self
@@ -189,8 +200,10 @@ impl<K: 'static, V: 'static> Producer<K, V> {
             .await?;
         let name = &*record.topic;
         let mut headers = record.headers;
-        let cannot = |what: &str, error: SerializationError| {
-            ClientError::InvalidArgument(format!("the {what} of a record for {name}: {error}"))
+        let cannot = |part, source| ClientError::Serialization {
+            topic: name.to_owned(),
+            part,
+            source,
         };
         let key = record.key.map(|key| {
             let key = self.key_serializer.serialize(name, &mut headers, key);

@@ -12,6 +12,7 @@ mod client_admin_topics;
 mod client_admin_transactions;
 mod client_groups;
 mod client_groups_mixed;
+mod client_transactions;
 mod compaction;
 mod consumer_groups;
 mod counters;

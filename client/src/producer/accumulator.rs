@@ -14,7 +14,7 @@ mod queue;
 mod ready;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -32,8 +32,10 @@ use super::counters::ProducerCounters;
 use super::delivery::{Callback, Delivery};
 use super::outcome::Outcome;
 use super::partitioner::{BuiltInPartitioner, PartitionQueue as PartitionLoad};
+use super::transaction::{Transactions, lock};
 use crate::error::{BrokerError, ClientError};
 use crate::metadata::TopicMetadata;
+use crate::topic_partition::TopicPartition;
 
 /// What a new batch sets aside for its records at once when there is no buffer to be used again.
 const FRESH_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -82,6 +84,8 @@ pub(super) struct Accumulator {
     incomplete: BTreeMap<BatchKey, Arc<Outcome>>,
     spare: Vec<Vec<u8>>,
     unavailable_nodes: Vec<i32>,
+    /// Which records may be taken and which batches be sent, for a transactional producer.
+    transactions: Option<Arc<Mutex<Transactions>>>,
     /// Memory of the partitioners' question.
     load: Vec<PartitionLoad>,
     pub(super) counters: ProducerCounters,
@@ -129,9 +133,16 @@ impl Accumulator {
             incomplete: BTreeMap::new(),
             spare: Vec::new(),
             unavailable_nodes: Vec::new(),
+            transactions: None,
             load: Vec::new(),
             counters,
         }
+    }
+
+    /// Takes records only within transactions. Their lock is taken inside this one's.
+    pub(super) fn with_transactions(mut self, transactions: Arc<Mutex<Transactions>>) -> Self {
+        self.transactions = Some(transactions);
+        self
     }
 
     /// Adds a record to the last batch of its partition, or to a new one. `has_turn` says that the
@@ -167,6 +178,9 @@ impl Accumulator {
         if self.settings.buffer_memory < self.used_bytes + size_bytes + header_bytes {
             return Appended::Exhausted(callback);
         }
+        if let Err(error) = self.admit(&topic.name, partition) {
+            return Appended::Refused(error);
+        }
         if !has_room {
             if matches!(destination, Destination::Sticky) {
                 self.update_load(topic, topic_index);
@@ -200,6 +214,24 @@ impl Accumulator {
             partitioner.update(topic, added, is_switch_allowed);
         }
         Appended::In { delivery, wakes }
+    }
+
+    /// A record of a transactional producer belongs to a transaction, and so does its partition.
+    /// Under this lock: no transaction ends between this and the record's place in a batch.
+    fn admit(&self, topic: &Arc<str>, partition: i32) -> Result<(), ClientError> {
+        let Some(transactions) = &self.transactions else {
+            return Ok(());
+        };
+        let partition = TopicPartition::new(Arc::clone(topic), partition);
+        lock(transactions).add_partition(&partition)
+    }
+
+    /// Whether the transaction has the partition already, so that batches may go there.
+    fn is_admitted(&self, queue: &PartitionQueue) -> bool {
+        self.transactions.as_ref().is_none_or(|transactions| {
+            let partition = TopicPartition::new(Arc::clone(&queue.topic), queue.partition);
+            lock(transactions).is_send_allowed(&partition)
+        })
     }
 
     fn partition(
@@ -418,7 +450,6 @@ impl Accumulator {
     }
 
     /// Whether a transaction waits for its records.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the transaction manager"))]
     pub(super) fn end_transaction(&mut self, begins: bool) {
         self.is_ending_transaction = begins;
     }

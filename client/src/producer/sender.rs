@@ -8,6 +8,7 @@ mod answers;
 mod nodes;
 mod producer_id;
 mod requests;
+mod transactions;
 
 use std::sync::Arc;
 
@@ -20,11 +21,13 @@ use tokio::time::Instant;
 
 use nodes::Nodes;
 use requests::InFlightRequest;
+use transactions::TransactionRequests;
 
 use super::batch::Batch;
 use super::outcome::Failure;
 use super::sequences::ProducerId;
 use super::shared::Shared;
+use super::transaction::{self, Answer, Request};
 use crate::error::ClientError;
 use crate::metadata::Metadata;
 
@@ -37,6 +40,8 @@ pub(super) struct Sender {
     next_request: u64,
     tasks: FuturesUnordered<BoxFuture<'static, Event>>,
     is_asking_producer_id: bool,
+    /// None without `transactional.id`.
+    transaction_requests: Option<TransactionRequests>,
 }
 
 /// What the sender has waited for.
@@ -44,6 +49,7 @@ enum Event {
     Answered(u64, Result<ProduceResponse, ClientError>),
     Connected(i32),
     ProducerId(Result<ProducerId, ClientError>),
+    Transaction(Box<(Request, Result<Answer, transaction::Failure>)>),
 }
 
 impl Sender {
@@ -51,6 +57,7 @@ impl Sender {
         Self {
             metadata: shared.cluster.metadata_changes(),
             nodes: Nodes::new(&shared.config),
+            transaction_requests: TransactionRequests::new(&shared),
             shared,
             requests: HashMap::new(),
             next_request: 0,
@@ -82,7 +89,9 @@ impl Sender {
             return true;
         }
         let accumulator = self.shared.accumulator();
-        accumulator.is_closing() && !accumulator.has_incomplete()
+        let is_drained = accumulator.is_closing() && !accumulator.has_incomplete();
+        drop(accumulator);
+        is_drained && !self.is_ending_transaction()
     }
 
     /// Sends what can be sent and gives up what is too old. Returns when to look again.
@@ -90,6 +99,7 @@ impl Sender {
         let now = Instant::now();
         let can_send = self.settle_sequences();
         self.expire(now);
+        self.drive_transactions(now);
         let metadata = Arc::clone(&self.metadata.borrow_and_update());
         let leader_of = |topic: &str, partition: i32| {
             let partition = metadata.partition(topic, partition)?;
@@ -118,7 +128,12 @@ impl Sender {
     /// When a request's batches or a broker's pause demand another look.
     fn next_check(&self) -> Option<Instant> {
         let expiries = self.requests.values().filter_map(|it| it.expires_at);
-        earliest(expiries.min(), self.nodes.next_check())
+        let transaction = self.transaction_requests.as_ref();
+        let transaction = transaction.and_then(TransactionRequests::next_check);
+        earliest(
+            earliest(expiries.min(), self.nodes.next_check()),
+            transaction,
+        )
     }
 
     fn handle(&mut self, event: Event) {
@@ -126,6 +141,7 @@ impl Sender {
             Event::Answered(request, answer) => self.answered(request, answer),
             Event::Connected(node) => self.nodes.connected(node),
             Event::ProducerId(answer) => self.producer_id_answered(answer),
+            Event::Transaction(it) => self.transaction_answered(it.0, it.1),
         }
     }
 
@@ -162,9 +178,14 @@ impl Sender {
 
     /// Tells everybody that a batch is given up. Its numbers have been seen to.
     fn give_up(&self, batch: Batch, failure: impl Into<Failure>) {
+        let failure = failure.into();
+        // Before anybody hears of it: a commit must not overtake the failure.
+        if let Some(mut transactions) = self.shared.transactions() {
+            transactions.fail_batch(&failure.error);
+        }
         let (key, reserved_bytes) = (batch.key, batch.reserved_bytes);
         let records_count = u64::from(batch.records_count());
-        let buffer = batch.fail(failure.into());
+        let buffer = batch.fail(failure);
         let mut accumulator = self.shared.accumulator();
         accumulator.counters.records_failed += records_count;
         accumulator.release(key, reserved_bytes);
@@ -203,6 +224,9 @@ impl Drop for Sender {
             for batch in request.take_all() {
                 self.give_up(batch, error.clone());
             }
+        }
+        if let Some(mut transactions) = self.shared.transactions() {
+            transactions.close();
         }
         self.shared.ended.send_replace(true);
     }

@@ -134,7 +134,6 @@ impl Sequences {
     }
 
     /// A new producer id for a new transaction: no partition has numbers any more.
-    #[expect(dead_code, reason = "for the transaction manager")]
     pub(super) fn reset(&mut self, producer: ProducerId) {
         self.current = Some(producer);
         self.partitions.clear();

@@ -1,7 +1,7 @@
 //! What the handles of a producer and its sender have in common.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use super::accumulator::{Accumulator, AccumulatorSettings, Appended, Destination
 use super::batch::RawRecord;
 use super::delivery::{Callback, Delivery};
 use super::sequences::Sequences;
+use super::transaction::{Transactions, lock};
 use crate::cluster::Cluster;
 use crate::config::ProducerConfig;
 use crate::error::ClientError;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     accumulator: Mutex<Accumulator>,
     /// None without idempotence.
     sequences: Option<Mutex<Sequences>>,
+    /// None without `transactional.id`.
+    pub(super) transactions: Option<Arc<Mutex<Transactions>>>,
     /// The sender has to look again.
     pub(super) wake: Notify,
     /// Those who wait for memory queue up here, and the first of them at `memory_freed`.
@@ -43,10 +46,19 @@ impl Shared {
             codec: config.compression_type,
             is_adaptive: config.partitioner_adaptive_partitioning_enable,
         };
-        let is_transactional = config.transactional_id.is_some();
+        let transactions = config
+            .transactional_id
+            .as_deref()
+            .map(|id| Arc::new(Mutex::new(Transactions::new(id))));
+        let is_transactional = transactions.is_some();
         let sequences = || Mutex::new(Sequences::new(is_transactional));
+        let mut accumulator = Accumulator::new(settings);
+        if let Some(transactions) = &transactions {
+            accumulator = accumulator.with_transactions(Arc::clone(transactions));
+        }
         Self {
-            accumulator: Mutex::new(Accumulator::new(settings)),
+            accumulator: Mutex::new(accumulator),
+            transactions,
             sequences: config.is_idempotent().then(sequences),
             config,
             cluster,
@@ -68,6 +80,27 @@ impl Shared {
     pub(super) fn sequences(&self) -> Option<MutexGuard<'_, Sequences>> {
         let sequences = self.sequences.as_ref()?;
         Some(sequences.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// None without `transactional.id`. Taken last of all locks.
+    pub(super) fn transactions(&self) -> Option<MutexGuard<'_, Transactions>> {
+        self.transactions.as_deref().map(lock)
+    }
+
+    /// A record was refused. Without it a transaction is not whole, unless the application called
+    /// at a wrong moment or has no bytes for it: it knows better then.
+    pub(super) fn refused(&self, error: &ClientError) {
+        let is_own = matches!(
+            error,
+            ClientError::IllegalState(_)
+                | ClientError::Serialization { .. }
+                | ClientError::TransactionAbortable(_)
+                | ClientError::TransactionFatal(_)
+                | ClientError::Closed(_)
+        );
+        if !is_own && let Some(mut transactions) = self.transactions() {
+            transactions.refuse_record(error);
+        }
     }
 
     /// Adds a record to a batch, waiting for memory until the deadline if need be.

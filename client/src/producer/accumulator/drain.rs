@@ -77,7 +77,9 @@ impl Accumulator {
         let queue = &self.queues[slot];
         let first = queue.batches.front().filter(|_| !queue.is_muted)?;
         let (leader, leader_epoch) = leader_of(&queue.topic, queue.partition)?;
-        let is_free = leader == node && backs_off(first, leader_epoch, now).is_none();
+        let is_free = leader == node
+            && backs_off(first, leader_epoch, now).is_none()
+            && self.is_admitted(queue);
         is_free.then_some(leader_epoch)
     }
 
@@ -167,6 +169,21 @@ impl Accumulator {
             }
         }
         expired
+    }
+
+    /// Takes out all batches that were never sent. Others have to be tried again: nobody knows
+    /// whether they were written.
+    pub(in crate::producer) fn take_unsent(&mut self) -> Vec<Batch> {
+        let mut unsent = Vec::new();
+        for slot in &self.active {
+            let batches = &mut self.queues[*slot].batches;
+            let (sent, new) = std::mem::take(batches)
+                .into_iter()
+                .partition::<Vec<_>, _>(|batch| batch.was_sent);
+            batches.extend(sent);
+            unsent.extend(new);
+        }
+        unsent
     }
 
     /// Takes out all batches that wait here, but not those that are with a broker.

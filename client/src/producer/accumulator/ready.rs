@@ -59,7 +59,7 @@ impl Accumulator {
             }
             return;
         };
-        if queue.is_muted {
+        if queue.is_muted || !self.is_admitted(queue) {
             return;
         }
         if let Some(retry_at) = backs_off(first, leader_epoch, now) {

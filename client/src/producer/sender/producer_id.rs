@@ -14,9 +14,12 @@ impl Sender {
         let Some(mut sequences) = self.shared.sequences() else {
             return true;
         };
-        sequences.settle();
+        let is_settled = sequences.settle();
         let has_producer = sequences.producer().is_some();
         drop(sequences);
+        if !is_settled {
+            self.lose_sequences();
+        }
         let is_transactional = self.shared.config.transactional_id.is_some();
         if !has_producer && !is_transactional && !self.is_asking_producer_id {
             self.is_asking_producer_id = true;

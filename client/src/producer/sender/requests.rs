@@ -21,6 +21,9 @@ use crate::producer::outcome::Acknowledged;
 /// From this version on topics have ids instead of names (KIP-516).
 pub(super) const TOPIC_IDS_VERSION: i16 = 13;
 
+/// Up to this version partitions do not become part of a transaction by themselves (KIP-890).
+const TRANSACTIONS_V1_VERSION_MAX: i16 = 11;
+
 /// A request that a broker has not answered yet.
 pub(super) struct InFlightRequest {
     pub(super) node: i32,
@@ -207,11 +210,15 @@ impl Sender {
             let topic = metadata.topic(topic);
             topic.is_some_and(|topic| !topic.id.is_nil())
         });
-        let version_max = if has_ids {
+        let mut version_max = if has_ids {
             i16::MAX
         } else {
             TOPIC_IDS_VERSION - 1
         };
+        let transactions = self.shared.transactions();
+        if transactions.is_some_and(|transactions| !transactions.is_v2()) {
+            version_max = version_max.min(TRANSACTIONS_V1_VERSION_MAX);
+        }
         let version = connection.version_up_to::<ProduceRequest>(version_max)?;
         let topics = self.topic_data(request, version, metadata)?;
         let transactional_id = config.transactional_id.as_ref();
