@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Options};
 
@@ -146,4 +147,18 @@ pub fn run_async<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<
     let runtime =
         runtime.map_err(|error| Failure::Message(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(future)
+}
+
+/// Waits until the process is asked to end; the exit code is the shell's for that signal.
+///
+/// A signal that cannot be waited for never comes: it ends the process then, as it would anyway.
+pub async fn stopped() -> u8 {
+    let signalled = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signals) => signals.recv().await,
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        _ = signalled(SignalKind::interrupt()) => 130,
+        _ = signalled(SignalKind::terminate()) => 143,
+    }
 }

@@ -1,27 +1,27 @@
 //! `kafka-console-consumer`: records of topics on standard output (Kafka's `ConsoleConsumer`).
 //!
-//! It reads all partitions of its topics by itself and joins no group: without `--group`, Kafka's
-//! tool makes up a group that nobody else is in, which comes to the same. Partitions that are added
-//! while it runs are not noticed. `--group` needs a consumer that joins groups and is refused.
+//! With `--group` it is a member of the group. Without, Kafka's tool makes up a group that nobody
+//! else is in; this one reads all partitions of its topics by itself, which comes to the same and
+//! waits for no rebalance. Only partitions that are added while it runs are not noticed then.
 
 mod deserializer;
 mod formatter;
+mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Command;
-use regex::Regex;
+use ringbrook_client::Admin;
 use ringbrook_client::config::{AdminConfig, ConsumerConfig, Properties};
-use ringbrook_client::consumer::{Consumer, ConsumerRecord, TimestampType};
+use ringbrook_client::consumer::Consumer;
 use ringbrook_client::serialization::BytesSerializer;
-use ringbrook_client::{Admin, TopicPartition};
-use ringbrook_record::NO_TIMESTAMP;
 
-use self::formatter::{Formatter, Shown};
+use self::formatter::Formatter;
+use self::reading::{Limits, assign, read, subscribe};
 use crate::client_properties::{Renamed, from_file_and_pairs, pairs};
-use crate::frame::{Context, Failure, Options, Tool, flag, message_of, run_async, value, values};
+use crate::frame::{Context, Failure, Options, Tool, flag, run_async, value, values};
 
 /// `kafka-console-consumer`.
 pub const TOOL: Tool = Tool {
@@ -56,9 +56,6 @@ const FORMATTER_PROPERTY: Renamed = Renamed {
     name: "formatter-property",
     former: "property",
 };
-
-/// How long one poll waits: output that is not full is flushed at least so often.
-const POLL_MAX: Duration = Duration::from_millis(500);
 
 fn options(command: Command) -> Command {
     let command = command
@@ -183,23 +180,13 @@ fn run(options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
     check(options)?;
     let property = PROPERTY.given(options, "Option", context)?;
     let config = CONFIG.given(options, "Option", context)?;
-    let mut properties = from_file_and_pairs(options.text(config), &options.texts(property))?;
-    let is_in_group = options.has("group") || properties.value("group.id").is_some();
-    if is_in_group && options.has("partition") {
-        return Err(Failure::Usage(
-            "Options group and partition cannot be specified together.".to_owned(),
-        ));
-    }
+    let (file, pairs) = (options.text(config), options.texts(property));
+    let mut properties = from_file_and_pairs(file, &pairs)?;
+    let group = group(options, file, &pairs)?;
     let start = start(options)?;
-    set_properties(options, &mut properties)?;
+    set_properties(options, group.as_deref(), &mut properties)?;
     let formatter = formatter(options, context)?;
     context.flush()?;
-    if is_in_group {
-        return Err(Failure::Message(
-            "rbk's console-consumer cannot join a group: leave out --group to read without one"
-                .to_owned(),
-        ));
-    }
     let servers = properties.value("bootstrap.servers").unwrap_or_default();
     let admin = Properties::new().with("bootstrap.servers", servers);
     let admin = AdminConfig::from_properties(&admin)?;
@@ -218,10 +205,14 @@ fn run(options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
     let ended = run_async(async {
         let consumer: Consumer<Bytes, Bytes> =
             Consumer::new(config, BytesSerializer, BytesSerializer)?;
-        begin(&consumer, &Admin::new(admin)?, start, options).await?;
+        match group {
+            Some(_) => subscribe(&consumer, options)?,
+            None => assign(&consumer, &Admin::new(admin)?, start, options).await?,
+        }
         let ended = read(&consumer, &formatter, &limits, context).await;
-        consumer.close().await?;
-        ended
+        let closed = consumer.close().await;
+        ended?;
+        Ok(closed?)
     });
     if options.has("enable-systest-events") {
         context.line("shutdown_complete")?;
@@ -253,6 +244,38 @@ fn check(options: &Options<'_>) -> Result<(), Failure> {
     )
 }
 
+/// The group to be in. It may be named in several places, but then everywhere the same.
+fn group(
+    options: &Options<'_>,
+    file: Option<&str>,
+    pairs: &[&str],
+) -> Result<Option<String>, Failure> {
+    const NAME: &str = "group.id";
+    let in_file = from_file_and_pairs(file, &[])?;
+    let in_pairs = from_file_and_pairs(None, pairs)?;
+    let named = [
+        options.text("group"),
+        in_file.value(NAME),
+        in_pairs.value(NAME),
+    ];
+    let groups: BTreeSet<&str> = named.into_iter().flatten().collect();
+    if 1 < groups.len() {
+        let groups: Vec<_> = groups.iter().map(|group| format!("'{group}'")).collect();
+        return Err(Failure::Usage(format!(
+            "The group ids provided in different places (directly using '--group', via \
+             '--consumer-property', or via '--consumer.config') do not match. Detected group ids: \
+             {}",
+            groups.join(", ")
+        )));
+    }
+    if !groups.is_empty() && options.has("partition") {
+        return Err(Failure::Usage(
+            "Options group and partition cannot be specified together.".to_owned(),
+        ));
+    }
+    Ok(groups.first().map(|group| (*group).to_owned()))
+}
+
 fn start(options: &Options<'_>) -> Result<Start, Failure> {
     let Some(text) = options.text("offset") else {
         return Ok(if options.has("from-beginning") {
@@ -274,7 +297,11 @@ fn start(options: &Options<'_>) -> Result<Start, Failure> {
     }
 }
 
-fn set_properties(options: &Options<'_>, properties: &mut Properties) -> Result<(), Failure> {
+fn set_properties(
+    options: &Options<'_>,
+    group: Option<&str>,
+    properties: &mut Properties,
+) -> Result<(), Failure> {
     let is_from_beginning = options.has("from-beginning");
     if let Some(reset) = properties.value("auto.offset.reset") {
         if is_from_beginning && reset != "earliest" {
@@ -298,8 +325,11 @@ fn set_properties(options: &Options<'_>, properties: &mut Properties) -> Result<
         Some(level) => properties.set("isolation.level", level),
         None => properties.set_default("isolation.level", "read_uncommitted"),
     }
-    // Without a group there is nowhere to commit to.
-    properties.set("enable.auto.commit", "false");
+    match group {
+        Some(group) => properties.set("group.id", group),
+        // There is nowhere to commit to.
+        None => properties.set("enable.auto.commit", "false"),
+    }
     Ok(())
 }
 
@@ -328,156 +358,4 @@ fn formatter(options: &Options<'_>, context: &mut Context) -> Result<Formatter, 
     let mut warn = |text: String| context.warn(text);
     Formatter::named(class, &properties, is_terminal, &mut warn)
         .ok_or_else(|| Failure::Usage(class.to_owned()))
-}
-
-/// When reading ends by itself.
-struct Limits {
-    records_max: Option<u64>,
-    timeout: Option<Duration>,
-    skips_errors: bool,
-}
-
-/// Assigns what the options name and goes to where reading begins.
-async fn begin(
-    consumer: &Consumer<Bytes, Bytes>,
-    admin: &Admin,
-    start: Start,
-    options: &Options<'_>,
-) -> Result<(), Failure> {
-    if let (Some(topic), Some(partition)) = (options.text("topic"), options.number("partition")?) {
-        let partition = TopicPartition::new(topic, partition);
-        consumer.assign([partition.clone()])?;
-        match start {
-            Start::Earliest => consumer.seek_to_beginning(&[partition])?,
-            Start::Latest => consumer.seek_to_end(&[partition])?,
-            Start::At(offset) => consumer.seek(&partition, offset)?,
-        }
-        return Ok(());
-    }
-    let topics = match options.text("include") {
-        Some(pattern) => matching(admin, pattern).await?,
-        None => vec![options.text("topic").unwrap_or_default().to_owned()],
-    };
-    let mut partitions = Vec::new();
-    for topic in topics {
-        let found = consumer.partitions_for(&topic).await?;
-        let found = found
-            .iter()
-            .map(|it| TopicPartition::new(topic.as_str(), it.partition));
-        partitions.extend(found);
-    }
-    Ok(consumer.assign(partitions)?)
-}
-
-/// The topics whose whole names match.
-async fn matching(admin: &Admin, pattern: &str) -> Result<Vec<String>, Failure> {
-    let regex = Regex::new(&format!("^(?:{pattern})$"))
-        .map_err(|error| Failure::Usage(format!("--include {pattern}: {error}")))?;
-    let topics = admin.list_topics(true).await?.into_iter();
-    let names = topics.map(|topic| topic.name);
-    let found: Vec<_> = names.filter(|name| regex.is_match(name)).collect();
-    if found.is_empty() {
-        return Err(Failure::Message(format!(
-            "no topic matches {pattern}; `rbk topics --list` shows which there are"
-        )));
-    }
-    Ok(found)
-}
-
-async fn read(
-    consumer: &Consumer<Bytes, Bytes>,
-    formatter: &Formatter,
-    limits: &Limits,
-    context: &mut Context,
-) -> Result<(), Failure> {
-    let mut count = 0;
-    let ended = tokio::select! {
-        ended = read_on(consumer, formatter, limits, &mut count, context) => ended,
-        stopped = tokio::signal::ctrl_c() => {
-            drop(stopped);
-            Err(Failure::Exit(130))
-        }
-    };
-    if matches!(ended, Err(Failure::ClosedPipe)) {
-        context.warn("Unable to write to standard out, closing consumer.");
-    }
-    context.warn(format_args!("Processed a total of {count} messages"));
-    ended
-}
-
-async fn read_on(
-    consumer: &Consumer<Bytes, Bytes>,
-    formatter: &Formatter,
-    limits: &Limits,
-    count: &mut u64,
-    context: &mut Context,
-) -> Result<(), Failure> {
-    let mut last = tokio::time::Instant::now();
-    let mut text = Vec::new();
-    while limits.records_max.is_none_or(|max| *count < max) {
-        let records = match consumer.poll(POLL_MAX).await {
-            Ok(records) => records,
-            Err(error) => {
-                // As Kafka's tool, which ends without an error then.
-                context.warn(format_args!(
-                    "Error processing message, terminating consumer process: {}",
-                    message_of(&error)
-                ));
-                return Ok(());
-            }
-        };
-        let now = tokio::time::Instant::now();
-        if !records.is_empty() {
-            last = now;
-        } else if limits.timeout.is_some_and(|timeout| timeout < now - last) {
-            context.warn(
-                "Error processing message, terminating consumer process: \
-                 org.apache.kafka.common.errors.TimeoutException",
-            );
-            return Ok(());
-        }
-        for record in records {
-            if limits.records_max.is_some_and(|max| max <= *count) {
-                break;
-            }
-            *count += 1;
-            text.clear();
-            match show(&record, formatter, &mut text) {
-                Ok(Some(log_line)) => context.warn(log_line),
-                Ok(None) => {}
-                Err(error) if limits.skips_errors => context.warn(format_args!(
-                    "Error processing message, skipping this message: {error}"
-                )),
-                Err(error) => return Err(Failure::Message(error)),
-            }
-            context.out().write_all(&text)?;
-        }
-        context.flush()?;
-    }
-    Ok(())
-}
-
-fn show(
-    record: &ConsumerRecord<Bytes, Bytes>,
-    formatter: &Formatter,
-    text: &mut Vec<u8>,
-) -> Result<Option<String>, String> {
-    let kind = match record.timestamp_type {
-        TimestampType::CreateTime => "CreateTime",
-        TimestampType::LogAppendTime => "LogAppendTime",
-    };
-    let headers: Vec<_> = record
-        .headers
-        .iter()
-        .map(|header| (header.key(), header.value().map(Bytes::as_ref)))
-        .collect();
-    let shown = Shown {
-        timestamp: (record.timestamp != NO_TIMESTAMP).then_some((kind, record.timestamp)),
-        partition: record.partition,
-        offset: record.offset,
-        headers: &headers,
-        key: record.key.as_deref(),
-        value: record.value.as_deref(),
-    };
-    formatter.write(&shown, text)
 }

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use self::line_reader::LineReader;
 use crate::client_properties::{Renamed, from_file_and_pairs, pairs};
 use crate::frame::{
-    Context, Failure, Options, Tool, flag, message_of, optional_value, run_async, value, values,
+    Context, Failure, Options, Tool, flag, message_of, optional_value, run_async, stopped, value,
+    values,
 };
 
 /// `kafka-console-producer`.
@@ -304,10 +305,7 @@ async fn produce(
     };
     let sent = tokio::select! {
         sent = sending => sent,
-        stopped = tokio::signal::ctrl_c() => {
-            drop(stopped);
-            Err(Failure::Exit(130))
-        }
+        code = stopped() => Err(Failure::Exit(code)),
     };
     // What was read before an error is sent all the same.
     producer.close().await?;
