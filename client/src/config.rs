@@ -23,3 +23,6 @@ pub use producer::{Acks, ProducerConfig};
 pub use properties::Properties;
 pub use property::Property;
 pub(crate) use property::apply;
+
+#[cfg(test)]
+mod tests;

@@ -249,7 +249,8 @@ impl BrokerError {
     /// The error by name, if this client knows it.
     #[must_use]
     pub fn error(&self) -> Option<ResponseError> {
-        ResponseError::try_from_code(self.code)
+        let error = ResponseError::try_from_code(self.code);
+        error.filter(|error| !matches!(error, ResponseError::Unknown(_)))
     }
 
     /// Whether the code is that of `error`.
@@ -261,9 +262,7 @@ impl BrokerError {
     /// Whether the same request may succeed later, as Kafka's `RetriableException`.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
-        // Kafka's client counts this one, too, since 4.0.
-        let is_concurrent = self.is(ResponseError::ConcurrentTransactions);
-        is_concurrent || self.error().is_some_and(|error| error.is_retriable())
+        self.error().is_some_and(is_retriable)
     }
 }
 
@@ -311,10 +310,20 @@ impl ClientError {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::NoBroker { .. } | Self::Disconnected { .. } => true,
+            Self::Connect { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+            Self::NoBroker { .. } | Self::Disconnected { .. } => true,
             Self::Timeout { .. } => true,
             Self::Broker(error) => error.is_retriable(),
             _ => false,
         }
     }
 }
+
+/// Whether Kafka's exception for an error is a `RetriableException`. kafka-protocol does not yet
+/// know that CONCURRENT_TRANSACTIONS has become one.
+pub(crate) fn is_retriable(error: ResponseError) -> bool {
+    error.is_retriable() || error == ResponseError::ConcurrentTransactions
+}
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub(super) fn at_coordinator(error: ResponseError) -> bool {
 
 /// What leaders answer: all that Kafka calls retriable.
 pub(super) fn retriable(error: ResponseError) -> bool {
-    error.is_retriable()
+    crate::error::is_retriable(error)
 }
 
 /// A call under way.

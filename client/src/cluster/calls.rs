@@ -136,7 +136,8 @@ impl Cluster {
     }
 }
 
-/// The node asked is not the one to ask.
+/// The node asked may not be the one to ask: Kafka's `InvalidMetadataException`, and what says the
+/// same of controllers and epochs.
 fn is_about_leadership(error: ResponseError) -> bool {
     matches!(
         error,
@@ -151,6 +152,10 @@ fn is_about_leadership(error: ResponseError) -> bool {
             | ResponseError::KafkaStorageError
             | ResponseError::ListenerNotFound
             | ResponseError::ReplicaNotAvailable
+            | ResponseError::NetworkException
+            | ResponseError::PreferredLeaderNotAvailable
+            | ResponseError::EligibleLeadersNotAvailable
+            | ResponseError::ElectionNotNeeded
     )
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use tokio::time::Instant;
 
 use super::{Backoff, Cluster};
@@ -32,7 +32,25 @@ pub(super) enum Purpose {
     Group,
 }
 
-type Key = (Purpose, HostPort);
+/// What a connection is known by.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    purpose: Purpose,
+    address: HostPort,
+}
+
+/// A [`Key`] that owns nothing: finding a connection copies no address.
+#[derive(Hash)]
+struct KeyRef<'a> {
+    purpose: Purpose,
+    address: &'a HostPort,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.purpose == key.purpose && *self.address == key.address
+    }
+}
 
 pub(super) struct Connections {
     connector: Arc<dyn Connector>,
@@ -108,31 +126,34 @@ impl Connections {
 
     /// The connection to an address, if it is open.
     fn already_to(&self, address: &HostPort) -> Option<Connection> {
-        let key = (Purpose::Ordinary, address.clone());
-        let slot = self.lock().get(&key).cloned();
+        let purpose = Purpose::Ordinary;
+        let slot = self.lock().get(&KeyRef { purpose, address }).cloned();
         slot?.open()
     }
 
     /// Connections to addresses that are no longer those of brokers are let go: they end as
     /// soon as nobody uses them and what is in flight on them is answered.
     pub(super) fn forget_all_but(&self, is_wanted: impl Fn(&HostPort) -> bool) {
-        self.lock().retain(|(_, address), _| is_wanted(address));
+        self.lock().retain(|key, _| is_wanted(&key.address));
     }
 
     fn slot(&self, purpose: Purpose, address: &HostPort) -> Arc<Slot> {
         let mut slots = self.lock();
-        let slot = slots.entry((purpose, address.clone())).or_insert_with(|| {
-            Arc::new(Slot {
-                current: Mutex::default(),
-                attempts: tokio::sync::Mutex::new(Attempts {
-                    reconnect: self.reconnect.clone(),
-                    setup: self.setup.clone(),
-                    not_before: Instant::now(),
-                    failed: None,
-                }),
-            })
+        if let Some(slot) = slots.get(&KeyRef { purpose, address }) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::new(Slot {
+            current: Mutex::default(),
+            attempts: tokio::sync::Mutex::new(Attempts {
+                reconnect: self.reconnect.clone(),
+                setup: self.setup.clone(),
+                not_before: Instant::now(),
+                failed: None,
+            }),
         });
-        Arc::clone(slot)
+        let address = address.clone();
+        slots.insert(Key { purpose, address }, Arc::clone(&slot));
+        slot
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
@@ -192,6 +213,8 @@ impl Opening {
             Ok(connection) => {
                 attempts.reconnect.reset();
                 attempts.setup.reset();
+                // A broker that takes connections only to end them is not stormed either.
+                attempts.not_before = Instant::now() + attempts.reconnect.next_pause();
                 *slot.lock() = Some(connection.clone());
                 // Whoever closes all connections sets this first: one of both sees the other.
                 if self.is_closed.load(Ordering::Acquire) {
@@ -273,6 +296,10 @@ impl Cluster {
             candidates.extend(bootstrap);
         }
         self.first_of(candidates).await.map_err(|last| {
+            // Who is refused by name would be refused again.
+            if let Some(error) = last.as_ref().filter(|error| !error.is_retriable()) {
+                return error.clone();
+            }
             let bootstrap = config.bootstrap_servers.iter().map(ToString::to_string);
             ClientError::NoBroker {
                 bootstrap: bootstrap.collect::<Vec<_>>().join(","),

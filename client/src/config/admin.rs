@@ -20,7 +20,10 @@ pub struct AdminConfig {
 impl Default for AdminConfig {
     fn default() -> Self {
         Self {
-            client: ClientConfig::default(),
+            client: ClientConfig {
+                connections_max_idle: Some(Duration::from_mins(5)),
+                ..ClientConfig::default()
+            },
             default_api_timeout: Duration::from_secs(60),
         }
     }
@@ -32,18 +35,31 @@ impl HasClient for AdminConfig {
     }
 }
 
-const PROPERTIES: &[Property<AdminConfig>] = &[Property::new(
-    "default.api.timeout.ms",
-    "60000",
-    "How long a call may take, retries included",
-    |config, it| {
-        config.default_api_timeout = it.millis(0)?;
-        Ok(())
-    },
-)];
+/// What only admin clients have, or have another default for.
+const PROPERTIES: &[Property<AdminConfig>] = &[
+    Property::new(
+        "default.api.timeout.ms",
+        "60000",
+        "How long a call may take, retries included",
+        |config, it| {
+            config.default_api_timeout = it.millis(0)?;
+            Ok(())
+        },
+    ),
+    Property::new(
+        "connections.max.idle.ms",
+        "300000",
+        "When unused connections are closed",
+        |config, it| {
+            config.client.connections_max_idle = it.millis_or_never()?;
+            Ok(())
+        },
+    ),
+];
 
+/// The first of a name counts.
 fn tables() -> [&'static [Property<AdminConfig>]; 3] {
-    [connection_properties(), retry_properties(), PROPERTIES]
+    [PROPERTIES, connection_properties(), retry_properties()]
 }
 
 impl AdminConfig {
@@ -64,6 +80,15 @@ impl AdminConfig {
         apply(&mut config, &tables(), properties)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// All properties of an admin client, with defaults and meanings.
+    pub fn properties() -> impl Iterator<Item = &'static Property<Self>> {
+        let [own, others @ ..] = tables();
+        let is_own = |name| own.iter().any(|property| property.name == name);
+        let others = others.into_iter().flatten();
+        own.iter()
+            .chain(others.filter(move |property| !is_own(property.name)))
     }
 
     /// Checks what no single property can.
@@ -111,7 +136,7 @@ mod tests {
     #[test]
     fn defaults_as_text_and_as_value_agree() {
         let mut config = AdminConfig::default();
-        for property in tables().into_iter().flatten() {
+        for property in AdminConfig::properties() {
             let name = property.name;
             let text = property.default;
             (property.set)(&mut config, crate::config::Parse { name, text }).unwrap();

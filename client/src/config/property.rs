@@ -32,6 +32,24 @@ impl<C> Property<C> {
 
 /// Properties of Kafka's Java clients that mean nothing here, by prefix, and what to do instead.
 const NOT_APPLICABLE: &[(&str, &str)] = &[
+    (
+        "bootstrap.controllers",
+        "only brokers are asked: set bootstrap.servers",
+    ),
+    (
+        "config.providers",
+        "write the values themselves, or put them into the Properties that are read",
+    ),
+    ("internal.", "it is for Kafka's own use: leave it out"),
+    (
+        "retries",
+        "calls are tried again until default.api.timeout.ms: set that",
+    ),
+    ("share.", "there is no share consumer yet: leave it out"),
+    (
+        "transaction.two.phase.commit.enable",
+        "there is no two-phase commit yet: leave it out",
+    ),
     ("ssl.", "give the builder a connector that speaks TLS"),
     ("sasl.", "give the builder a connector that authenticates"),
     ("security.", "give the builder a connector"),
@@ -76,7 +94,19 @@ const NOT_APPLICABLE: &[(&str, &str)] = &[
 ];
 
 /// Values under which a property that does not apply says nothing and is passed over.
-const HARMLESS: &[(&str, &str)] = &[("security.protocol", "PLAINTEXT")];
+const HARMLESS: &[(&str, &str)] = &[
+    ("config.providers", ""),
+    ("enable.metrics.push", "false"),
+    ("interceptor.classes", ""),
+    ("metric.reporters", ""),
+    ("receive.buffer.bytes", "-1"),
+    ("retries", "2147483647"),
+    ("security.protocol", "PLAINTEXT"),
+    ("security.providers", ""),
+    ("send.buffer.bytes", "-1"),
+    ("share.acknowledgement.mode", "implicit"),
+    ("transaction.two.phase.commit.enable", "false"),
+];
 
 /// Sets a configuration from properties, by the `tables` of its parts.
 ///

@@ -22,9 +22,40 @@ pub trait IoStream: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> IoStream for T {}
 
 /// Makes byte streams. A connector that speaks TLS returns the stream above it; one that
-/// authenticates with SASL does so before it returns.
+/// authenticates with SASL does so before it returns, with SaslHandshake and SaslAuthenticate
+/// requests of its own: what it returns is a stream on which the broker awaits ordinary requests.
+///
+/// ```
+/// use std::{io, pin::Pin, sync::Arc};
+/// use futures_util::future::BoxFuture;
+/// use ringbrook_client::net::{Connector, HostPort, IoStream, TcpConnector};
+///
+/// /// TCP through a tunnel that always ends at the same place, whatever brokers call themselves.
+/// struct Tunnel(HostPort);
+///
+/// impl Connector for Tunnel {
+///     fn connect<'a>(
+///         &'a self,
+///         address: &'a HostPort,
+///     ) -> BoxFuture<'a, io::Result<Pin<Box<dyn IoStream>>>> {
+///         Box::pin(async move {
+///             let stream = TcpConnector.connect(&self.0).await?;
+///             // With TLS: `connector.connect(server_name(address), stream).await`, boxed again.
+///             Ok(stream)
+///         })
+///     }
+/// }
+///
+/// let connector: Arc<dyn Connector> = Arc::new(Tunnel("localhost:9092".parse()?));
+/// # Ok::<(), String>(())
+/// ```
 pub trait Connector: Send + Sync {
-    /// Connects to `address`. The caller limits the time.
+    /// Connects to `address`. The caller limits the time: `socket.connection.setup.timeout.ms`
+    /// covers everything that happens here.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::PermissionDenied`] says that the broker refuses who the client is, or the
+    /// client the broker: calls fail with it at once. Anything else is tried again.
     fn connect<'a>(
         &'a self,
         address: &'a HostPort,

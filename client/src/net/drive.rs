@@ -23,6 +23,8 @@ const RESPONSE_BYTES_MAX: usize = 512 * 1024 * 1024;
 const RESERVE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What is read at once when no long response is under way.
 const READ_BYTES: usize = 64 * 1024;
+/// With less room than this a new piece of memory is taken.
+const SPARE_BYTES_MIN: usize = 8 * 1024;
 /// How many frames are taken from the queue at once, to be sent with as few calls as possible.
 const FRAMES_AT_ONCE: usize = 64;
 /// How many pieces of memory are sent with one call.
@@ -151,12 +153,21 @@ async fn read(shared: &Shared, mut reader: ReadHalf<Stream>) -> String {
                 Err(reason) => return reason,
             }
         };
-        buffer.reserve(missing.clamp(READ_BYTES, RESERVE_BYTES_MAX));
+        make_room(&mut buffer, missing);
         match reader.read_buf(&mut buffer).await {
             Ok(0) => return "closed by the broker".to_owned(),
             Ok(_) => {}
             Err(error) => return error.to_string(),
         }
+    }
+}
+
+/// Room for what is known to come. While there is some of it, what is left of the memory is read
+/// into: frames that are not yet decoded keep it from being used again.
+fn make_room(buffer: &mut BytesMut, missing: usize) {
+    let spare = buffer.capacity() - buffer.len();
+    if spare < missing.clamp(SPARE_BYTES_MIN, RESERVE_BYTES_MAX) {
+        buffer.reserve(missing.clamp(READ_BYTES, RESERVE_BYTES_MAX));
     }
 }
 

@@ -135,3 +135,46 @@ async fn nothing_is_opened_after_the_end() {
     let gone = || (fake.connections_count(0) == 0).then_some(());
     fake.until("the end of all connections", gone).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_ends_connections_at_once_is_not_stormed() {
+    let fake = FakeCluster::new(1);
+    let cluster = cluster(&fake);
+    let started = Instant::now();
+    for _ in 0..10 {
+        cluster.any_connection().await.unwrap();
+        fake.drop_connections(0);
+        let gone = || (fake.connections_count(0) == 0).then_some(());
+        fake.until("the end of the connection", gone).await;
+    }
+    assert!(
+        9 * SECOND / 25 <= started.elapsed(),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// What a connector says when a broker does not take a password.
+struct Unwelcome;
+
+impl Connector for Unwelcome {
+    fn connect<'a>(
+        &'a self,
+        _: &'a HostPort,
+    ) -> futures_util::future::BoxFuture<
+        'a,
+        std::io::Result<std::pin::Pin<Box<dyn crate::net::IoStream>>>,
+    > {
+        Box::pin(async { Err(std::io::ErrorKind::PermissionDenied.into()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_let_in_learns_it_at_once() {
+    let fake = FakeCluster::new(3);
+    let cluster = Cluster::new(fake.client_config(), Arc::new(Unwelcome)).unwrap();
+    let started = Instant::now();
+    let error = cluster.topic("t", started + 60 * SECOND).await.unwrap_err();
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+}
