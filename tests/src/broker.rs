@@ -40,6 +40,7 @@ impl BrokerOptions {
             )
             .set("group.consumer.min.heartbeat.interval.ms", "200")
             .set("group.consumer.heartbeat.interval.ms", "200")
+            .set("group.consumer.min.session.timeout.ms", "1000")
             .set("group.consumer.assignment.interval.ms", "100")
     }
 

@@ -31,11 +31,11 @@ const ALL: [&[(&str, &str)]; 5] = [CLASSIC, COOPERATIVE, STICKY, ROUND_ROBIN, NE
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One call of a listener: its name, the partitions it was called with.
-type Call = (&'static str, Vec<i32>);
+pub(crate) type Call = (&'static str, Vec<i32>);
 
 /// What a listener was told.
 #[derive(Debug, Clone, Default)]
-struct Told(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<Call>>>);
 
 impl Told {
     fn note(&self, what: &'static str, partitions: &[TopicPartition]) {
@@ -43,7 +43,11 @@ impl Told {
         self.calls().push((what, indexes));
     }
 
-    fn take(&self) -> Vec<Call> {
+    pub(crate) fn len(&self) -> usize {
+        self.calls().len()
+    }
+
+    pub(crate) fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls())
     }
 
@@ -156,7 +160,7 @@ pub(crate) fn values(read: &[ConsumerRecord<String, String>]) -> BTreeSet<String
     read.iter().filter_map(|it| it.value.clone()).collect()
 }
 
-fn is(error: &ClientError, codes: &[ResponseError]) -> bool {
+pub(crate) fn is(error: &ClientError, codes: &[ResponseError]) -> bool {
     error
         .response_error()
         .is_some_and(|code| codes.contains(&code))

@@ -44,7 +44,8 @@ pub trait RebalanceListener: Send + Sync {
     }
 
     /// These are about to be given up: the moment to commit what was processed of them. With
-    /// `enable.auto.commit` that is already done.
+    /// `enable.auto.commit` that is already done. None of them where an eager assignor's group
+    /// rebalances and the member had nothing.
     fn on_partitions_revoked<'a>(
         &'a self,
         _consumer: &'a RebalanceContext,

@@ -48,8 +48,10 @@ impl<K, V> Consumer<K, V> {
     ///
     /// # Errors
     /// [`ClientError::Wakeup`] after [`Consumer::wakeup`]; a position that is gone or cannot be
-    /// found, records that cannot be read, a fatal error of the group. After each the consumer may
-    /// be used further: the same error comes again until its cause is removed, as by a seek.
+    /// found, records that cannot be read, an error of the group. After each the consumer may be
+    /// used further: the same error comes again until its cause is removed, as by a seek. Only what
+    /// puts the member out of a group of the consumer protocol for good comes once, as in Kafka's
+    /// own client: nothing is read after it unless the application unsubscribes and subscribes.
     pub async fn poll(&self, timeout: Duration) -> Result<ConsumerRecords<K, V>, ClientError> {
         self.poll_at_most(self.shared.config.max_poll_records, timeout)
             .await

@@ -184,7 +184,7 @@ impl Classic {
             let unwanted = owned.filter(|it| !wanted.contains(&it.topic));
             self.steps.plan(Plan::Revoke(unwanted.cloned().collect()));
         } else {
-            self.steps.plan(Plan::RevokeAll);
+            self.steps.plan(Plan::RevokeAllEagerly);
         }
     }
 
@@ -448,7 +448,13 @@ impl Membership for Classic {
     }
 
     fn take_error(&mut self) -> Option<ClientError> {
-        self.error.take()
+        let error = self.error.take()?;
+        if self.state == State::Unjoined {
+            // It joins again if the application polls again, and not before: another member with
+            // its group.instance.id would be put out.
+            self.polled_at = None;
+        }
+        Some(error)
     }
 }
 

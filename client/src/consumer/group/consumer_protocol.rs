@@ -3,8 +3,8 @@
 //!
 //! After Kafka's `ConsumerMembershipManager` and `ConsumerHeartbeatRequestManager`. Pure; see
 //! [`super::membership::Membership`]. Differs: an assignment of which a topic's name is not known
-//! yet waits for metadata without being acknowledged in between, and what is fatal is told at every
-//! poll, not once.
+//! yet waits for metadata without being acknowledged in between, and who unsubscribes after what
+//! was fatal may subscribe again.
 //!
 //! ```text
 //! Unsubscribed --> Joining --> Reconciling --> Acknowledging --> Stable --> Reconciling ...
@@ -377,9 +377,6 @@ impl Membership for ConsumerMember {
     }
 
     fn take_error(&mut self) -> Option<ClientError> {
-        if self.state == State::Fatal {
-            return self.error.clone();
-        }
         self.error.take()
     }
 }

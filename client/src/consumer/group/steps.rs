@@ -15,11 +15,12 @@ pub(crate) type Partitions = BTreeSet<TopicPartition>;
 /// A step for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Commit, tell the listener that `revoked` are to be given up (unless there are none), and
-    /// keep only `remaining`.
+    /// Commit, tell the listener that `revoked` are to be given up if `is_told`, and keep only
+    /// `remaining`.
     Revoke {
         revoked: Partitions,
         remaining: Partitions,
+        is_told: bool,
     },
     /// Tell the listener that these belong to others now; keep nothing.
     Lose { lost: Partitions },
@@ -37,6 +38,9 @@ pub(super) enum Plan {
     Revoke(Partitions),
     /// Give up all.
     RevokeAll,
+    /// Give up all, because an eager group rebalances. The listener is told so even when there is
+    /// nothing to give up, as Kafka's is.
+    RevokeAllEagerly,
     /// All are lost.
     Lose,
     /// From now on it is these.
@@ -70,7 +74,8 @@ impl Steps {
     /// Whether nothing is planned or under way.
     pub(super) fn is_idle(&mut self) -> bool {
         while let Some(plan) = self.planned.front() {
-            let is_void = !matches!(plan, Plan::Assign(_)) && self.owned.is_empty();
+            let is_always_told = matches!(plan, Plan::Assign(_) | Plan::RevokeAllEagerly);
+            let is_void = !is_always_told && self.owned.is_empty();
             if !is_void || self.running.is_some() {
                 break;
             }
@@ -92,13 +97,18 @@ impl Steps {
         let owned = &self.owned;
         let step = match self.planned.pop_front()? {
             Plan::Revoke(partitions) => {
-                let revoked = owned.intersection(&partitions).cloned().collect();
+                let revoked: Partitions = owned.intersection(&partitions).cloned().collect();
                 let remaining = owned.difference(&partitions).cloned().collect();
-                Step::Revoke { revoked, remaining }
+                Step::Revoke {
+                    is_told: !revoked.is_empty(),
+                    revoked,
+                    remaining,
+                }
             }
-            Plan::RevokeAll => Step::Revoke {
+            Plan::RevokeAll | Plan::RevokeAllEagerly => Step::Revoke {
                 revoked: owned.clone(),
                 remaining: Partitions::new(),
+                is_told: true,
             },
             Plan::Lose => Step::Lose {
                 lost: owned.clone(),
@@ -150,7 +160,12 @@ mod tests {
         steps.finish();
         assert_eq!(steps.owned(), &partitions(&[0, 1]));
         let (revoked, remaining) = (partitions(&[1]), partitions(&[0]));
-        assert_eq!(steps.begin(), Some(Step::Revoke { revoked, remaining }));
+        let revoke = Step::Revoke {
+            revoked,
+            remaining,
+            is_told: true,
+        };
+        assert_eq!(steps.begin(), Some(revoke));
         steps.finish();
         let (assigned, added) = (partitions(&[0, 2]), partitions(&[2]));
         assert_eq!(steps.begin(), Some(Step::Assign { assigned, added }));
@@ -166,6 +181,21 @@ mod tests {
             assert!(steps.is_idle());
             assert_eq!(steps.begin(), None);
         }
+    }
+
+    #[test]
+    fn an_eager_rebalance_is_told_also_to_who_has_nothing() {
+        let mut steps = Steps::default();
+        steps.plan(Plan::RevokeAllEagerly);
+        assert!(!steps.is_idle());
+        let nothing = Step::Revoke {
+            revoked: Partitions::new(),
+            remaining: Partitions::new(),
+            is_told: true,
+        };
+        assert_eq!(steps.begin(), Some(nothing));
+        steps.finish();
+        assert!(steps.is_idle());
     }
 
     #[test]

@@ -55,6 +55,28 @@ pub(super) fn disconnected<T>() -> Result<T, ClientError> {
     })
 }
 
+/// Does with an application's partitions what a step says, which has to fit what it has.
+#[track_caller]
+pub(super) fn take_note(step: Step, has: &mut Partitions, at: &str) {
+    match step {
+        Step::Revoke {
+            revoked, remaining, ..
+        } => {
+            assert_eq!(&(&revoked | &remaining), has, "{at}");
+            *has = remaining;
+        }
+        Step::Lose { lost } => {
+            assert_eq!(&lost, has, "{at}");
+            has.clear();
+        }
+        Step::Assign { assigned, added } => {
+            assert!(added.is_disjoint(has), "{at}");
+            assert_eq!(&(&*has & &assigned) | &added, assigned, "{at}");
+            *has = assigned;
+        }
+    }
+}
+
 /// A member and its surroundings.
 pub(super) struct Harness<M> {
     pub(super) member: M,

@@ -38,13 +38,17 @@ async fn carry_out(inner: Arc<Inner>, step: Step) {
     let context = RebalanceContext::new(Arc::clone(&inner));
     let listener: Option<Arc<dyn RebalanceListener>> = inner.listener().clone();
     match step {
-        Step::Revoke { revoked, remaining } => {
+        Step::Revoke {
+            revoked,
+            remaining,
+            is_told,
+        } => {
             let revoked = list(revoked);
             inner.stop_reading(&revoked);
             if inner.shared.config.enable_auto_commit {
                 inner.commit_before_revocation().await;
             }
-            if !revoked.is_empty() {
+            if is_told {
                 info!(group = %inner.committer.group_id, ?revoked, "partitions are revoked");
                 if let Some(listener) = &listener {
                     listener.on_partitions_revoked(&context, &revoked).await;
