@@ -37,6 +37,8 @@ struct Inner {
     connections: connections::Connections,
     metadata: watch::Sender<Arc<Metadata>>,
     interest: interest::Interest,
+    /// Whether asking for a topic's metadata may create it.
+    may_create_topics: AtomicBool,
     coordinators: coordinators::Coordinators,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
@@ -59,6 +61,7 @@ impl Cluster {
             config,
             metadata: watch::Sender::new(Arc::new(Metadata::unknown())),
             interest: interest::Interest::default(),
+            may_create_topics: AtomicBool::new(true),
             coordinators: coordinators::Coordinators::default(),
             refreshing: tokio::sync::Mutex::default(),
             is_stale: AtomicBool::default(),

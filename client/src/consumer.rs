@@ -145,6 +145,7 @@ impl<K, V> Consumer<K, V> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let cluster = Cluster::new(config.client.clone(), connector)?;
+        cluster.allow_topic_creation(config.allow_auto_create_topics);
         let shared = Arc::new(Shared::new(cluster, config));
         let coordinator = match shared.config.group_id.clone() {
             None => None,

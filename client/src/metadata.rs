@@ -14,6 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::net::HostPort;
+use crate::topic_partition::TopicPartition;
 
 /// A broker of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,20 +30,21 @@ pub struct Node {
 impl Node {
     /// Nothing for a broker without a port: it does not listen where clients are.
     fn new(broker: MetadataResponseBroker) -> Option<Self> {
-        let port = u16::try_from(broker.port).ok().filter(|port| *port != 0);
-        let Some(port) = port else {
-            warn!(
-                id = broker.node_id.0,
-                port = broker.port,
-                "a broker without a port"
-            );
+        let rack = broker.rack.map(|rack| rack.to_string());
+        Self::of(broker.node_id.0, &broker.host, broker.port, rack)
+    }
+
+    /// As an answer describes it, if it has a port.
+    pub(crate) fn of(id: i32, host: &str, port: i32, rack: Option<String>) -> Option<Self> {
+        let Some(port) = u16::try_from(port).ok().filter(|port| *port != 0) else {
+            warn!(id, port, "a broker without a port");
             return None;
         };
-        let host = broker.host.to_string();
+        let host = host.to_owned();
         Some(Self {
-            id: broker.node_id.0,
+            id,
             address: HostPort { host, port },
-            rack: broker.rack.map(|rack| rack.to_string()),
+            rack,
         })
     }
 }
@@ -132,6 +134,14 @@ impl TopicMetadata {
     }
 }
 
+/// Leaders that a broker has told beside an error (KIP-951), and where they listen.
+#[derive(Debug, Default)]
+pub(crate) struct LeaderHints {
+    /// Partition, leader's id, leader's epoch.
+    pub(crate) leaders: Vec<(TopicPartition, i32, i32)>,
+    pub(crate) nodes: Vec<Node>,
+}
+
 /// The cluster at one moment.
 #[derive(Debug, Clone)]
 pub struct Metadata {
@@ -183,10 +193,18 @@ impl Metadata {
         }
         let names = topics.values().filter(|topic| !topic.id.is_nil());
         let names = names.map(|topic| (topic.id, Arc::clone(&topic.name)));
+        let mut nodes: HashMap<_, _> = nodes.collect();
+        // A leader learned from another answer, of which this broker has not heard yet.
+        let partitions = topics.values().flat_map(|topic| &topic.partitions);
+        for leader in partitions.filter_map(|partition| partition.leader) {
+            if let Some(node) = before.nodes.get(&leader) {
+                nodes.entry(leader).or_insert_with(|| node.clone());
+            }
+        }
         Self {
             cluster_id: answer.cluster_id.map(|id| id.to_string()),
             controller_id: Some(answer.controller_id.0).filter(|id| 0 <= *id),
-            nodes: nodes.collect(),
+            nodes,
             names: names.collect(),
             topics,
             received_at: Some(Instant::now()),
@@ -200,6 +218,33 @@ impl Metadata {
             nodes: HashMap::new(),
             ..self.clone()
         }
+    }
+
+    /// With leaders of newer epochs; nothing if all that is known already, or is about partitions
+    /// or brokers that are not.
+    pub(crate) fn with_leaders(&self, hints: &LeaderHints) -> Option<Self> {
+        let mut learned: Option<Self> = None;
+        for (at, leader, epoch) in &hints.leaders {
+            let node = hints.nodes.iter().find(|it| it.id == *leader);
+            let known = self.partition(&at.topic, at.partition);
+            let is_newer = known.is_some_and(|known| known.leader_epoch < *epoch);
+            if !is_newer || (node.is_none() && self.node(*leader).is_none()) {
+                continue;
+            }
+            let learned = learned.get_or_insert_with(|| self.clone());
+            if let Some(node) = node {
+                learned.nodes.insert(node.id, node.clone());
+            }
+            let topic = learned.topics.get_mut(&at.topic).map(Arc::make_mut);
+            let index = usize::try_from(at.partition).ok();
+            let partition = topic.zip(index);
+            if let Some(it) = partition.and_then(|(topic, it)| topic.partitions.get_mut(it)) {
+                it.leader = Some(*leader);
+                it.leader_epoch = *epoch;
+                it.error_code = 0;
+            }
+        }
+        learned
     }
 
     /// A broker by id.

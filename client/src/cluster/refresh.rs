@@ -14,7 +14,7 @@ use super::retries::Retries;
 use super::{Backoff, Cluster, Inner};
 use crate::config::MetadataRecovery;
 use crate::error::{BrokerError, ClientError};
-use crate::metadata::{Metadata, TopicMetadata};
+use crate::metadata::{LeaderHints, Metadata, TopicMetadata};
 
 impl Cluster {
     /// Says that metadata may be wrong: it is refreshed soon, in the background.
@@ -39,21 +39,21 @@ impl Cluster {
         self.inner.interest.set_all(is_all);
     }
 
+    /// Whether topics may be created by asking for them, where the broker does that
+    /// (`auto.create.topics.enable`): `allow.auto.create.topics`. True at first.
+    pub fn allow_topic_creation(&self, is_allowed: bool) {
+        let may_create = &self.inner.may_create_topics;
+        may_create.store(is_allowed, Ordering::Release);
+    }
+
     /// Asks a broker for metadata now and publishes it. One attempt; callers at the same time share
-    /// it.
+    /// it. Dropping the future leaves what is known as it is.
     ///
     /// # Errors
     /// No broker answers.
     pub async fn refresh(&self) -> Result<Arc<Metadata>, ClientError> {
-        self.refresh_with(true).await
-    }
-
-    /// As [`Cluster::refresh`], without creating topics that do not exist.
-    ///
-    /// # Errors
-    /// See [`Cluster::refresh`].
-    pub async fn refresh_existing(&self) -> Result<Arc<Metadata>, ClientError> {
-        self.refresh_with(false).await
+        let may_create = self.inner.may_create_topics.load(Ordering::Acquire);
+        self.refresh_with(may_create).await
     }
 
     async fn refresh_with(&self, is_creating: bool) -> Result<Arc<Metadata>, ClientError> {
@@ -82,11 +82,27 @@ impl Cluster {
         };
         // Topics that nobody wants any more are not kept, those wanted meanwhile are.
         let is_wanted = |name: &str| self.inner.interest.contains(name);
-        let metadata = Metadata::updated(&latest, answer, names.is_none(), is_wanted);
-        let metadata = Arc::new(metadata);
-        self.inner.metadata.send_replace(Arc::clone(&metadata));
+        self.inner.metadata.send_modify(|latest| {
+            // Meanwhile leaders may have been learned from other answers.
+            let updated = Metadata::updated(latest, answer, names.is_none(), is_wanted);
+            *latest = Arc::new(updated);
+        });
+        let metadata = self.metadata();
         self.inner.drop_connections_to_others(&metadata);
         Ok(metadata)
+    }
+
+    /// Takes over leaders that a broker has told beside an error (KIP-951), without asking for
+    /// metadata; says whether any is news.
+    pub(crate) fn learn_leaders(&self, hints: &LeaderHints) -> bool {
+        self.inner.metadata.send_if_modified(|latest| {
+            let learned = latest.with_leaders(hints);
+            let is_news = learned.is_some();
+            if let Some(learned) = learned {
+                *latest = Arc::new(learned);
+            }
+            is_news
+        })
     }
 
     /// Forgets the brokers, so that `bootstrap.servers` are asked next (KIP-899, KIP-1102). Topics
@@ -161,6 +177,15 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Arc<TopicMetadata>, ClientError> {
         self.watch_topic(name);
+        self.held_topic(name, deadline).await
+    }
+
+    /// As [`Cluster::topic`], for callers that watch the topic or hold it themselves.
+    pub(crate) async fn held_topic(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Arc<TopicMetadata>, ClientError> {
         if let Some(topic) = usable(&self.metadata(), name)? {
             return Ok(topic);
         }

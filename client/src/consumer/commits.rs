@@ -31,7 +31,8 @@ impl<K, V> Consumer<K, V> {
         self.shared.check_open()?;
         check(&offsets)?;
         let inner = &self.group()?.inner;
-        inner.commit_until(offsets, inner.api_deadline()).await
+        let committing = inner.commit_until(offsets, inner.api_deadline());
+        self.shared.unless_woken(committing).await
     }
 
     /// As [`Consumer::commit_sync`], but commits that this record, and with it all before it in its
@@ -83,9 +84,8 @@ impl<K, V> Consumer<K, V> {
     pub async fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, ClientError> {
         self.shared.check_open()?;
         let inner = &self.group()?.inner;
-        inner
-            .committed_until(partitions, inner.api_deadline())
-            .await
+        let asking = inner.committed_until(partitions, inner.api_deadline());
+        self.shared.unless_woken(asking).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Offsets by time, by beginning and by end: ListOffsets to the leaders.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -126,6 +127,8 @@ pub(super) async fn ask_until(
     deadline: Instant,
 ) -> Result<HashMap<TopicPartition, Option<OffsetAndTimestamp>>, ClientError> {
     let mut found = HashMap::with_capacity(wanted.len());
+    let topics: BTreeSet<_> = wanted.keys().map(|it| Arc::clone(&it.topic)).collect();
+    let held: Vec<_> = topics.iter().map(|it| cluster.hold_topic(it)).collect();
     cluster
         .retry("looking up offsets", deadline, async || {
             let mut last = None;
@@ -147,6 +150,7 @@ pub(super) async fn ask_until(
             last.map_or(Ok(()), Err)
         })
         .await?;
+    drop(held);
     Ok(found)
 }
 
@@ -157,7 +161,7 @@ async fn by_leader(
 ) -> Result<HashMap<i32, Vec<Question>>, ClientError> {
     let mut by_leader: HashMap<i32, Vec<Question>> = HashMap::new();
     for (partition, timestamp) in wanted {
-        let topic = cluster.topic(&partition.topic, deadline).await?;
+        let topic = cluster.held_topic(&partition.topic, deadline).await?;
         if topic.partition(partition.partition).is_none() {
             let unknown = ResponseError::UnknownTopicOrPartition.code();
             cluster.request_refresh();

@@ -72,14 +72,11 @@ impl<K, V> Consumer<K, V> {
         &self,
         wanted: HashMap<TopicPartition, i64>,
     ) -> Result<HashMap<TopicPartition, Option<OffsetAndTimestamp>>, ClientError> {
-        self.shared.check_waiting()?;
         let deadline = Instant::now() + self.shared.config.default_api_timeout;
         let isolation = self.shared.config.isolation_level;
         let cluster = &self.shared.cluster;
-        let topics: Vec<_> = wanted.keys().map(|it| it.topic.clone()).collect();
-        let found = list_offsets::ask_until(cluster, isolation, wanted, deadline).await;
-        self.unwatch_others(&topics);
-        found
+        let asking = list_offsets::ask_until(cluster, isolation, wanted, deadline);
+        self.shared.unless_woken(asking).await
     }
 
     /// The partitions of a topic. Waits for the topic up to `default.api.timeout.ms`.
@@ -87,19 +84,11 @@ impl<K, V> Consumer<K, V> {
     /// # Errors
     /// The topic does not exist.
     pub async fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionMetadata>, ClientError> {
-        self.shared.check_waiting()?;
         let deadline = Instant::now() + self.shared.config.default_api_timeout;
-        let found = self.shared.cluster.topic(topic, deadline).await;
-        self.unwatch_others(&[topic.into()]);
-        Ok(found?.partitions.clone())
-    }
-
-    /// Topics that were asked about once need no metadata later.
-    fn unwatch_others(&self, topics: &[std::sync::Arc<str>]) {
-        let state = self.shared.lock();
-        for topic in topics.iter().filter(|topic| !state.is_watched(topic)) {
-            self.shared.cluster.unwatch_topic(topic);
-        }
+        let _held = self.shared.cluster.hold_topic(topic);
+        let asking = self.shared.cluster.held_topic(topic, deadline);
+        let found = self.shared.unless_woken(asking).await?;
+        Ok(found.partitions.clone())
     }
 
     /// By how many records the position of a partition is behind the end, by the latest answer of

@@ -3,11 +3,9 @@
 //! Nothing is awaited between taking records out of the buffer and returning them, so that dropping
 //! a poll loses nothing.
 
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use hashbrown::HashMap;
 use ringbrook_record::DecoderContext;
 use tokio::time::Instant;
 
@@ -17,11 +15,10 @@ use super::coordinator::Coordinator;
 use super::fetch_plan::PREFETCH_BYTES;
 use super::offset::OffsetAndMetadata;
 use super::partition_state::FetchPosition;
-use super::record::{ConsumerRecord, ConsumerRecords, Reached};
+use super::record::{ConsumerRecords, Reached};
 use super::shared::{Shared, State};
 use super::subscription_state::Subscription;
 use crate::error::ClientError;
-use crate::topic_partition::TopicPartition;
 
 /// What is read now, and what reading needs. One poll at a time has it.
 #[derive(Default)]
@@ -93,7 +90,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// What is in the buffer now.
-    fn collect(&self, count_max: usize) -> Result<ConsumerRecords<K, V>, ClientError> {
+    pub(super) fn collect(&self, count_max: usize) -> Result<ConsumerRecords<K, V>, ClientError> {
         let mut drain = self.drain.lock().unwrap_or_else(PoisonError::into_inner);
         let Drain { current, decoder } = &mut *drain;
         let settings = ReadSettings::of(&self.shared.config);
@@ -133,41 +130,6 @@ impl<K, V> Consumer<K, V> {
             return Err(error);
         }
         Ok(ConsumerRecords::new(records, reached))
-    }
-
-    /// Goes back to the first of these records of each partition, which a poll returned last: they
-    /// are read again. `reached` is how far that poll came.
-    pub(super) fn put_back(&self, records: VecDeque<ConsumerRecord<K, V>>, reached: &[Reached]) {
-        let mut firsts: HashMap<TopicPartition, (i64, Option<i32>)> = HashMap::new();
-        for record in records {
-            let first = (record.offset, record.leader_epoch);
-            firsts.entry(record.topic_partition()).or_insert(first);
-        }
-        let mut state = self.shared.lock();
-        for it in reached {
-            let Some((offset, offset_epoch)) = firsts.remove(&it.partition) else {
-                continue;
-            };
-            let generation = state.subscriptions.new_generation();
-            let Some(known) = state.subscriptions.partition_mut(&it.partition) else {
-                continue;
-            };
-            // A seek or another poll came meanwhile.
-            let is_there = |at: &FetchPosition| at.offset == it.next.offset;
-            let Some(position) = known.position.filter(is_there) else {
-                continue;
-            };
-            if known.generation == it.generation {
-                known.position = Some(FetchPosition {
-                    offset,
-                    offset_epoch,
-                    ..position
-                });
-                known.restart(generation);
-            }
-        }
-        drop(state);
-        self.shared.plan_anew();
     }
 }
 
@@ -225,6 +187,5 @@ fn publish_position(state: &mut State, fetch: &CompletedFetch) -> Option<Reached
     Some(Reached {
         partition: fetch.partition.clone(),
         next: OffsetAndMetadata::new(offset).with_leader_epoch(offset_epoch),
-        generation: fetch.generation,
     })
 }

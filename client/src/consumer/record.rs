@@ -52,7 +52,7 @@ impl<K, V> ConsumerRecord<K, V> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerRecords<K = Bytes, V = Bytes> {
     records: Vec<ConsumerRecord<K, V>>,
-    pub(super) reached: Vec<Reached>,
+    reached: Vec<Reached>,
 }
 
 /// How far one partition was read by one poll.
@@ -60,8 +60,6 @@ pub struct ConsumerRecords<K = Bytes, V = Bytes> {
 pub(super) struct Reached {
     pub(super) partition: TopicPartition,
     pub(super) next: OffsetAndMetadata,
-    /// The partition's generation then.
-    pub(super) generation: u64,
 }
 
 impl<K, V> ConsumerRecords<K, V> {

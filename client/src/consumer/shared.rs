@@ -1,6 +1,7 @@
 //! What a consumer's handle, its fetch task and its coordinator share.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -108,6 +109,28 @@ impl Shared {
         Ok(())
     }
 
+    /// Does what may take a while, unless the consumer is closed or woken up.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`], [`ClientError::Wakeup`], or what `doing` says.
+    pub(crate) async fn unless_woken<T>(
+        &self,
+        doing: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let mut doing = pin!(doing);
+        loop {
+            // Listens before it looks: no wakeup in between is missed.
+            let mut settled = pin!(self.settled());
+            settled.as_mut().enable();
+            self.check_waiting()?;
+            tokio::select! {
+                biased;
+                done = &mut doing => return done,
+                () = settled => {}
+            }
+        }
+    }
+
     /// Whether calls may be made.
     ///
     /// # Errors
@@ -136,12 +159,7 @@ impl Shared {
     /// # Errors
     /// No broker answers.
     pub(super) async fn refresh_metadata(&self) -> Result<(), ClientError> {
-        let refreshed = if self.config.allow_auto_create_topics {
-            self.cluster.refresh().await
-        } else {
-            self.cluster.refresh_existing().await
-        };
-        refreshed.map(drop)
+        self.cluster.refresh().await.map(drop)
     }
 
     /// Keeps the metadata of exactly the topics that are assigned or subscribed to. To be called
@@ -210,11 +228,6 @@ impl State {
             }
         }
         None
-    }
-
-    /// Whether a topic's metadata is kept for the assignment or the subscription.
-    pub(super) fn is_watched(&self, topic: &str) -> bool {
-        self.watched.contains(topic)
     }
 
     /// The first error about a partition, taken out.

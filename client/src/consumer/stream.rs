@@ -1,6 +1,5 @@
 //! Records one by one, as a stream.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
 
 use super::Consumer;
-use super::record::{ConsumerRecord, ConsumerRecords, Reached};
+use super::record::{ConsumerRecord, ConsumerRecords};
 use crate::error::ClientError;
 
 /// How long one poll within a stream waits; then the next one follows.
@@ -21,18 +20,18 @@ type Polling<'a, K, V> = BoxFuture<'a, Result<ConsumerRecords<K, V>, ClientError
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct RecordStream<'a, K, V> {
     consumer: &'a Consumer<K, V>,
-    records: VecDeque<ConsumerRecord<K, V>>,
-    reached: Vec<Reached>,
+    /// How many records may be handed out before the next poll, which looks after the group.
+    left_count: usize,
     polling: Option<Polling<'a, K, V>>,
 }
 
 impl<K: Send, V: Send> Consumer<K, V> {
-    /// The records one by one, polling whenever those of the last poll are read. It ends when the
-    /// consumer is closed. After an error it goes on, as `poll` would.
+    /// The records one by one. It ends when the consumer is closed. After an error it goes on, as
+    /// `poll` would.
     ///
-    /// A record counts as processed (for commits by time, too) when the next one is asked for after
-    /// the last of its poll. When the stream is dropped, records that it has not handed out yet are
-    /// read again.
+    /// A record counts as processed when the next one is asked for: the position is behind the last
+    /// record that was handed out, and no further, for commits of all kinds. Dropping the stream,
+    /// or a future that waits for its next record, loses nothing.
     ///
     /// ```no_run
     /// # use futures_util::TryStreamExt;
@@ -48,10 +47,37 @@ impl<K: Send, V: Send> Consumer<K, V> {
     pub fn stream(&self) -> RecordStream<'_, K, V> {
         RecordStream {
             consumer: self,
-            records: VecDeque::new(),
-            reached: Vec::new(),
+            left_count: 0,
             polling: None,
         }
+    }
+}
+
+impl<'a, K: Send, V: Send> RecordStream<'a, K, V> {
+    /// A record that is at hand, without a poll.
+    fn at_hand(&mut self) -> Result<Option<ConsumerRecord<K, V>>, ClientError> {
+        if self.left_count == 0 || self.polling.is_some() {
+            return Ok(None);
+        }
+        self.consumer.shared.check_waiting()?;
+        let record = self.consumer.collect(1)?.into_iter().next();
+        self.left_count = match record {
+            Some(_) => self.left_count.saturating_sub(1),
+            None => 0,
+        };
+        Ok(record)
+    }
+
+    fn polled(
+        &mut self,
+        polled: Result<ConsumerRecords<K, V>, ClientError>,
+    ) -> Result<Option<ConsumerRecord<K, V>>, ClientError> {
+        self.polling = None;
+        let record = polled?.into_iter().next();
+        if record.is_some() {
+            self.left_count = self.consumer.config().max_poll_records.saturating_sub(1);
+        }
+        Ok(record)
     }
 }
 
@@ -60,20 +86,20 @@ impl<K: Send, V: Send> Stream for RecordStream<'_, K, V> {
 
     fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(record) = self.records.pop_front() {
-                return Poll::Ready(Some(Ok(record)));
-            }
-            let consumer = self.consumer;
-            let polling = self
-                .polling
-                .get_or_insert_with(|| Box::pin(consumer.poll(POLL_TIMEOUT)));
-            let polled = ready!(polling.as_mut().poll(ctx));
-            self.polling = None;
-            match polled {
-                Ok(mut records) => {
-                    self.reached = std::mem::take(&mut records.reached);
-                    self.records = records.into_iter().collect();
+            let found = match self.at_hand() {
+                Ok(None) => {
+                    let consumer = self.consumer;
+                    let polling = self
+                        .polling
+                        .get_or_insert_with(|| Box::pin(consumer.poll_at_most(1, POLL_TIMEOUT)));
+                    let polled = ready!(polling.as_mut().poll(ctx));
+                    self.polled(polled)
                 }
+                found => found,
+            };
+            match found {
+                Ok(Some(record)) => return Poll::Ready(Some(Ok(record))),
+                Ok(None) => {}
                 Err(ClientError::Closed(_)) => return Poll::Ready(None),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
@@ -82,10 +108,3 @@ impl<K: Send, V: Send> Stream for RecordStream<'_, K, V> {
 }
 
 impl<K, V> Unpin for RecordStream<'_, K, V> {}
-
-impl<K, V> Drop for RecordStream<'_, K, V> {
-    fn drop(&mut self) {
-        let records = std::mem::take(&mut self.records);
-        self.consumer.put_back(records, &self.reached);
-    }
-}

@@ -1,7 +1,10 @@
 //! Tests of the consumer against the fake cluster. The clock is paused: they are exact.
 
 mod errors;
+mod leaders;
+mod lookups;
 mod reading;
+mod sessions;
 mod validation;
 
 use std::time::Duration;

@@ -55,6 +55,11 @@ fn answer_now(shared: &Shared, asked: &Asked) -> Bytes {
             let response = state.topics.list_offsets(asked, &asked.request());
             encoded(&response, version)
         }
+        ApiKey::OffsetForLeaderEpoch => {
+            let topics = &mut state.topics;
+            let response = topics.offsets_for_leader_epochs(asked, &asked.request());
+            encoded(&response, version)
+        }
         api => panic!("the fake cluster has no answer to {api:?} v{version}: lay one down"),
     }
 }

@@ -6,13 +6,17 @@ use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
 use ringbrook_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
+use ringbrook_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use ringbrook_protocol::messages::produce_response::{
     PartitionProduceResponse, TopicProduceResponse,
 };
 use ringbrook_protocol::messages::{
     DescribeClusterRequest, DescribeClusterResponse, FetchRequest, FetchResponse,
     FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse,
+    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
 };
 
 /// A request whose answer can be an error.
@@ -112,6 +116,22 @@ impl ErrorAnswer for FetchRequest {
                 .with_partitions(partitions.collect())
         });
         FetchResponse::default().with_responses(responses.collect())
+    }
+}
+
+impl ErrorAnswer for OffsetForLeaderEpochRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                EpochEndOffset::default()
+                    .with_partition(partition.partition)
+                    .with_error_code(error_code)
+            });
+            OffsetForLeaderTopicResult::default()
+                .with_topic(topic.topic.clone())
+                .with_partitions(partitions.collect())
+        });
+        OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
     }
 }
 

@@ -9,13 +9,17 @@ use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, Parti
 use ringbrook_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
+use ringbrook_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use ringbrook_protocol::messages::produce_request::PartitionProduceData;
 use ringbrook_protocol::messages::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use ringbrook_protocol::messages::{
-    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest,
-    ProduceResponse, TopicName,
+    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+    TopicName,
 };
 use ringbrook_record::{
     Batch, BatchHeader, Batches, HEADER_BYTES, HeaderPatch, RecordBuffer, next_sequence,
@@ -136,6 +140,29 @@ impl Log {
         read.freeze()
     }
 
+    /// Drops the batches from the one that holds `offset` on.
+    pub(crate) fn truncate(&mut self, offset: i64) {
+        let is_before = |batch: &Bytes| {
+            let header = BatchHeader::parse(batch).expect("a batch");
+            header.last_offset() < offset
+        };
+        self.batches.retain(is_before);
+        self.end_offset = offset.min(self.end_offset);
+    }
+
+    /// The newest epoch up to `epoch` that has records, and where it ends.
+    fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        let mut found = None;
+        for batch in &self.batches {
+            let header = BatchHeader::parse(batch).expect("a batch");
+            if epoch < header.partition_leader_epoch {
+                break;
+            }
+            found = Some((header.partition_leader_epoch, header.last_offset() + 1));
+        }
+        found
+    }
+
     /// The first record at or after `timestamp`: its offset and timestamp.
     fn offset_for(&self, timestamp: i64) -> (i64, i64) {
         match timestamp {
@@ -183,7 +210,7 @@ impl Topics {
             let (mut topic, unknown) = self.named(asked.version, &wanted.topic, wanted.topic_id);
             let partitions = wanted.partitions.iter().map(|wanted| {
                 let found = led(topic.as_deref_mut(), wanted.partition, asked.node, unknown);
-                fetched(wanted, found)
+                fetched(asked.version, wanted, found)
             });
             let response = FetchableTopicResponse::default().with_partitions(partitions.collect());
             if asked.version <= LAST_BY_NAME {
@@ -238,6 +265,36 @@ impl Topics {
                 .with_partitions(partitions.collect())
         });
         ListOffsetsResponse::default().with_topics(topics.collect())
+    }
+
+    pub(super) fn offsets_for_leader_epochs(
+        &mut self,
+        asked: &Asked,
+        request: &OffsetForLeaderEpochRequest,
+    ) -> OffsetForLeaderEpochResponse {
+        let topics = request.topics.iter().map(|wanted| {
+            let mut topic = self.by_name_mut(wanted.topic.as_str());
+            let partitions = wanted.partitions.iter().map(|wanted| {
+                let unknown = ResponseError::UnknownTopicOrPartition;
+                let response = EpochEndOffset::default().with_partition(wanted.partition);
+                match led(topic.as_deref_mut(), wanted.partition, asked.node, unknown) {
+                    Ok(it) if wanted.leader_epoch == it.leader_epoch => response
+                        .with_leader_epoch(it.leader_epoch)
+                        .with_end_offset(it.log.end_offset),
+                    Ok(it) => match it.log.end_of_epoch(wanted.leader_epoch) {
+                        Some((epoch, end)) => {
+                            response.with_leader_epoch(epoch).with_end_offset(end)
+                        }
+                        None => response,
+                    },
+                    Err(refused) => response.with_error_code(refused.error.code()),
+                }
+            });
+            OffsetForLeaderTopicResult::default()
+                .with_topic(wanted.topic.clone())
+                .with_partitions(partitions.collect())
+        });
+        OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
     }
 
     /// The topic that Produce or Fetch names or gives the id of, and the error when it is unknown.
@@ -295,7 +352,11 @@ fn produced(
     }
 }
 
-fn fetched(wanted: &FetchPartition, found: Result<&mut Partition, Refused>) -> PartitionData {
+fn fetched(
+    version: i16,
+    wanted: &FetchPartition,
+    found: Result<&mut Partition, Refused>,
+) -> PartitionData {
     let bytes_max = usize::try_from(wanted.partition_max_bytes).unwrap_or_default();
     let response = PartitionData::default()
         .with_partition_index(wanted.partition)
@@ -314,9 +375,16 @@ fn fetched(wanted: &FetchPartition, found: Result<&mut Partition, Refused>) -> P
             .with_last_stable_offset(end_offset)
             .with_log_start_offset(start_offset)
             .with_records(Some(records)),
-        Err(refused) => response
-            .with_error_code(refused.error.code())
-            .with_high_watermark(-1),
+        Err(refused) => {
+            let mut response = response
+                .with_error_code(refused.error.code())
+                .with_high_watermark(-1);
+            if let Some((id, epoch)) = refused.leader.filter(|_| 12 <= version) {
+                response.current_leader.leader_id = id.into();
+                response.current_leader.leader_epoch = epoch;
+            }
+            response
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::FetchResponse;
-use ringbrook_protocol::messages::fetch_response::PartitionData;
+use ringbrook_protocol::messages::fetch_response::{NodeEndpoint, PartitionData};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -18,7 +18,11 @@ use crate::consumer::fetch_plan::Asked;
 use crate::consumer::fetch_request::topic_name;
 use crate::consumer::shared::State;
 use crate::error::{BrokerError, ClientError};
+use crate::metadata::{LeaderHints, Node};
 use crate::topic_partition::TopicPartition;
+
+/// What is told of a batch that the broker itself found damaged.
+const CORRUPT_AT_BROKER: &str = "the broker says that its batch does not match its checksum";
 
 impl FetchTask {
     pub(super) fn finish_fetch(&mut self, done: FetchDone) {
@@ -34,7 +38,7 @@ impl FetchTask {
                 Err(error) => Err(error.into()),
             }
         });
-        let answer = match answer {
+        let mut answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 node.session.on_error(error.response_error());
@@ -42,7 +46,7 @@ impl FetchTask {
                 let is_forgotten = is_about_session(&error) && !done.is_first;
                 if !is_forgotten {
                     node.not_before = Some(now + node.backoff.next_pause());
-                    self.fail(done.node, error);
+                    self.fail(done.node, &done.asked, error);
                 }
                 return;
             }
@@ -52,6 +56,7 @@ impl FetchTask {
             node.not_before = Some(now + Duration::from_millis(throttled_ms));
         }
         let session_id = answer.session_id;
+        let endpoints = std::mem::take(&mut answer.node_endpoints);
         let partitions = partitions_of(answer, |id| node.session.topic_name(id));
         let names: Vec<_> = partitions.iter().map(|(it, _)| it.clone()).collect();
         if let Err(reason) = node.session.on_response(session_id, &names) {
@@ -62,12 +67,27 @@ impl FetchTask {
             node.not_before = Some(now + node.backoff.next_pause());
             return;
         }
+        let hints = hints_of(&partitions, endpoints);
+        if self.shared.cluster.learn_leaders(&hints) {
+            debug!(
+                node = done.node,
+                ?hints,
+                "a fetch was answered with other leaders"
+            );
+        }
         self.take_in(done.node, &done.asked, partitions, now);
     }
 
-    /// A fetch as a whole failed.
-    fn fail(&self, node: i32, error: ClientError) {
+    /// A fetch as a whole failed. If a follower was asked, the leader is next.
+    fn fail(&self, node: i32, asked: &HashMap<TopicPartition, Asked>, error: ClientError) {
         debug!(%error, node, "a fetch failed");
+        let mut state = self.shared.lock();
+        for partition in asked.keys() {
+            if let Some(known) = state.subscriptions.partition_mut(partition) {
+                known.preferred_read_replica.take_if(|(id, _)| *id == node);
+            }
+        }
+        drop(state);
         self.shared.cluster.request_refresh();
         if !error.is_retriable() && !is_about_session(&error) {
             self.shared.report(error);
@@ -98,7 +118,7 @@ impl FetchTask {
             } else {
                 let pause = self.shared.config.client.retry_backoff;
                 state.subscriptions.retry_later(&partition, now, pause);
-                is_stale |= self.take_error(&mut state, &partition, asked, data.error_code);
+                is_stale |= self.take_error(&mut state, &partition, asked, data.error_code, now);
                 is_ready = true;
             }
         }
@@ -188,6 +208,7 @@ impl FetchTask {
         partition: &TopicPartition,
         asked: &Asked,
         code: i16,
+        now: Instant,
     ) -> bool {
         use ResponseError as E;
         let error = BrokerError::new(code, format!("fetching from {partition}"));
@@ -214,6 +235,16 @@ impl FetchTask {
                 | E::InconsistentTopicId,
             ) => true,
             Some(E::UnknownLeaderEpoch) => false,
+            // As Kafka's consumer: the broker's log says more than could be told here.
+            Some(E::UnknownServerError) => {
+                warn!(%error, "a broker could not read; it is asked again");
+                false
+            }
+            // Retriable by its class, but the broker's log will not mend.
+            Some(E::CorruptMessage) => {
+                self.refuse(state, partition, asked, CORRUPT_AT_BROKER, now);
+                false
+            }
             _ if error.is_retriable() => true,
             _ => {
                 state.report(partition, error.into());
@@ -252,6 +283,35 @@ fn is_about_session(error: &ClientError) -> bool {
                 | ResponseError::FetchSessionTopicIdError
         )
     )
+}
+
+/// Leaders that the broker names beside errors about leadership (KIP-951).
+fn hints_of(
+    partitions: &[(TopicPartition, PartitionData)],
+    endpoints: Vec<NodeEndpoint>,
+) -> LeaderHints {
+    let moved = [
+        ResponseError::NotLeaderOrFollower.code(),
+        ResponseError::FencedLeaderEpoch.code(),
+    ];
+    let moved = partitions
+        .iter()
+        .filter(|(_, data)| moved.contains(&data.error_code));
+    let leaders = moved.filter_map(|(partition, data)| {
+        let (id, epoch) = (
+            data.current_leader.leader_id.0,
+            data.current_leader.leader_epoch,
+        );
+        (0 <= id && 0 <= epoch).then(|| (partition.clone(), id, epoch))
+    });
+    let nodes = endpoints.into_iter().filter_map(|it| {
+        let rack = it.rack.map(|rack| rack.to_string());
+        Node::of(it.node_id.0, &it.host, it.port, rack)
+    });
+    LeaderHints {
+        leaders: leaders.collect(),
+        nodes: nodes.collect(),
+    }
 }
 
 fn cut_off(bytes: &Bytes) -> String {
