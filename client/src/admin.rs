@@ -3,6 +3,7 @@
 //! Each call picks the broker that can answer it, retries what may succeed later until
 //! `default.api.timeout.ms`, and returns what the broker said about every single item.
 
+mod acls;
 mod cluster;
 mod configs;
 mod driver;
@@ -13,9 +14,13 @@ mod listed;
 mod log_dirs;
 mod offsets;
 mod per_item;
+mod quorum;
+mod quotas;
 mod reassignments;
 mod records;
+mod scram;
 mod targets;
+mod tokens;
 mod topics;
 mod transactions;
 mod wire;
@@ -23,7 +28,11 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use cluster::ClusterDescription;
+pub use acls::{
+    AccessControlEntry, AclBinding, AclBindingFilter, AclOperation, AclPermissionType, PatternType,
+    ResourcePattern, ResourceType,
+};
+pub use cluster::{ClusterDescription, DescribeClusterOptions};
 pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
     ConfigType, DescribeConfigsOptions, OpType,
@@ -38,8 +47,12 @@ pub use listed::Listed;
 pub use log_dirs::{LogDirDescription, ReplicaInfo, ReplicaLogDirInfo, TopicPartitionReplica};
 pub use offsets::{ListOffsetsOptions, ListOffsetsResultInfo, OffsetSpec};
 pub use per_item::PerItem;
+pub use quorum::{QuorumInfo, QuorumReplica, RaftVoterEndpoint};
+pub use quotas::{ClientQuotaEntity, ClientQuotaFilter, ClientQuotaMatch, ClientQuotaOps};
 pub use reassignments::PartitionReassignment;
 pub use records::{DeletedRecords, RecordsToDelete};
+pub use scram::{ScramCredentialInfo, ScramMechanism, UserScramCredentialAlteration};
+pub use tokens::{CreateDelegationTokenOptions, DelegationToken, KafkaPrincipal};
 use tokio::time::Instant;
 pub use topics::{
     CreateTopicsOptions, CreatedTopic, NewPartitions, NewTopic, TopicDescription, TopicListing,

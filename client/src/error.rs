@@ -171,8 +171,8 @@ fn end_of(end_offset: Option<i64>) -> String {
 
 fn served_of(served: Option<(i16, i16)>) -> String {
     served.map_or_else(
-        || ": it does not serve it at all".to_owned(),
-        |(min, max)| format!(": it serves {min} to {max}"),
+        || ": it does not serve it at all; use a broker that does".to_owned(),
+        |(min, max)| format!(": it serves {min} to {max}; use a broker of another release"),
     )
 }
 

@@ -61,6 +61,39 @@ pub(crate) fn admin_of(address: &str) -> anyhow::Result<Admin> {
     Ok(Admin::new(AdminConfig::new(vec![address]))?)
 }
 
+/// Whether it failed only because the broker does not serve the API; the error says which one, and
+/// what to do.
+pub(crate) fn is_unserved<T>(result: &Result<T, ClientError>) -> bool {
+    let Err(error) = result else {
+        return false;
+    };
+    let ClientError::UnsupportedVersion { api, served, .. } = error else {
+        return false;
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("{api:?}")) && served.is_none(),
+        "{text}"
+    );
+    assert!(text.contains("use a broker that does"), "{text}");
+    true
+}
+
+/// Asks again and again, each time over the network, until the answer is yes: brokers of Apache
+/// Kafka learn a moment later what the controller has decided.
+pub(crate) async fn eventually(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let asking = async {
+        while !ask().await? {}
+        Ok(())
+    };
+    let patience = std::time::Duration::from_secs(15);
+    let asked = tokio::time::timeout(patience, asking).await;
+    asked.with_context(|| format!("never true: {what}"))?
+}
+
 /// The error codes of each item, by item; nothing for a success.
 pub(crate) fn codes<K: Ord + Clone, V>(
     results: &PerItem<K, V>,

@@ -4,10 +4,12 @@
 //! `RINGBROOK_TEST_BOOTSTRAP=host:port cargo test -p ringbrook-tests --test system`.
 
 mod client_admin;
+mod client_admin_cluster;
 mod client_admin_configs;
 mod client_admin_group_offsets;
 mod client_admin_groups;
 mod client_admin_offsets;
+mod client_admin_security;
 mod client_admin_topics;
 mod client_admin_transactions;
 mod client_consumer;

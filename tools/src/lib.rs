@@ -6,7 +6,6 @@
 //! Apache Kafka 4.3.1, so that scripts go on working; what goes beyond them (`--output json`,
 //! `install-links`, `completions`) does not show unless it is asked for.
 
-mod base64;
 mod client_properties;
 pub mod frame;
 mod schema;

@@ -128,6 +128,22 @@ impl Admin {
         settled.into_iter().chain(timed_out).collect()
     }
 
+    /// Rounds of one request about one thing, until it has succeeded or failed for good.
+    pub(super) async fn drive_one<R: Request + 'static, V>(
+        &self,
+        call: Call,
+        target: Target<'_>,
+        build: impl Fn(i16) -> Result<R, ClientError>,
+        read: impl Fn(R::Response) -> Result<V, ClientError>,
+    ) -> Result<V, ClientError> {
+        let (build, read) = (&build, &read);
+        let driven = self.drive(call, [()], async |open: &[()]| {
+            let read = |answer| Ok(vec![((), read(answer))]);
+            self.ask(call, target, open, build, read).await
+        });
+        driven.await.only(&())
+    }
+
     /// One request about several items to one broker. What fails it as a whole fails each item;
     /// an item that the answer leaves out has failed too.
     pub(super) async fn ask<R: Request + 'static, K: Ord + Clone, V>(

@@ -1,46 +1,29 @@
 //! Ids as Kafka writes them: base64 for URLs, without padding (`org.apache.kafka.common.Uuid`).
 
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use uuid::Uuid;
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const DIGITS_COUNT: u32 = 22;
+/// As lenient as Java's: padding or not, whatever the last digit's spare bits are.
+const URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// An id as 22 characters.
 #[must_use]
 pub fn uuid_text(id: Uuid) -> String {
-    // 128 bits are 21 digits of six bits and one that has two bits of its own.
-    let bits = id.as_u128();
-    let digits = (0..DIGITS_COUNT).map(|index| {
-        let shift = 128 - 6 * (i64::from(index) + 1);
-        let digit = if shift < 0 {
-            bits << -shift
-        } else {
-            bits >> shift
-        };
-        let digit = usize::try_from(digit & 63).unwrap_or_default();
-        DIGITS.get(digit).copied().map_or('A', char::from)
-    });
-    digits.collect()
+    URL.encode(id.as_bytes())
 }
 
 /// Reads what [`uuid_text`] writes.
 #[must_use]
 pub fn uuid_of_text(text: &str) -> Option<Uuid> {
-    let text = text.trim_end_matches('=');
-    if text.len() != usize::try_from(DIGITS_COUNT).ok()? {
-        return None;
-    }
-    let mut bits = 0_u128;
-    for (index, c) in (0..DIGITS_COUNT).zip(text.bytes()) {
-        let digit = DIGITS.iter().position(|known| *known == c)?;
-        let digit = u128::try_from(digit).ok()?;
-        bits = if index + 1 < DIGITS_COUNT {
-            bits << 6 | digit
-        } else {
-            bits << 2 | digit >> 4
-        };
-    }
-    Some(Uuid::from_u128(bits))
+    Uuid::from_slice(&URL.decode(text).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use uuid::Uuid;
 
 use super::field::{Field, Kind, Schema};
-use crate::base64;
 use crate::frame::uuid_text;
 
 /// Why bytes are not the message they should be.
@@ -160,7 +160,7 @@ impl<'a> Decoder<'a> {
                 let Some(bytes) = self.sized(name, false)? else {
                     return Ok(None);
                 };
-                quoted(&base64::standard(bytes))
+                quoted(&BASE64_STANDARD.encode(bytes))
             }
             Kind::Embedded(schema) => {
                 let Some(bytes) = self.sized(name, false)? else {
@@ -171,7 +171,7 @@ impl<'a> Decoder<'a> {
                 let message = is_message.then(|| embedded(bytes, schema));
                 message
                     .and_then(Result::ok)
-                    .unwrap_or_else(|| quoted(&base64::standard(bytes)))
+                    .unwrap_or_else(|| quoted(&BASE64_STANDARD.encode(bytes)))
             }
             Kind::Struct(fields) => {
                 if nullable && i8::from_be_bytes(self.array(name)?) < 0 {

@@ -1,6 +1,7 @@
 //! From the bytes of keys and values to text, after the decoder options.
 
-use crate::base64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use crate::frame::{Failure, Options};
 use crate::schema::{CoordinatorRecordError, CoordinatorTopic, cluster_metadata_record};
 
@@ -123,7 +124,7 @@ impl Decoder {
             Self::String => None,
             Self::Integer => bytes.try_into().ok().map(i32::from_be_bytes).map(i64::from),
             Self::Long => bytes.try_into().ok().map(i64::from_be_bytes),
-            Self::Base64 => return base64::standard(bytes),
+            Self::Base64 => return BASE64_STANDARD.encode(bytes),
         };
         // What is no such number is shown as text, rather than ending the dump.
         number.map_or_else(
