@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 pub use backoff::Backoff;
 pub use calls::Target;
 pub use coordinators::CoordinatorKind;
+pub(crate) use retries::Retries;
 
 use crate::config::{ClientConfig, ConfigError};
 use crate::metadata::Metadata;

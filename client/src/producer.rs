@@ -265,7 +265,7 @@ impl<K: 'static, V: 'static> Producer<K, V> {
     ) -> Result<Arc<TopicMetadata>, ClientError> {
         let cluster = &self.handle.shared.cluster;
         let what = format!("waiting for a partition that {name} does not have");
-        let attempt = async || {
+        let attempt = || async {
             let metadata = cluster.refresh().await?;
             let topic = metadata.topic(name).filter(|topic| has_partition(topic));
             topic.cloned().ok_or_else(|| ClientError::Timeout {

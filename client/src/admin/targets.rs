@@ -140,9 +140,8 @@ impl Admin {
     /// # Errors
     /// No broker answers in time.
     pub(super) async fn all_nodes(&self, call: Call) -> Result<Vec<i32>, ClientError> {
-        let refreshing = self.cluster.retry(call.what, call.deadline, async || {
-            self.cluster.refresh().await
-        });
+        let refresh = || self.cluster.refresh();
+        let refreshing = self.cluster.retry(call.what, call.deadline, refresh);
         let metadata = refreshing.await?;
         Ok(metadata.nodes().into_iter().map(|node| node.id).collect())
     }

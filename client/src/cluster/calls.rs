@@ -84,12 +84,16 @@ impl Cluster {
     ///
     /// # Errors
     /// The first error that is not retriable, or that time is up, with the last error.
-    pub async fn retry<T>(
+    pub async fn retry<T, F>(
         &self,
         what: &str,
         deadline: Instant,
-        mut attempt: impl AsyncFnMut() -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, ClientError>
+    where
+        // Not an AsyncFnMut: the compiler could not tell that the caller's future is Send.
+        F: Future<Output = Result<T, ClientError>>,
+    {
         let mut retries = Retries::new(self, deadline);
         loop {
             let outcome = timeout_at(deadline, attempt()).await;

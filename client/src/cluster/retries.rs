@@ -10,7 +10,7 @@ use crate::error::ClientError;
 
 /// Attempts at one thing. A loop around it, not a function that takes a closure: futures of async
 /// closures that borrow cannot be spawned.
-pub(super) struct Retries {
+pub(crate) struct Retries {
     started: Instant,
     deadline: Instant,
     backoff: Backoff,
@@ -18,7 +18,7 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    pub(super) fn new(cluster: &Cluster, deadline: Instant) -> Self {
+    pub(crate) fn new(cluster: &Cluster, deadline: Instant) -> Self {
         Self {
             started: Instant::now(),
             deadline,
@@ -28,7 +28,7 @@ impl Retries {
     }
 
     /// Takes what an attempt came to; returns it when there is to be no other.
-    pub(super) fn settle<T>(
+    pub(crate) fn settle<T>(
         &mut self,
         outcome: Result<Result<T, ClientError>, Elapsed>,
     ) -> Option<Result<T, ClientError>> {
@@ -46,7 +46,7 @@ impl Retries {
     ///
     /// # Errors
     /// Time would be up by then; carries the last error.
-    pub(super) async fn pause(&mut self, what: &str) -> Result<(), ClientError> {
+    pub(crate) async fn pause(&mut self, what: &str) -> Result<(), ClientError> {
         let pause: Duration = self.backoff.next_pause();
         if self.deadline <= Instant::now() + pause {
             return Err(ClientError::Timeout {

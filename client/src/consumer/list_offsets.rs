@@ -7,11 +7,11 @@ use hashbrown::HashMap;
 use ringbrook_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ringbrook_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use ringbrook_protocol::{ResponseError, StrBytes};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::offset::OffsetAndTimestamp;
 use super::subscription_state::{LeaderAndEpoch, leader_of};
-use crate::cluster::{Cluster, Target};
+use crate::cluster::{Cluster, Retries, Target};
 use crate::config::IsolationLevel;
 use crate::error::{BrokerError, ClientError};
 use crate::topic_partition::TopicPartition;
@@ -129,29 +129,43 @@ pub(super) async fn ask_until(
     let mut found = HashMap::with_capacity(wanted.len());
     let topics: BTreeSet<_> = wanted.keys().map(|it| Arc::clone(&it.topic)).collect();
     let held: Vec<_> = topics.iter().map(|it| cluster.hold_topic(it)).collect();
-    cluster
-        .retry("looking up offsets", deadline, async || {
-            let mut last = None;
-            for (node, questions) in by_leader(cluster, &wanted, deadline).await? {
-                for (partition, answer) in ask(cluster, node, isolation, &questions).await? {
-                    match answer {
-                        Ok(answer) => {
-                            wanted.remove(&partition);
-                            found.insert(partition, answer);
-                        }
-                        Err(error) => {
-                            let error = ClientError::from(error);
-                            cluster.note_error(Target::Node(node), &error);
-                            last = Some(error);
-                        }
-                    }
+    let mut retries = Retries::new(cluster, deadline);
+    loop {
+        let asking = ask_once(cluster, isolation, &mut wanted, &mut found, deadline);
+        let outcome = timeout_at(deadline, asking).await;
+        if let Some(settled) = retries.settle(outcome) {
+            drop(held);
+            return settled.map(|()| found);
+        }
+        retries.pause("looking up offsets").await?;
+    }
+}
+
+/// Asks all leaders once; what is answered goes from `wanted` to `found`.
+async fn ask_once(
+    cluster: &Cluster,
+    isolation: IsolationLevel,
+    wanted: &mut HashMap<TopicPartition, i64>,
+    found: &mut HashMap<TopicPartition, Option<OffsetAndTimestamp>>,
+    deadline: Instant,
+) -> Result<(), ClientError> {
+    let mut last = None;
+    for (node, questions) in by_leader(cluster, wanted, deadline).await? {
+        for (partition, answer) in ask(cluster, node, isolation, &questions).await? {
+            match answer {
+                Ok(answer) => {
+                    wanted.remove(&partition);
+                    found.insert(partition, answer);
+                }
+                Err(error) => {
+                    let error = ClientError::from(error);
+                    cluster.note_error(Target::Node(node), &error);
+                    last = Some(error);
                 }
             }
-            last.map_or(Ok(()), Err)
-        })
-        .await?;
-    drop(held);
-    Ok(found)
+        }
+    }
+    last.map_or(Ok(()), Err)
 }
 
 async fn by_leader(

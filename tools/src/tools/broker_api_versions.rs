@@ -64,8 +64,8 @@ async fn ranges_of(admin: &Admin, node: &Node) -> Result<Ranges, ClientError> {
     let what = "asking for API versions";
     let deadline = cluster.deadline(cluster.config().request_timeout);
     let connection = cluster
-        .retry(what, deadline, async || {
-            cluster.connection_to(Target::Node(node.id)).await
+        .retry(what, deadline, || {
+            cluster.connection_to(Target::Node(node.id))
         })
         .await?;
     let apis = connection.versions().response().api_keys.iter();

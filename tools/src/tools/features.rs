@@ -147,8 +147,8 @@ async fn describe(options: &Options<'_>, context: &mut Context) -> Result<(), Fa
     let cluster = admin.cluster();
     let deadline = cluster.deadline(cluster.config().request_timeout * 2);
     let connection = cluster
-        .retry("asking for features", deadline, async || {
-            cluster.connection_to(target).await
+        .retry("asking for features", deadline, || {
+            cluster.connection_to(target)
         })
         .await?;
     let said = connection.versions().response();

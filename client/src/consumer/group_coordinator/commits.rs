@@ -177,9 +177,7 @@ impl Inner {
         let what = format!("asking for offsets of group {}", self.committer.group_id);
         let cluster = &self.shared.cluster;
         cluster
-            .retry(&what, deadline, async || {
-                self.committed_once(partitions).await
-            })
+            .retry(&what, deadline, || self.committed_once(partitions))
             .await
     }
 }
