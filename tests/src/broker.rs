@@ -12,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tempfile::TempDir;
 
+use crate::cargo;
 use crate::{Client, SmallDisk, now, wait_until};
 
 /// How long a broker may take to start or stop on a loaded machine.
@@ -392,30 +393,6 @@ fn build() -> anyhow::Result<PathBuf> {
     if let Some(binary) = std::env::var_os("RINGBROOK_BIN") {
         return Ok(binary.into());
     }
-    let test = std::env::current_exe()?;
-    // <target>/<profile>/deps/<test>, or <target>/<profile>/<binary>
-    let profile = test
-        .ancestors()
-        .skip(1)
-        .find(|dir| !dir.ends_with("deps"))
-        .context("tests run in a target directory")?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "ringbrook-broker",
-        "--bin",
-        "ringbrook",
-    ]);
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    cargo
-        .arg("--target-dir")
-        .arg(profile.parent().context("a target directory")?);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    let status = cargo.status().context("cargo does not run")?;
-    ensure!(status.success(), "the broker does not build");
+    let profile = cargo::build(&["--package", "ringbrook-broker", "--bin", "ringbrook"])?;
     Ok(profile.join("ringbrook"))
 }

@@ -7,8 +7,10 @@
 
 mod batch;
 mod broker;
+mod cargo;
 mod client;
 pub mod exactly_once;
+mod example;
 mod process;
 mod read_committed;
 mod shared;
@@ -23,6 +25,7 @@ pub use client::{
     Client, by_id, by_name, error, fetch_request, produce_request, single_fetched, single_produced,
     topic_name,
 };
+pub use example::Example;
 pub use process::{cpu_time, now, now_ms, resident_bytes, wait_until};
 pub use read_committed::{ReadCommitted, ReadRecord, read_committed};
 pub use shared::{SharedBroker, unique};

@@ -15,6 +15,7 @@ mod client_admin_transactions;
 mod client_consumer;
 mod client_consumer_faults;
 mod client_consumer_positions;
+mod client_examples;
 mod client_groups;
 mod client_groups_fencing;
 mod client_groups_mixed;
