@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringbrook_tests::exactly_once::{Campaign, Protocol, Sabotage, Summary, Target};
+use ringbrook_tests::exactly_once::{Campaign, ClientKind, Protocol, Sabotage, Summary, Target};
 use ringbrook_tests::now_ms;
 
 fn campaign(seconds: u64) -> Campaign {
@@ -21,6 +21,7 @@ fn campaign(seconds: u64) -> Campaign {
         group_workers: 2,
         fixed_workers: 1,
         protocol: Protocol::Classic,
+        client: ClientKind::Librdkafka,
         has_faults: true,
         records_per_s: 200,
         sabotage: None,
@@ -63,6 +64,23 @@ fn members_of_the_consumer_protocol_transfer_exactly_once_as_well() -> anyhow::R
     })?;
     ensure!(200 <= summary.records, "{summary}");
     ensure!(5 <= summary.transactions, "{summary}");
+    Ok(())
+}
+
+#[test]
+fn workers_with_the_native_client_transfer_exactly_once() -> anyhow::Result<()> {
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let summary = run(&Campaign {
+            protocol,
+            client: ClientKind::Native,
+            ..campaign(12)
+        })?;
+        ensure!(300 <= summary.records, "{protocol:?}: {summary}");
+        ensure!(15 <= summary.transactions, "{protocol:?}: {summary}");
+        ensure!(0 < summary.aborted, "{protocol:?}: {summary}");
+        let faults = summary.faults.values().sum::<u32>();
+        ensure!(3 <= faults, "{protocol:?}: {summary}");
+    }
     Ok(())
 }
 

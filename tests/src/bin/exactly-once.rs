@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use ringbrook_tests::exactly_once::{
-    Campaign, End, Protocol, Sabotage, Target, Worker, WorkerOptions,
+    Campaign, ClientKind, End, Protocol, Sabotage, Target, Worker, WorkerOptions,
 };
 use ringbrook_tests::now_ms;
 
@@ -46,6 +46,9 @@ struct CampaignArgs {
     /// How the group's members get their partitions
     #[arg(long, default_value = "classic")]
     protocol: Protocol,
+    /// Whose client the workers have
+    #[arg(long, default_value = "librdkafka")]
+    client: ClientKind,
     /// Records fed per second
     #[arg(long, default_value_t = 300)]
     rate: u64,
@@ -86,6 +89,7 @@ fn run(args: CampaignArgs) -> anyhow::Result<ExitCode> {
         group_workers: args.workers,
         fixed_workers: args.fixed_workers,
         protocol: args.protocol,
+        client: args.client,
         has_faults: !args.no_faults,
         records_per_s: args.rate,
         sabotage: args.sabotage,

@@ -19,7 +19,7 @@ use crate::exactly_once::reader::{follow, reread};
 use crate::exactly_once::worker::{PARTITIONS_PER_FIXED_WORKER, output_topic};
 use crate::exactly_once::worker_process::Tally;
 use crate::exactly_once::{
-    Checker, Fault, Lane, Protocol, Sabotage, Schedule, Source, Target, WorkerOptions,
+    Checker, ClientKind, Fault, Lane, Protocol, Sabotage, Schedule, Source, Target, WorkerOptions,
 };
 use crate::{now, unique, wait_until};
 
@@ -43,6 +43,8 @@ pub struct Campaign {
     pub fixed_workers: u32,
     /// How the group's members get their partitions.
     pub protocol: Protocol,
+    /// Whose client the workers have.
+    pub client: ClientKind,
     /// Whether there are faults at all.
     pub has_faults: bool,
     /// Records fed per second.
@@ -138,6 +140,7 @@ impl Campaign {
             prefix: topics.prefix.clone(),
             output_partitions: topics.output_partitions,
             protocol: self.protocol,
+            client: self.client,
             sabotage: self.sabotage,
         });
         options.collect()

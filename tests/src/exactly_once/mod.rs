@@ -28,4 +28,4 @@ pub use random::Random;
 pub use schedule::{Fault, Schedule};
 pub use target::Target;
 pub use transfer::{Lane, Source, Transfer};
-pub use worker::{End, Protocol, Sabotage, Worker, WorkerOptions};
+pub use worker::{ClientKind, End, Protocol, Sabotage, Worker, WorkerOptions};

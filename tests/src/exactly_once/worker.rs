@@ -7,6 +7,7 @@
 
 mod fixed;
 mod group;
+mod native;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -33,6 +34,15 @@ pub enum Protocol {
     Classic,
     /// ConsumerGroupHeartbeat (KIP-848).
     Consumer,
+}
+
+/// Whose client the workers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClientKind {
+    /// librdkafka's in the group's lane, raw frames in the fixed one.
+    Librdkafka,
+    /// The native client in both.
+    Native,
 }
 
 /// A mistake in the worker that the campaign has to find.
@@ -71,6 +81,9 @@ pub struct WorkerOptions {
     /// How members of the group get their partitions
     #[arg(long)]
     pub protocol: Protocol,
+    /// Whose client it has
+    #[arg(long)]
+    pub client: ClientKind,
     /// A mistake to make
     #[arg(long)]
     pub sabotage: Option<Sabotage>,
@@ -90,6 +103,7 @@ impl WorkerOptions {
             ("--prefix", self.prefix.clone()),
             ("--output-partitions", self.output_partitions.to_string()),
             ("--protocol", value(&self.protocol)),
+            ("--client", value(&self.client)),
         ];
         args.extend(self.sabotage.map(|it| ("--sabotage", value(&it))));
         args.into_iter()
@@ -221,6 +235,9 @@ impl Worker {
     /// # Errors
     /// Something happened that a broker must not do, or nobody reads what the worker says.
     pub fn run(&self, options: &WorkerOptions) -> anyhow::Result<End> {
+        if options.client == ClientKind::Native {
+            return self.transfer(|| native::NativeWorker::start(options));
+        }
         match options.lane {
             Lane::Group => self.transfer(|| group::GroupWorker::start(options)),
             Lane::Fixed => self.transfer(|| fixed::FixedWorker::start(options, &self.stopping)),
