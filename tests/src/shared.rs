@@ -36,6 +36,18 @@ impl SharedBroker {
         Ok(broker)
     }
 
+    /// A broker of ours for one test alone, whatever `RINGBROOK_TEST_BOOTSTRAP` says.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn own() -> anyhow::Result<Arc<Self>> {
+        let process = TestBroker::start()?;
+        Ok(Arc::new(Self {
+            address: process.address(),
+            process: Some(process),
+        }))
+    }
+
     fn start() -> anyhow::Result<Self> {
         if let Ok(bootstrap) = std::env::var("RINGBROOK_TEST_BOOTSTRAP") {
             let address = bootstrap.to_socket_addrs()?.next().context("no address")?;

@@ -1,11 +1,13 @@
 //! The native client's transactions: commit, abort, fencing, time limits, offsets.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use ringbrook_client::ClientError;
 use ringbrook_client::TopicPartition;
+use ringbrook_client::admin::{FeatureUpdate, UpgradeType};
 use ringbrook_client::config::ProducerConfig;
 use ringbrook_client::consumer::{ConsumerGroupMetadata, OffsetAndMetadata};
 use ringbrook_client::producer::{Producer, ProducerRecord};
@@ -14,11 +16,14 @@ use ringbrook_protocol::messages::offset_fetch_request::{
 };
 use ringbrook_protocol::messages::{GroupId, OffsetFetchRequest};
 use ringbrook_protocol::{ResponseError, StrBytes};
-use ringbrook_tests::{Wire, read_committed, topic_name, unique, wait_until};
+use ringbrook_tests::{SharedBroker, Wire, read_committed, topic_name, unique, wait_until};
 
-use crate::client_admin::Ground;
+use crate::client_admin::{Ground, admin_of};
 
-type BytesProducer = Producer<Bytes, Bytes>;
+pub(crate) type BytesProducer = Producer<Bytes, Bytes>;
+
+/// The feature that decides how transactions go.
+const FEATURE: &str = "transaction.version";
 
 /// How long the end of a transaction may take to reach partitions.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
@@ -26,11 +31,11 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 /// The newest version of OffsetFetch that names topics.
 const OFFSET_FETCH: i16 = 8;
 
-fn producer(address: &str, id: &str) -> anyhow::Result<BytesProducer> {
+pub(crate) fn producer(address: &str, id: &str) -> anyhow::Result<BytesProducer> {
     producer_with(address, id, |_| ())
 }
 
-fn producer_with(
+pub(crate) fn producer_with(
     address: &str,
     id: &str,
     set: impl FnOnce(&mut ProducerConfig),
@@ -41,9 +46,55 @@ fn producer_with(
     Ok(Producer::builder(config).build()?)
 }
 
+/// A broker for each version of transactions: the shared one, and one of ours that was told to go
+/// back to version 1. Another broker than ours is taken as it is.
+pub(crate) async fn grounds() -> anyhow::Result<Vec<Ground>> {
+    let newest = Ground::new()?;
+    if newest.broker.process().is_none() {
+        return Ok(vec![newest]);
+    }
+    let broker = SharedBroker::own()?;
+    let admin = admin_of(&broker.address().to_string())?;
+    let ground = Ground { broker, admin };
+    downgrade(&ground).await?;
+    ensure!(version(&newest).await? == 2 && version(&ground).await? == 1);
+    Ok(vec![newest, ground])
+}
+
+/// Back to version 1 of transactions.
+pub(crate) async fn downgrade(ground: &Ground) -> anyhow::Result<()> {
+    let update = FeatureUpdate {
+        max_version_level: 1,
+        upgrade_type: UpgradeType::SafeDowngrade,
+    };
+    let updates = [(FEATURE.to_owned(), update)].into();
+    ground.admin.update_features(&updates, false).await.all()?;
+    Ok(())
+}
+
+/// Which version of transactions holds.
+pub(crate) async fn version(ground: &Ground) -> anyhow::Result<i16> {
+    let features = ground.admin.describe_features(None).await?;
+    let level = features.finalized.get(FEATURE);
+    Ok(level.map_or(0, |level| level.max))
+}
+
 /// The values that a consumer with `read_committed` sees, once nothing is open any more.
-fn committed(ground: &Ground, topic: &str, partition: i32) -> anyhow::Result<Vec<String>> {
-    let mut wire = Wire::connect(ground.broker.address())?;
+pub(crate) fn committed(
+    ground: &Ground,
+    topic: &str,
+    partition: i32,
+) -> anyhow::Result<Vec<String>> {
+    read_settled(ground.broker.address(), topic, partition)
+}
+
+/// The same, at an address.
+pub(crate) fn read_settled(
+    address: SocketAddr,
+    topic: &str,
+    partition: i32,
+) -> anyhow::Result<Vec<String>> {
+    let mut wire = Wire::connect(address)?;
     let is_settled = wait_until(SETTLED_WITHIN, || is_stable(&mut wire, topic, partition));
     ensure!(is_settled, "a transaction stays open");
     read_all(&mut wire, topic, partition)
@@ -70,8 +121,17 @@ fn read_all(wire: &mut Wire, topic: &str, partition: i32) -> anyhow::Result<Vec<
 }
 
 /// Waits for offsets of transactions that are being ended.
-fn committed_offset(ground: &Ground, group: &str, topic: &str) -> anyhow::Result<i64> {
-    let mut wire = Wire::connect(ground.broker.address())?;
+pub(crate) fn committed_offset(ground: &Ground, group: &str, topic: &str) -> anyhow::Result<i64> {
+    committed_offset_at(ground.broker.address(), group, topic)
+}
+
+/// The same, at an address.
+pub(crate) fn committed_offset_at(
+    address: SocketAddr,
+    group: &str,
+    topic: &str,
+) -> anyhow::Result<i64> {
+    let mut wire = Wire::connect(address)?;
     let topics = OffsetFetchRequestTopics::default()
         .with_name(topic_name(topic))
         .with_partition_indexes(vec![0]);
@@ -96,7 +156,7 @@ fn committed_offset(ground: &Ground, group: &str, topic: &str) -> anyhow::Result
     committed.context("an offset")
 }
 
-async fn send(
+pub(crate) async fn send(
     producer: &BytesProducer,
     topic: &str,
     partition: i32,
@@ -109,159 +169,220 @@ async fn send(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_are_seen_whole_or_not_at_all() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-transactions", 2).await?;
-    let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
-    producer.init_transactions().await?;
-    for round in 0..6 {
+    for ground in grounds().await? {
+        let topic = ground.topic("client-transactions", 2).await?;
+        let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
+        producer.init_transactions().await?;
+        for round in 0..6 {
+            producer.begin_transaction()?;
+            for partition in 0..2 {
+                send(&producer, &topic, partition, &format!("{round}")).await?;
+            }
+            if round % 2 == 0 {
+                producer.commit_transaction().await?;
+            } else {
+                producer.flush().await;
+                producer.abort_transaction().await?;
+            }
+        }
+        // What was never sent is given up by the abort.
         producer.begin_transaction()?;
+        producer.abort_transaction().await?;
+        producer.begin_transaction()?;
+        producer.commit_transaction().await?;
         for partition in 0..2 {
-            send(&producer, &topic, partition, &format!("{round}")).await?;
+            assert_eq!(committed(&ground, &topic, partition)?, ["0", "2", "4"]);
         }
-        if round % 2 == 0 {
-            producer.commit_transaction().await?;
-        } else {
-            producer.flush().await;
-            producer.abort_transaction().await?;
-        }
+        producer.close().await?;
     }
-    // What was never sent is given up by the abort.
-    producer.begin_transaction()?;
-    producer.abort_transaction().await?;
-    producer.begin_transaction()?;
-    producer.commit_transaction().await?;
-    for partition in 0..2 {
-        assert_eq!(committed(&ground, &topic, partition)?, ["0", "2", "4"]);
-    }
-    producer.close().await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_fence_the_producer_before() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-fencing", 1).await?;
-    let address = ground.broker.address().to_string();
-    let id = unique("id");
-    let first = producer(&address, &id)?;
-    first.init_transactions().await?;
-    first.begin_transaction()?;
-    send(&first, &topic, 0, "lost").await?;
-    first.flush().await;
-    let second = producer(&address, &id)?;
-    second.init_transactions().await?;
-    let error = first.commit_transaction().await.expect_err("it is fenced");
-    assert!(error.is_fatal(), "{error}");
-    assert_eq!(error.response_error(), Some(ResponseError::ProducerFenced));
-    assert!(
-        first
-            .begin_transaction()
-            .is_err_and(|error| error.is_fatal())
-    );
-    first.close().await?;
-    second.begin_transaction()?;
-    send(&second, &topic, 0, "kept").await?;
-    second.commit_transaction().await?;
-    assert_eq!(committed(&ground, &topic, 0)?, ["kept"]);
+    for ground in grounds().await? {
+        let topic = ground.topic("client-fencing", 1).await?;
+        let address = ground.broker.address().to_string();
+        let id = unique("id");
+        let first = producer(&address, &id)?;
+        first.init_transactions().await?;
+        first.begin_transaction()?;
+        send(&first, &topic, 0, "lost").await?;
+        first.flush().await;
+        let second = producer(&address, &id)?;
+        second.init_transactions().await?;
+        let error = first.commit_transaction().await.expect_err("it is fenced");
+        assert!(error.is_fatal(), "{error}");
+        assert_eq!(error.response_error(), Some(ResponseError::ProducerFenced));
+        assert!(
+            first
+                .begin_transaction()
+                .is_err_and(|error| error.is_fatal())
+        );
+        first.close().await?;
+        second.begin_transaction()?;
+        send(&second, &topic, 0, "kept").await?;
+        second.commit_transaction().await?;
+        assert_eq!(committed(&ground, &topic, 0)?, ["kept"]);
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_that_are_not_ended_are_aborted_by_close() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-close", 1).await?;
-    let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
-    producer.init_transactions().await?;
-    producer.begin_transaction()?;
-    send(&producer, &topic, 0, "half").await?;
-    producer.close().await?;
-    assert!(committed(&ground, &topic, 0)?.is_empty());
-    assert!(producer.begin_transaction().is_err());
+    for ground in grounds().await? {
+        let topic = ground.topic("client-close", 1).await?;
+        let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
+        producer.init_transactions().await?;
+        producer.begin_transaction()?;
+        send(&producer, &topic, 0, "half").await?;
+        producer.close().await?;
+        assert!(committed(&ground, &topic, 0)?.is_empty());
+        assert!(producer.begin_transaction().is_err());
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_abort_after_a_record_that_is_too_large() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-too-large", 1).await?;
-    let address = ground.broker.address().to_string();
-    let set = |config: &mut ProducerConfig| config.max_request_size = 8 * 1024 * 1024;
-    let producer = producer_with(&address, &unique("id"), set)?;
-    producer.init_transactions().await?;
-    producer.begin_transaction()?;
-    send(&producer, &topic, 0, "before").await?;
-    send(&producer, &topic, 0, &"x".repeat(2 * 1024 * 1024)).await?;
-    let error = producer.commit_transaction().await.expect_err("too large");
-    assert!(error.is_abortable(), "{error}");
-    assert_eq!(error.response_error(), Some(ResponseError::MessageTooLarge));
-    let refused = producer
-        .begin_transaction()
-        .expect_err("it has to be aborted");
-    assert!(refused.is_abortable(), "{refused}");
-    producer.abort_transaction().await?;
-    producer.begin_transaction()?;
-    send(&producer, &topic, 0, "after").await?;
-    producer.commit_transaction().await?;
-    assert_eq!(committed(&ground, &topic, 0)?, ["after"]);
+    for ground in grounds().await? {
+        let topic = ground.topic("client-too-large", 1).await?;
+        let address = ground.broker.address().to_string();
+        let set = |config: &mut ProducerConfig| config.max_request_size = 8 * 1024 * 1024;
+        let producer = producer_with(&address, &unique("id"), set)?;
+        producer.init_transactions().await?;
+        producer.begin_transaction()?;
+        send(&producer, &topic, 0, "before").await?;
+        send(&producer, &topic, 0, &"x".repeat(2 * 1024 * 1024)).await?;
+        let error = producer.commit_transaction().await.expect_err("too large");
+        assert!(error.is_abortable(), "{error}");
+        assert_eq!(error.response_error(), Some(ResponseError::MessageTooLarge));
+        let refused = producer
+            .begin_transaction()
+            .expect_err("it has to be aborted");
+        assert!(refused.is_abortable(), "{refused}");
+        producer.abort_transaction().await?;
+        producer.begin_transaction()?;
+        send(&producer, &topic, 0, "after").await?;
+        producer.commit_transaction().await?;
+        assert_eq!(committed(&ground, &topic, 0)?, ["after"]);
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_commit_offsets_of_a_group() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-offsets", 1).await?;
-    let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
-    producer.init_transactions().await?;
-    let group = unique("group");
-    let offset = |offset| {
-        [(
-            TopicPartition::new(topic.as_str(), 0),
-            OffsetAndMetadata::new(offset),
-        )]
-    };
-    let metadata = ConsumerGroupMetadata::new(group.as_str());
-    producer.begin_transaction()?;
-    producer
-        .send_offsets_to_transaction(offset(7), &metadata)
-        .await?;
-    producer.commit_transaction().await?;
-    producer.begin_transaction()?;
-    producer
-        .send_offsets_to_transaction(offset(9), &metadata)
-        .await?;
-    producer.abort_transaction().await?;
-    assert_eq!(committed_offset(&ground, &group, &topic)?, 7);
-    // A member that the group does not have.
-    let stranger = ConsumerGroupMetadata {
-        generation_id: 3,
-        member_id: "stranger".into(),
-        ..metadata
-    };
-    producer.begin_transaction()?;
-    let sent = producer
-        .send_offsets_to_transaction(offset(11), &stranger)
-        .await;
-    let error = sent.expect_err("nobody knows it");
-    assert!(error.is_abortable(), "{error}");
-    producer.abort_transaction().await?;
-    assert_eq!(committed_offset(&ground, &group, &topic)?, 7);
+    for ground in grounds().await? {
+        let topic = ground.topic("client-offsets", 1).await?;
+        let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
+        producer.init_transactions().await?;
+        let group = unique("group");
+        let offset = |offset| {
+            [(
+                TopicPartition::new(topic.as_str(), 0),
+                OffsetAndMetadata::new(offset),
+            )]
+        };
+        let metadata = ConsumerGroupMetadata::new(group.as_str());
+        producer.begin_transaction()?;
+        producer
+            .send_offsets_to_transaction(offset(7), &metadata)
+            .await?;
+        producer.commit_transaction().await?;
+        producer.begin_transaction()?;
+        producer
+            .send_offsets_to_transaction(offset(9), &metadata)
+            .await?;
+        producer.abort_transaction().await?;
+        assert_eq!(committed_offset(&ground, &group, &topic)?, 7);
+        // A member that the group does not have.
+        let stranger = ConsumerGroupMetadata {
+            generation_id: 3,
+            member_id: "stranger".into(),
+            ..metadata
+        };
+        producer.begin_transaction()?;
+        let sent = producer
+            .send_offsets_to_transaction(offset(11), &stranger)
+            .await;
+        let error = sent.expect_err("nobody knows it");
+        assert!(error.is_abortable(), "{error}");
+        producer.abort_transaction().await?;
+        assert_eq!(committed_offset(&ground, &group, &topic)?, 7);
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn client_transactions_that_take_too_long_are_aborted_by_the_broker() -> anyhow::Result<()> {
-    let ground = Ground::new()?;
-    let topic = ground.topic("client-late", 1).await?;
-    let address = ground.broker.address().to_string();
-    let set = |config: &mut ProducerConfig| config.transaction_timeout = Duration::from_millis(500);
-    let late = producer_with(&address, &unique("id"), set)?;
-    late.init_transactions().await?;
-    late.begin_transaction()?;
-    send(&late, &topic, 0, "late").await?;
-    late.flush().await;
-    assert!(committed(&ground, &topic, 0)?.is_empty());
-    assert!(late.commit_transaction().await.is_err());
-    assert!(committed(&ground, &topic, 0)?.is_empty());
+    for ground in grounds().await? {
+        let topic = ground.topic("client-late", 1).await?;
+        let address = ground.broker.address().to_string();
+        let set =
+            |config: &mut ProducerConfig| config.transaction_timeout = Duration::from_millis(500);
+        let late = producer_with(&address, &unique("id"), set)?;
+        late.init_transactions().await?;
+        late.begin_transaction()?;
+        send(&late, &topic, 0, "late").await?;
+        late.flush().await;
+        assert!(committed(&ground, &topic, 0)?.is_empty());
+        assert!(late.commit_transaction().await.is_err());
+        assert!(committed(&ground, &topic, 0)?.is_empty());
+    }
+    Ok(())
+}
+
+/// With version 2 every end of a transaction brings another epoch, with version 1 none does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_transactions_go_as_the_feature_says() -> anyhow::Result<()> {
+    for ground in grounds().await? {
+        let topic = ground.topic("client-epochs", 1).await?;
+        let id = unique("id");
+        let producer = producer(&ground.broker.address().to_string(), &id)?;
+        producer.init_transactions().await?;
+        let epoch = async || {
+            let described = ground.admin.describe_transactions([id.as_str()]).await;
+            let described = described.all()?;
+            let transaction = described.into_iter().next().context("it is known")?;
+            anyhow::Ok(transaction.1.producer_epoch)
+        };
+        let first = epoch().await?;
+        for round in 0..4 {
+            producer.begin_transaction()?;
+            send(&producer, &topic, 0, "x").await?;
+            if round % 2 == 0 {
+                producer.commit_transaction().await?;
+            } else {
+                producer.abort_transaction().await?;
+            }
+        }
+        let grown = if version(&ground).await? == 2 { 4 } else { 0 };
+        // The epoch of a transaction of version 2 is written with its end.
+        assert_eq!(epoch().await? - first, grown);
+        assert_eq!(committed(&ground, &topic, 0)?, ["x", "x"]);
+    }
+    Ok(())
+}
+
+/// A producer goes on when the feature changes under it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_transactions_survive_a_change_of_the_feature() -> anyhow::Result<()> {
+    let broker = SharedBroker::own()?;
+    let admin = admin_of(&broker.address().to_string())?;
+    let ground = Ground { broker, admin };
+    let topic = ground.topic("client-changed", 1).await?;
+    let producer = producer(&ground.broker.address().to_string(), &unique("id"))?;
+    producer.init_transactions().await?;
+    for round in 0..4 {
+        producer.begin_transaction()?;
+        send(&producer, &topic, 0, &round.to_string()).await?;
+        if round == 1 {
+            producer.flush().await;
+            downgrade(&ground).await?;
+        }
+        producer.commit_transaction().await?;
+    }
+    assert_eq!(committed(&ground, &topic, 0)?, ["0", "1", "2", "3"]);
     Ok(())
 }
 

@@ -21,6 +21,8 @@ mod client_groups_fencing;
 mod client_groups_mixed;
 mod client_groups_processes;
 mod client_transactions;
+mod client_transactions_crash;
+mod client_transactions_groups;
 mod compaction;
 mod consumer_groups;
 mod counters;
