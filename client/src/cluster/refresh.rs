@@ -186,7 +186,8 @@ impl Cluster {
         name: &str,
         deadline: Instant,
     ) -> Result<Arc<TopicMetadata>, ClientError> {
-        if let Some(topic) = usable(&self.metadata(), name)? {
+        // An error that is known is asked about again: somebody may have given the right meanwhile.
+        if let Ok(Some(topic)) = usable(&self.metadata(), name) {
             return Ok(topic);
         }
         let mut retries = Retries::new(self, deadline);

@@ -444,6 +444,11 @@ impl Accumulator {
         self.fatal = Some(fatal);
     }
 
+    /// Whether nothing can be sent any more because of an error.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.fatal.is_some()
+    }
+
     /// Whether no more records are taken.
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing

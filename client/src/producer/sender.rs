@@ -5,6 +5,7 @@
 //! changes and when time says so. Source: Kafka `Sender`.
 
 mod answers;
+mod leaders;
 mod nodes;
 mod producer_id;
 mod requests;
@@ -40,6 +41,8 @@ pub(super) struct Sender {
     next_request: u64,
     tasks: FuturesUnordered<BoxFuture<'static, Event>>,
     is_asking_producer_id: bool,
+    /// The last answer was that this producer may have no id; another is asked for with a record.
+    is_producer_id_refused: bool,
     /// None without `transactional.id`.
     transaction_requests: Option<TransactionRequests>,
 }
@@ -63,6 +66,7 @@ impl Sender {
             next_request: 0,
             tasks: FuturesUnordered::new(),
             is_asking_producer_id: false,
+            is_producer_id_refused: false,
         }
     }
 
@@ -199,11 +203,13 @@ impl Sender {
 
     /// Gives up everything that waits, and takes no more.
     fn fail_for_good(&mut self, error: &ClientError) {
-        let waiting = {
-            let mut accumulator = self.shared.accumulator();
-            accumulator.refuse(error.clone());
-            accumulator.take_waiting()
-        };
+        self.shared.accumulator().refuse(error.clone());
+        self.fail_waiting(error);
+    }
+
+    /// Gives up everything that waits.
+    fn fail_waiting(&mut self, error: &ClientError) {
+        let waiting = self.shared.accumulator().take_waiting();
         for batch in waiting {
             if let Some(mut sequences) = self.shared.sequences() {
                 sequences.gave_up(batch.slot, batch.key);

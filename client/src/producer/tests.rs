@@ -1,7 +1,10 @@
 //! Tests of the producer as a whole, against a scripted cluster or none. Against real brokers it
 //! is tested by the system tests.
 
+mod errors;
 mod faults;
+mod leaders;
+mod order;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

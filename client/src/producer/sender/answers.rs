@@ -11,8 +11,8 @@ use ringbrook_protocol::messages::produce_response::PartitionProduceResponse;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::Sender;
 use super::requests::InFlightRequest;
+use super::{Sender, leaders};
 use crate::cluster::Target;
 use crate::error::{BrokerError, ClientError};
 use crate::producer::batch::Batch;
@@ -43,10 +43,11 @@ impl Sender {
             return;
         };
         self.nodes.answered(request.node);
-        let response = match answer {
+        let mut response = match answer {
             Ok(response) => response,
             Err(error) => return self.refused_all(request, &error),
         };
+        let mut hints = leaders::of_endpoints(std::mem::take(&mut response.node_endpoints));
         if let Ok(throttle_ms @ 1..) = u64::try_from(response.throttle_time_ms) {
             let until = Instant::now() + Duration::from_millis(throttle_ms);
             self.nodes.throttle(request.node, until);
@@ -62,9 +63,19 @@ impl Sender {
                         && (topic.topic_id.is_nil() || self.has_id(batch, topic.topic_id))
                 };
                 if let Some(batch) = take_from(&mut request, &mut place, matches) {
+                    hints
+                        .leaders
+                        .extend(leaders::told(&batch.outcome, &partition));
                     self.partition_answered(node, batch, partition);
                 }
             }
+        }
+        if self.shared.cluster.learn_leaders(&hints) {
+            debug!(
+                node,
+                ?hints,
+                "batches were refused in favour of other leaders"
+            );
         }
         for batch in request.take_all() {
             let text = format!(
@@ -169,17 +180,23 @@ impl Sender {
                 sequences.gave_up(batch.slot, batch.key);
             }
         }
+        let fatal = is_fatal(&refused.error).then(|| refused.error.clone());
         let failure = Failure {
             error: refused.error,
             records: refused.records,
         };
         self.give_up(batch, failure);
+        let is_alone = self.shared.config.transactional_id.is_none();
+        if let Some(fatal) = fatal.filter(|_| is_alone && self.shared.sequences().is_some()) {
+            self.fail_for_good(&fatal);
+        }
     }
 
     fn can_retry(&self, batch: &Batch, refused: &Refused, now: Instant) -> bool {
         let config = &self.shared.config;
         let is_expired = batch.created_at + config.effective_delivery_timeout() <= now;
-        if is_expired || config.retries <= batch.attempts {
+        let is_refusing = self.shared.accumulator().is_refusing();
+        if is_expired || is_refusing || config.retries <= batch.attempts {
             return false;
         }
         let is_retriable = refused.error.is_retriable();
@@ -225,6 +242,21 @@ impl Sender {
         let longest = client.retry_backoff_max.max(client.retry_backoff);
         doubled.min(longest).mul_f64(fastrand::f64() * 0.4 + 0.8)
     }
+}
+
+/// Whether a producer with numbers can write nothing any more, as Kafka's
+/// `TransactionManager.maybeTransitionToErrorState` has it.
+fn is_fatal(error: &ClientError) -> bool {
+    matches!(error, ClientError::UnsupportedVersion { .. })
+        || matches!(
+            error.response_error(),
+            Some(
+                ResponseError::ClusterAuthorizationFailed
+                    | ResponseError::TransactionalIdAuthorizationFailed
+                    | ResponseError::ProducerFenced
+                    | ResponseError::UnsupportedVersion
+            )
+        )
 }
 
 /// Takes the batch that an answer is about; looks first behind the one before.

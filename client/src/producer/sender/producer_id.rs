@@ -1,5 +1,6 @@
 //! How an idempotent producer comes by its producer id.
 
+use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::messages::InitProducerIdRequest;
 
 use super::{Event, Sender};
@@ -21,7 +22,7 @@ impl Sender {
             self.lose_sequences();
         }
         let is_transactional = self.shared.config.transactional_id.is_some();
-        if !has_producer && !is_transactional && !self.is_asking_producer_id {
+        if !has_producer && !is_transactional && !self.is_asking_producer_id && self.is_id_due() {
             self.is_asking_producer_id = true;
             let cluster = self.shared.cluster.clone();
             let asking = async move { Event::ProducerId(ask(&cluster).await) };
@@ -30,17 +31,37 @@ impl Sender {
         has_producer
     }
 
+    /// After a refusal nobody asks without need, and never after one for good.
+    fn is_id_due(&self) -> bool {
+        let accumulator = self.shared.accumulator();
+        let is_wanted = !self.is_producer_id_refused || accumulator.has_incomplete();
+        is_wanted && !accumulator.is_refusing()
+    }
+
     pub(super) fn producer_id_answered(&mut self, answer: Result<ProducerId, ClientError>) {
         self.is_asking_producer_id = false;
+        self.is_producer_id_refused = answer.as_ref().is_err_and(may_be_allowed_later);
         match answer {
             Ok(producer) => {
                 if let Some(mut sequences) = self.shared.sequences() {
                     sequences.set_producer(producer);
                 }
             }
+            Err(error) if self.is_producer_id_refused => self.fail_waiting(&error),
             Err(error) => self.fail_for_good(&error),
         }
     }
+}
+
+/// Whether somebody may give this producer the right to an id, so that it need not be made anew.
+fn may_be_allowed_later(error: &ClientError) -> bool {
+    matches!(
+        error.response_error(),
+        Some(
+            ResponseError::ClusterAuthorizationFailed
+                | ResponseError::TransactionalIdAuthorizationFailed
+        )
+    )
 }
 
 /// Asks until there is an answer that is not worth another attempt.

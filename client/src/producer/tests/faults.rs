@@ -6,56 +6,11 @@ use std::sync::Mutex;
 use ringbrook_protocol::ResponseError;
 use ringbrook_protocol::StrBytes;
 use ringbrook_protocol::messages::produce_response::BatchIndexAndErrorMessage;
-use ringbrook_protocol::messages::{
-    ApiKey, InitProducerIdRequest, ProduceRequest, ProduceResponse,
-};
+use ringbrook_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use ringbrook_record::{Batch as BatchView, BatchHeader};
 
 use super::*;
 use crate::testing::{Gate, Reply};
-
-#[tokio::test(start_paused = true)]
-async fn every_retriable_error_is_retried() {
-    let errors = (-1..140).filter_map(ResponseError::try_from_code);
-    let retriable: Vec<_> = errors.filter(|error| error.is_retriable()).collect();
-    assert!(15 < retriable.len());
-    for error in retriable {
-        let rig = Rig::new(1, &[]);
-        rig.fake.next_error::<ProduceRequest>(error);
-        let metadata = rig.send("x").await.await.unwrap();
-        assert_eq!(metadata.offset, 0, "{error:?}");
-        assert_eq!(rig.values(0), ["x"], "{error:?}");
-        assert_eq!(rig.producer.counters().batches_retried, 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn other_errors_are_the_records_and_the_next_record_goes_on() {
-    for error in [
-        ResponseError::MessageTooLarge,
-        ResponseError::TopicAuthorizationFailed,
-        ResponseError::InvalidTopicException,
-        ResponseError::InvalidRecord,
-        ResponseError::InvalidTimestamp,
-        ResponseError::UnsupportedCompressionType,
-        ResponseError::PolicyViolation,
-        ResponseError::UnknownServerError,
-    ] {
-        let rig = Rig::new(1, &[]);
-        rig.fake.next_error::<ProduceRequest>(error);
-        let refused = rig.send("x").await.await.unwrap_err();
-        assert_eq!(refused.response_error(), Some(error));
-        assert!(refused.to_string().starts_with("t-0: "), "{refused}");
-        rig.send("y").await.await.unwrap();
-        assert_eq!(rig.values(0), ["y"]);
-        let headers = rig.headers(0);
-        assert_eq!(
-            headers[0].producer_epoch, 1,
-            "numbers begin anew: {error:?}"
-        );
-        assert_eq!(headers[0].base_sequence, 0);
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_makes_no_duplicate_with_idempotence() {
@@ -286,28 +241,6 @@ async fn without_acknowledgements_offsets_are_unknown() {
     assert_eq!((metadata.offset, metadata.has_offset()), (-1, false));
     let look = || (rig.values(0) == ["x"]).then_some(());
     rig.fake.until("the record", look).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_producer_id_fails_all_sends() {
-    let rig = Rig::new(1, &[]);
-    rig.fake
-        .next_error::<InitProducerIdRequest>(ResponseError::CoordinatorLoadInProgress);
-    rig.send("x").await.await.unwrap();
-
-    let rig = Rig::new(1, &[]);
-    let refused = ResponseError::ClusterAuthorizationFailed;
-    rig.fake.next_error::<InitProducerIdRequest>(refused);
-    // The first record may come before the refusal.
-    for _ in 0..2 {
-        let record = ProducerRecord::new("t", "y".to_owned());
-        let error = match rig.producer.send(record).await {
-            Ok(delivery) => delivery.await.unwrap_err(),
-            Err(error) => error,
-        };
-        assert_eq!(error.response_error(), Some(refused));
-    }
-    rig.producer.close().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
