@@ -2,6 +2,7 @@
 //! are committed, members come, go, come back and die.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -101,22 +102,41 @@ impl Ground {
         partition: i32,
         values: &[String],
     ) -> anyhow::Result<()> {
-        let address = self.broker.address().to_string();
-        let servers = vec![address.parse().map_err(anyhow::Error::msg)?];
-        let config = ProducerConfig::new(servers);
-        let producer = Producer::builder(config)
-            .key_serializer(StringSerializer)
-            .value_serializer(StringSerializer)
-            .build()?;
-        for value in values {
-            let record = ProducerRecord::<String, String>::new(topic, value.clone());
-            producer
-                .send(record.with_partition(partition))
-                .await?
-                .await?;
-        }
-        Ok(())
+        send_to(
+            &producer_of(self.broker.address())?,
+            topic,
+            partition,
+            values,
+        )
+        .await
     }
+}
+
+pub(crate) fn producer_of(address: SocketAddr) -> anyhow::Result<Producer<String, String>> {
+    let address = address.to_string();
+    let servers = vec![address.parse().map_err(anyhow::Error::msg)?];
+    Ok(Producer::builder(ProducerConfig::new(servers))
+        .key_serializer(StringSerializer)
+        .value_serializer(StringSerializer)
+        .build()?)
+}
+
+/// Sends values to a partition and waits until all are there.
+pub(crate) async fn send_to(
+    producer: &Producer<String, String>,
+    topic: &str,
+    partition: i32,
+    values: &[String],
+) -> anyhow::Result<()> {
+    let mut sent = Vec::new();
+    for value in values {
+        let record = ProducerRecord::<String, String>::new(topic, value.clone());
+        sent.push(producer.send(record.with_partition(partition)).await?);
+    }
+    for delivery in sent {
+        delivery.await?;
+    }
+    Ok(())
 }
 
 pub(crate) fn indexes(member: &Member) -> BTreeSet<i32> {

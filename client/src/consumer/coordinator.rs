@@ -17,6 +17,7 @@
 
 use futures_util::future::BoxFuture;
 use hashbrown::HashMap;
+use tokio::time::Instant;
 
 use super::offset::OffsetAndMetadata;
 use crate::error::ClientError;
@@ -25,8 +26,9 @@ use crate::topic_partition::TopicPartition;
 /// A consumer's side of its group.
 pub(crate) trait Coordinator: Send + Sync {
     /// The application polls. Runs what is due on its side, and returns without waiting for
-    /// records. Dropping the future must lose nothing.
-    fn on_poll(&self) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// records, by `deadline` unless a listener takes longer. Dropping the future must lose
+    /// nothing.
+    fn on_poll(&self, deadline: Instant) -> BoxFuture<'_, Result<(), ClientError>>;
 
     /// Committed offsets of those partitions that have one. One attempt.
     fn committed(

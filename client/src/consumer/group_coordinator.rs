@@ -47,6 +47,8 @@ pub(super) struct Inner {
     listener: Mutex<Option<Arc<dyn RebalanceListener>>>,
     /// When positions are committed next; nothing without `enable.auto.commit`.
     auto_commit_at: Mutex<Option<Instant>>,
+    /// The application's listener runs now.
+    is_listening: AtomicBool,
 }
 
 /// What the group's task sees of the consumer.
@@ -101,6 +103,7 @@ impl GroupCoordinator {
             committer,
             listener: Mutex::default(),
             auto_commit_at: Mutex::new(auto_commit_at),
+            is_listening: AtomicBool::new(false),
             shared,
         };
         Ok(Self {
@@ -161,10 +164,9 @@ impl GroupCoordinator {
             .subscriber
             .is_leaving
             .store(true, Ordering::Release);
-        seat.lock().leave(operation);
-        seat.abandon();
+        seat.leave(operation);
         let leaving = async {
-            self.run_steps().await;
+            self.run_steps(deadline).await;
             loop {
                 let mut changed = std::pin::pin!(seat.changed());
                 changed.as_mut().enable();
@@ -208,8 +210,8 @@ impl GroupCoordinator {
 }
 
 impl Coordinator for GroupCoordinator {
-    fn on_poll(&self) -> BoxFuture<'_, Result<(), ClientError>> {
-        async {
+    fn on_poll(&self, deadline: Instant) -> BoxFuture<'_, Result<(), ClientError>> {
+        async move {
             let inner = &self.inner;
             let now = Instant::now();
             let (is_new, error, has_news) = {
@@ -222,7 +224,7 @@ impl Coordinator for GroupCoordinator {
             }
             inner.commit_by_time(now);
             if has_news {
-                self.run_steps().await;
+                self.run_steps(deadline).await;
             }
             match error {
                 None => Ok(()),

@@ -67,7 +67,7 @@ impl<K, V> Consumer<K, V> {
             self.check_subscribed()?;
             let ready = self.shared.poll_ready();
             if let Some(coordinator) = &self.coordinator {
-                coordinator.on_poll().await?;
+                coordinator.on_poll(deadline).await?;
             }
             let records = self.collect(count_max)?;
             if !records.is_empty() {

@@ -217,6 +217,10 @@ impl Classic {
             self.state = State::Unjoined;
         }
         self.is_in_flight = false;
+        if self.leaving.is_some() {
+            // Whoever leaves need not know any more.
+            return;
+        }
         self.request_rejoin_once("the last rebalance failed");
         self.error = Some(error);
     }
@@ -299,11 +303,14 @@ impl Membership for Classic {
     }
 
     fn next_action(&mut self, now: Instant, _metadata: &Metadata) -> Option<Action> {
-        if self.is_in_flight || self.error.is_some() {
+        if self.is_in_flight {
             return None;
         }
         if let Some(operation) = self.leaving {
             return self.next_towards_leaving(operation);
+        }
+        if self.error.is_some() {
+            return None;
         }
         if self.state != State::Unjoined && self.is_poll_late(now) {
             return self.give_up_on_application(now);
@@ -408,6 +415,8 @@ impl Membership for Classic {
     }
 
     fn leave(&mut self, operation: GroupMembershipOperation) {
+        // The task gives up the request under way, whatever it is.
+        self.is_in_flight = false;
         if self.leaving.is_some() {
             return;
         }
@@ -427,9 +436,7 @@ impl Membership for Classic {
             Plan::Lose
         });
         if matches!(self.state, State::Joining | State::Leading | State::Syncing) {
-            // The task gives the request up that is under way.
             self.state = State::Unjoined;
-            self.is_in_flight = false;
         }
     }
 

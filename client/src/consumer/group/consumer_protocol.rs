@@ -335,6 +335,8 @@ impl Membership for ConsumerMember {
     }
 
     fn leave(&mut self, operation: GroupMembershipOperation) {
+        // The task gives up the request under way, whatever it is.
+        self.is_in_flight = false;
         if self.state == State::Leaving {
             return;
         }
@@ -353,8 +355,6 @@ impl Membership for ConsumerMember {
         } else {
             Plan::Lose
         });
-        // The task gives the request up that is under way.
-        self.is_in_flight = false;
         self.go(State::Leaving);
     }
 

@@ -13,7 +13,7 @@ use super::calls::perform;
 use super::leader::{Led, lead};
 use super::membership::{Action, Membership, Wanted};
 use super::messages::Answer;
-use super::settings::GroupSettings;
+use super::settings::{GroupMembershipOperation, GroupSettings};
 use crate::cluster::{Cluster, CoordinatorKind};
 use crate::consumer::assignor::Assignor;
 use crate::error::ClientError;
@@ -52,9 +52,13 @@ impl Seat {
         self.task_due.notify_one();
     }
 
-    /// Gives up the request under way, if there is one.
-    pub(crate) fn abandon(&self) {
+    /// Ends membership, and gives up the request under way, if there is one. The task sees both at
+    /// once, because both are done under the lock: it never gives up what it began to leave.
+    pub(crate) fn leave(&self, operation: GroupMembershipOperation) {
+        let mut membership = self.lock();
+        membership.leave(operation);
         self.is_abandoned.store(true, Ordering::Release);
+        drop(membership);
         self.wake_task();
     }
 
@@ -93,18 +97,28 @@ struct UnderWay {
     is_held_back: bool,
 }
 
+/// What the task has found when it looked.
+struct Look {
+    /// Whether what is under way is to be given up, before anything else.
+    is_abandoned: bool,
+    next: Option<Action>,
+    wake_at: Option<Instant>,
+}
+
 impl GroupTask {
     /// Runs until it is aborted.
     pub(crate) async fn run(self) {
         let mut metadata_changes = self.cluster.metadata_changes();
         let mut under_way: Option<UnderWay> = None;
         loop {
-            if self.seat.is_abandoned.swap(false, Ordering::AcqRel)
-                && under_way.take().is_some_and(|it| it.is_held_back)
-            {
+            let Look {
+                is_abandoned,
+                next,
+                wake_at,
+            } = self.look();
+            if is_abandoned && under_way.take().is_some_and(|it| it.is_held_back) {
                 self.break_connection().await;
             }
-            let (next, wake_at) = self.look();
             if let Some(action) = next {
                 under_way = Some(self.start(action));
                 continue;
@@ -125,10 +139,11 @@ impl GroupTask {
     }
 
     /// The next thing to do, or when to look again. The application is told of what is for it.
-    fn look(&self) -> (Option<Action>, Option<Instant>) {
+    fn look(&self) -> Look {
         let metadata = self.cluster.metadata();
         let wanted = self.application.wanted(&metadata);
         let mut membership = self.seat.lock();
+        let is_abandoned = self.seat.is_abandoned.swap(false, Ordering::AcqRel);
         membership.want(wanted);
         let next = membership.next_action(Instant::now(), &metadata);
         let wake_at = membership.wake_at();
@@ -142,7 +157,11 @@ impl GroupTask {
             self.application.wake_poll();
         }
         self.seat.changed.notify_waiters();
-        (next, wake_at)
+        Look {
+            is_abandoned,
+            next,
+            wake_at,
+        }
     }
 
     fn start(&self, action: Action) -> UnderWay {

@@ -1,8 +1,10 @@
 //! Carrying out the steps of a rebalance.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -13,8 +15,10 @@ use crate::consumer::rebalance_context::RebalanceContext;
 use crate::topic_partition::TopicPartition;
 
 impl GroupCoordinator {
-    /// Carries out all steps that are due. Dropping the future keeps the step that it was at.
-    pub(super) async fn run_steps(&self) {
+    /// Carries out all steps that are due, or as much of them as can be until `deadline`: the next
+    /// call goes on there. Only listeners are waited for however long they take. Dropping the
+    /// future keeps the step that it was at.
+    pub(super) async fn run_steps(&self, deadline: Instant) {
         let seat = &self.inner.seat;
         let mut running = self.stepping.lock().await;
         loop {
@@ -25,7 +29,13 @@ impl GroupCoordinator {
                 *running = Some(carry_out(Arc::clone(&self.inner), step).boxed());
             }
             if let Some(doing) = running.as_mut() {
-                doing.await;
+                let in_time = tokio::time::timeout_at(deadline, doing.as_mut()).await;
+                if in_time.is_err() {
+                    if !self.inner.is_listening.load(Ordering::Acquire) {
+                        return;
+                    }
+                    doing.await;
+                }
             }
             *running = None;
             seat.lock().finish_step();
@@ -51,7 +61,8 @@ async fn carry_out(inner: Arc<Inner>, step: Step) {
             if is_told {
                 info!(group = %inner.committer.group_id, ?revoked, "partitions are revoked");
                 if let Some(listener) = &listener {
-                    listener.on_partitions_revoked(&context, &revoked).await;
+                    let told = listener.on_partitions_revoked(&context, &revoked);
+                    inner.listening(told).await;
                 }
             }
             inner.take_over(remaining, false);
@@ -61,7 +72,8 @@ async fn carry_out(inner: Arc<Inner>, step: Step) {
             inner.stop_reading(&lost);
             warn!(group = %inner.committer.group_id, ?lost, "partitions are lost");
             if let Some(listener) = &listener {
-                listener.on_partitions_lost(&context, &lost).await;
+                let told = listener.on_partitions_lost(&context, &lost);
+                inner.listening(told).await;
             }
             inner.take_over(Partitions::new(), false);
         }
@@ -70,7 +82,8 @@ async fn carry_out(inner: Arc<Inner>, step: Step) {
             info!(group = %inner.committer.group_id, ?added, "partitions are assigned");
             inner.take_over(assigned, listener.is_some());
             if let Some(listener) = &listener {
-                listener.on_partitions_assigned(&context, &added).await;
+                let told = listener.on_partitions_assigned(&context, &added);
+                inner.listening(told).await;
                 inner.shared.lock().subscriptions.enable_assigned(&added);
                 inner.shared.plan_anew();
             }
@@ -84,6 +97,13 @@ fn list(partitions: Partitions) -> Vec<TopicPartition> {
 }
 
 impl Inner {
+    /// Has the application's listener run.
+    async fn listening(&self, told: BoxFuture<'_, ()>) {
+        self.is_listening.store(true, Ordering::Release);
+        told.await;
+        self.is_listening.store(false, Ordering::Release);
+    }
+
     /// Nothing more of these is handed out: positions must not move behind what is committed.
     fn stop_reading(&self, partitions: &[TopicPartition]) {
         if !partitions.is_empty() {

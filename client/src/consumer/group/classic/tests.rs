@@ -495,6 +495,36 @@ fn static_members_stay_unless_told_otherwise() {
     }
 }
 
+/// A member that was told to leave just after it had sent a heartbeat waited for ever for the
+/// answer that the task had given up.
+#[test]
+fn leaving_gives_up_what_is_under_way() {
+    let mut it = eager().settled(&[0]);
+    it.pass(Duration::from_secs(3));
+    assert!(matches!(it.call(), Call::Heartbeat(_)));
+    it.member.leave(GroupMembershipOperation::Default);
+    it.run_steps();
+    assert!(matches!(it.call(), Call::Leave(_)));
+    assert!(!it.member.has_left());
+    // Whoever gives up waiting for that and tries again, has left.
+    it.member.leave(GroupMembershipOperation::Default);
+    it.expect_quiet();
+    assert!(it.member.has_left());
+}
+
+#[test]
+fn an_error_that_comes_while_leaving_is_nobodys_matter() {
+    let mut it = eager().settled(&[0]);
+    it.pass(Duration::from_secs(3));
+    it.call();
+    it.member.leave(GroupMembershipOperation::Default);
+    let refused = broker_error(Code::GroupAuthorizationFailed);
+    it.answer(Answer::Heartbeat(refused));
+    it.run_steps();
+    assert!(matches!(it.call(), Call::Leave(_)));
+    assert!(it.member.take_error().is_none());
+}
+
 #[test]
 fn a_group_of_another_kind_is_an_error() {
     let mut it = eager();
