@@ -17,7 +17,7 @@ mod topic_filter;
 mod uuid_text;
 
 pub use config::bootstrap_options;
-pub use context::{Context, run_async, stopped};
+pub use context::{Context, run_async, run_on_two, stopped};
 pub use dispatch::run;
 pub use failure::{Failure, broker_message, message_of};
 pub use java_order::{in_java_order, partitions_in_java_order};

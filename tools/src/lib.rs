@@ -7,7 +7,9 @@
 //! `install-links`, `completions`) does not show unless it is asked for.
 
 mod client_properties;
+mod event;
 pub mod frame;
+mod perf;
 mod schema;
 mod shown;
 pub mod tools;

@@ -6,13 +6,18 @@ pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
+pub mod consumer_perf_test;
 pub mod delete_records;
 pub mod dump_log;
+pub mod e2e_latency;
 pub mod features;
 pub mod get_offsets;
 pub mod groups;
 pub mod log_dirs;
+pub mod producer_perf_test;
 pub mod topics;
+pub mod verifiable_consumer;
+pub mod verifiable_producer;
 
 use crate::frame::Tool;
 
@@ -32,4 +37,9 @@ pub const ALL: &[Tool] = &[
     console_consumer::TOOL,
     consumer_groups::TOOL,
     groups::TOOL,
+    producer_perf_test::TOOL,
+    consumer_perf_test::TOOL,
+    e2e_latency::TOOL,
+    verifiable_producer::TOOL,
+    verifiable_consumer::TOOL,
 ];

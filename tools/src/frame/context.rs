@@ -141,9 +141,23 @@ impl Context {
 /// # Errors
 /// The runtime cannot be made, or what the future fails with.
 pub fn run_async<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    block_on(&mut tokio::runtime::Builder::new_current_thread(), future)
+}
+
+/// Runs a future on this thread, and what it spawns on another one: for tools whose speed counts.
+///
+/// # Errors
+/// See [`run_async`].
+pub fn run_on_two<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    block_on(builder.worker_threads(1), future)
+}
+
+fn block_on<T>(
+    builder: &mut tokio::runtime::Builder,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = builder.enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::Message(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(future)

@@ -173,7 +173,18 @@ final class Comparison {
         }
 
         Tool.Output runKafkas(List<String> words, Script.Step step) throws Exception {
-            String[] arguments = words.subList(1, words.size()).toArray(String[]::new);
+            List<String> rest = words.subList(1, words.size());
+            if (step.isApart()) {
+                List<String> command = new ArrayList<>(List.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                    "-cp", System.getProperty("java.class.path"),
+                    KafkaTools.mainClass(words.get(0))));
+                command.addAll(rest);
+                return process(command, step);
+            }
+            String[] arguments = rest.toArray(String[]::new);
             return Tool.runWithInput(filled(step.input()), KafkaTools.mainClass(words.get(0)),
                 arguments);
         }
@@ -181,6 +192,10 @@ final class Comparison {
         private Tool.Output runOurs(List<String> words, Script.Step step) throws Exception {
             List<String> command = new ArrayList<>(List.of(rbk.toString()));
             command.addAll(words);
+            return process(command, step);
+        }
+
+        private Tool.Output process(List<String> command, Script.Step step) throws Exception {
             Process process = new ProcessBuilder(command).start();
             try {
                 var err = CompletableFuture.supplyAsync(() -> text(process.getErrorStream()));
@@ -192,7 +207,7 @@ final class Comparison {
                     System.err.println(command + " did not read its input: " + e);
                 }
                 if (!process.waitFor(60, TimeUnit.SECONDS)) {
-                    throw new AssertionError("rbk still runs after 60 s: " + command);
+                    throw new AssertionError("still runs after 60 s: " + command);
                 }
                 return new Tool.Output(process.exitValue(), out.get(), err.get());
             } finally {

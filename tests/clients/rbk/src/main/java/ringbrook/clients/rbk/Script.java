@@ -37,8 +37,10 @@ record Script(String name, List<Pattern> masks, List<Step> steps) {
      * @param input what the command reads from its standard input
      * @param mode how its outputs are compared
      * @param isEventual whether the outputs may differ for a while
+     * @param isApart whether Kafka's tool needs a process of its own
      */
-    record Step(String file, List<String> words, String input, Mode mode, boolean isEventual) {
+    record Step(String file, List<String> words, String input, Mode mode, boolean isEventual,
+            boolean isApart) {
     }
 
     /** The cases of all files in a directory, by file name. */
@@ -75,7 +77,7 @@ record Script(String name, List<Pattern> masks, List<Step> steps) {
             } else if (text.startsWith("file ")) {
                 String[] parts = rest.split(" ", 2);
                 script.steps.add(new Step(parts[0], List.of(unescaped(parts[1])), "", Mode.EXACT,
-                    false));
+                    false, false));
             } else {
                 script.steps.add(command(text, input));
                 input = "";
@@ -87,14 +89,16 @@ record Script(String name, List<Pattern> masks, List<Step> steps) {
         List<String> words = words(text);
         Mode mode = Mode.EXACT;
         boolean isEventual = false;
+        boolean isApart = false;
         while (true) {
             switch (words.get(0)) {
                 case "sorted" -> mode = Mode.SORTED;
                 case "exit-code" -> mode = Mode.EXIT_CODE;
                 case "setup" -> mode = Mode.SETUP;
                 case "eventually" -> isEventual = true;
+                case "apart" -> isApart = true;
                 default -> {
-                    return new Step(null, words, input, mode, isEventual);
+                    return new Step(null, words, input, mode, isEventual, isApart);
                 }
             }
             words.remove(0);
