@@ -10,7 +10,7 @@ mod cell;
 mod compaction;
 mod cost;
 mod limits;
-mod machine;
+pub(crate) mod machine;
 mod reads;
 mod recovery;
 mod rig;

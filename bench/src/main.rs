@@ -12,6 +12,7 @@ mod client_consume;
 mod cold;
 mod engine;
 mod frames;
+mod generator;
 mod group_join;
 mod idle;
 mod load;
@@ -42,6 +43,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Put a load on any Kafka-compatible broker, and report throughput, latencies and losses
+    Load(generator::LoadArgs),
     /// Run scenarios and print broker, null server and their ratio
     Run(RunArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
@@ -109,6 +112,7 @@ struct RunArgs {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
+        Command::Load(args) => generator::load(&args),
         Command::Run(args) => scenario::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),

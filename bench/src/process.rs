@@ -47,15 +47,14 @@ impl Server {
         cpu_seconds(&self.child.id().to_string())
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("VmRSS")?;
-        let kib = line.split_whitespace().next().context("a number")?;
-        Ok(kib.parse::<u64>()? * 1024)
+        resident_bytes(self.pid())
     }
 
     /// Asks the server to stop and waits for it.
@@ -83,6 +82,17 @@ impl Drop for Server {
 fn address_in(line: &str) -> Option<SocketAddr> {
     line.split([' ', ',', ';', '/', '\n'])
         .find_map(|word| word.parse().ok())
+}
+
+/// Resident memory of a process in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("VmRSS")?;
+    let kib = line.split_whitespace().next().context("a number")?;
+    Ok(kib.parse::<u64>()? * 1024)
 }
 
 /// CPU seconds of a process since its start, in user mode and in the kernel; ended threads count.

@@ -1,6 +1,7 @@
 //! The scenarios that need a broker still work: they run small against the broker of this checkout,
 //! built in the profile of the tests.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,5 +91,83 @@ fn transactions_are_compared_with_plain_produce() -> anyhow::Result<()> {
             tells(&lines, &[load, "CPU us/record", "ratio"]);
         }
     }
+    Ok(())
+}
+
+/// Runs a load for a moment against the broker of this checkout; the directory of results.
+fn load(arguments: &[&str]) -> anyhow::Result<(tempfile::TempDir, PathBuf)> {
+    let dir = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .arg("load")
+        .args(arguments)
+        .args(["--set", "warm_up_s=0.2", "--set", "measured_s=0.6"])
+        .arg("--dir")
+        .arg(dir.path())
+        .arg("--out")
+        .arg(dir.path().join("results"))
+        .arg("--ringbrook")
+        .arg(broker()?)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{text}{errors}");
+    let mut results = std::fs::read_dir(dir.path().join("results"))?;
+    let results = results.next().context("a directory of results")??.path();
+    Ok((dir, results))
+}
+
+/// The rows of `summary.csv`: column by column.
+fn summary(results: &Path) -> anyhow::Result<Vec<HashMap<String, String>>> {
+    let text = std::fs::read_to_string(results.join("summary.csv"))?;
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
+    let names: Vec<_> = lines.next().context("a header")?.collect();
+    Ok(lines
+        .map(|fields| names.iter().cloned().zip(fields).collect())
+        .collect())
+}
+
+#[test]
+fn an_open_load_is_measured_and_every_record_is_found_by_every_group() -> anyhow::Result<()> {
+    let (_dir, results) = load(&["quick", "--load", "2000", "--set", "consumer_groups=2"])?;
+    let run: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(results.join("run.json"))?)?;
+    let result = &run["results"][0];
+    let verdicts = result["verification"].as_array().context("verdicts")?;
+    assert_eq!(verdicts.len(), 2, "{result}");
+    for verdict in verdicts {
+        assert!(
+            1000 < verdict["acknowledged"].as_u64().context("a count")?,
+            "{verdict}"
+        );
+        assert_eq!(verdict["acknowledged"], verdict["read"], "{verdict}");
+        assert_eq!(verdict["lost"], 0, "{verdict}");
+    }
+    let latency = |name: &str| result[name].as_f64().with_context(|| name.to_owned());
+    let service = latency("aggregatedPublishLatency50pct")?;
+    assert!(0.0 < service && service <= latency("aggregatedPublishResponseLatencyMax")?);
+    assert!(0.0 < latency("aggregatedEndToEndLatency99pct")?);
+    for file in ["report.md", "report.html", "percentiles.svg"] {
+        assert!(results.join(file).exists(), "{file} is missing");
+    }
+    Ok(())
+}
+
+#[test]
+fn linger_makes_batches_of_a_slow_load_larger() -> anyhow::Result<()> {
+    let file = tempfile::NamedTempFile::with_suffix(".toml")?;
+    let text = "load = 1000\nrecord_bytes = 100\n[sweep]\n\"producer.linger.ms\" = [0, 100]\n";
+    std::fs::write(file.path(), text)?;
+    let (_dir, results) = load(&[file.path().to_str().context("UTF-8")?])?;
+    let rows = summary(&results)?;
+    let records = |linger: &str| {
+        let row = rows.iter().find(|row| row["linger_ms"] == linger);
+        let row = row.with_context(|| format!("no row of linger.ms {linger}: {rows:?}"))?;
+        anyhow::Ok(row["batch_records"].parse::<f64>()?)
+    };
+    let (at_once, lingering) = (records("0")?, records("100")?);
+    assert!(
+        at_once * 3.0 < lingering,
+        "{at_once} and {lingering} records per batch"
+    );
     Ok(())
 }

@@ -1,0 +1,88 @@
+//! `report.html`: one page with everything in it, to look at and to send to somebody.
+
+use super::{Chart, Study, markdown, tables};
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;\
+    padding:0 1em;color:#222}table{border-collapse:collapse;font-size:13px;display:block;\
+    overflow-x:auto}td,th{padding:3px 8px;border-bottom:1px solid #ddd;text-align:right;\
+    white-space:nowrap}td:first-child,th:first-child{text-align:left}figure{margin:2em 0}\
+    svg{max-width:100%;height:auto}dt{font-weight:600}";
+
+/// The whole page. It loads nothing from anywhere.
+pub(super) fn report(study: &Study, charts: &[Chart]) -> String {
+    let figures = charts.iter().map(|chart| {
+        format!(
+            "<figure>{}<figcaption>{}</figcaption></figure>\n",
+            chart.svg,
+            escape(&chart.title)
+        )
+    });
+    let paragraphs = markdown::remarks(&study.measured);
+    let paragraphs = paragraphs
+        .lines()
+        .map(|line| format!("<p>{}</p>\n", escape(line)));
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n{environment}<h2>Results</h2>\n\
+         {table}{remarks}<h2>Charts</h2>\n{figures}</body></html>\n",
+        title = escape(&study.name),
+        environment = environment(study),
+        table = table(study),
+        remarks = paragraphs.collect::<String>(),
+        figures = figures.collect::<String>(),
+    )
+}
+
+fn environment(study: &Study) -> String {
+    let mut text = format!("<p>Broker: {}</p><dl>", escape(&study.target));
+    let disk = serde_json::json!(study.disk);
+    for fields in [&study.environment, &disk]
+        .into_iter()
+        .filter_map(|it| it.as_object())
+    {
+        for (name, value) in fields {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            text.push_str(&format!(
+                "<dt>{}</dt><dd>{}</dd>",
+                escape(name),
+                escape(&value)
+            ));
+        }
+    }
+    text + "</dl>\n"
+}
+
+fn table(study: &Study) -> String {
+    let (names, rows) = tables::summary_rows(&study.measured);
+    let cells = |tag: &str, texts: &[String]| {
+        let cells = texts
+            .iter()
+            .map(|text| format!("<{tag}>{}</{tag}>", escape(text)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let names: Vec<_> = names
+        .into_iter()
+        .map(|name| name.replace('_', " "))
+        .collect();
+    let rows = rows.iter().map(|row| cells("td", row)).collect::<String>();
+    format!("<table>{}{rows}</table>\n", cells("th", &names))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape("<b>\"&\""), "&lt;b&gt;&quot;&amp;&quot;");
+    }
+}

@@ -1,0 +1,85 @@
+//! `report.md`: the environment, a table and the charts.
+
+use super::super::measured::{Flag, Measured};
+use super::{Chart, Study, tables};
+
+/// The whole file. Charts are named, not embedded.
+pub(super) fn report(study: &Study, charts: &[Chart]) -> String {
+    let images = charts
+        .iter()
+        .map(|chart| format!("![{}]({}.svg)\n\n", chart.title, chart.name));
+    format!(
+        "# {}\n\n{}\n## Results\n\n{}\n{}\n## Charts\n\n{}",
+        study.name,
+        environment(study),
+        tables::summary_markdown(&study.measured),
+        remarks(&study.measured),
+        images.collect::<String>(),
+    )
+}
+
+/// Where it was measured, as a list.
+fn environment(study: &Study) -> String {
+    let mut text = format!("Broker: {}.\n\n", study.target);
+    if let Some(fields) = study.environment.as_object() {
+        for (name, value) in fields {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            text.push_str(&format!("- {name}: {value}\n"));
+        }
+    }
+    let disk = &study.disk;
+    text.push_str(&format!(
+        "- disk: fdatasync of 4 KiB {:.2} ms (p99 {:.2} ms), sequential writes {:.0} MB/s\n",
+        disk.fdatasync_p50_ms, disk.fdatasync_p99_ms, disk.sequential_write_mb_per_s
+    ));
+    text
+}
+
+/// What a reader of the table has to know.
+pub(super) fn remarks(measured: &[Measured]) -> String {
+    let has = |flag| measured.iter().any(|it: &Measured| it.has(flag));
+    let mut text = String::from(
+        "Latencies are response times, from the intended time to the acknowledgement, unless they \
+         are called service times, which begin with the sending.\n",
+    );
+    let remarks = [
+        (
+            Flag::Overloaded,
+            "Where it says overloaded, the rate was not reached: latencies say that a queue grew.",
+        ),
+        (
+            Flag::Saturated,
+            "Where it says saturated, producers sent as fast as they could, from full buffers.",
+        ),
+        (
+            Flag::ClientBound,
+            "Where it says client-bound, the generator had no CPU left; the broker may have.",
+        ),
+        (
+            Flag::Incorrect,
+            "WHERE IT SAYS INCORRECT, RECORDS WERE LOST, DOUBLED, REORDERED OR DAMAGED.",
+        ),
+        (
+            Flag::Failures,
+            "Where it says failures, records were given up; run.json has the first error.",
+        ),
+    ];
+    for (flag, remark) in remarks {
+        if has(flag) {
+            text.push_str(remark);
+            text.push('\n');
+        }
+    }
+    let checked: u64 = measured
+        .iter()
+        .flat_map(|it| &it.verdicts)
+        .map(|it| it.acknowledged)
+        .sum();
+    text.push_str(&format!(
+        "{checked} acknowledged records were looked for; {} runs were incorrect.\n",
+        measured.iter().filter(|it| it.has(Flag::Incorrect)).count()
+    ));
+    text
+}

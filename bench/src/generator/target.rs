@@ -1,0 +1,153 @@
+//! The broker under load: one that runs already, or ours, started for the run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use ringbrook_client::Admin;
+use ringbrook_client::admin::{CreateTopicsOptions, NewTopic};
+use ringbrook_client::config::{AdminConfig, Properties};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use super::LoadArgs;
+use super::workload::Workload;
+use crate::process::{self, Server};
+use crate::round::broker_command;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where records go.
+pub(crate) struct Target {
+    pub(crate) bootstrap: String,
+    /// The broker's process, if it runs here.
+    pid: Option<u32>,
+    server: Option<Server>,
+    /// Of the broker that was started.
+    _dir: Option<TempDir>,
+}
+
+/// What a broker's process has used so far.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Usage {
+    pub(crate) cpu_s: f64,
+    pub(crate) resident_bytes: u64,
+}
+
+impl Target {
+    /// Connects to the broker that `args` names, or starts one.
+    ///
+    /// # Errors
+    /// The broker does not start.
+    pub(crate) fn open(args: &LoadArgs) -> anyhow::Result<Self> {
+        if let Some(bootstrap) = &args.bootstrap_server {
+            return Ok(Self {
+                bootstrap: bootstrap.clone(),
+                pid: args.broker_pid,
+                server: None,
+                _dir: None,
+            });
+        }
+        ensure!(
+            args.ringbrook.exists(),
+            "there is no broker at {}: build it (cargo build --release), or name one with \
+             --bootstrap-server",
+            args.ringbrook.display()
+        );
+        let dir = tempfile::tempdir_in(&args.dir)?;
+        let mut command = broker_command(&args.ringbrook, dir.path());
+        for setting in &args.broker_override {
+            command.args(["--override", setting]);
+        }
+        let server = Server::start(&mut command, args.server_cpu)?;
+        Ok(Self {
+            bootstrap: server.address.to_string(),
+            pid: Some(server.pid()),
+            server: Some(server),
+            _dir: Some(dir),
+        })
+    }
+
+    /// What the broker has used so far; nothing when its process is not known.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub(crate) fn usage(&self) -> anyhow::Result<Option<Usage>> {
+        let usage = self.pid.map(|pid| {
+            anyhow::Ok(Usage {
+                cpu_s: process::cpu_seconds(&pid.to_string())?,
+                resident_bytes: process::resident_bytes(pid)?,
+            })
+        });
+        usage.transpose().context("the broker's process")
+    }
+
+    /// Whether it was started for the run, without settings that a reader would have to know.
+    pub(crate) fn description(&self, args: &LoadArgs) -> String {
+        if self.server.is_none() {
+            return format!("broker at {}", self.bootstrap);
+        }
+        let name = args
+            .ringbrook
+            .file_name()
+            .map(Path::new)
+            .unwrap_or(&args.ringbrook);
+        let overrides = args.broker_override.join(" ");
+        format!(
+            "{} with {}",
+            name.display(),
+            if overrides.is_empty() {
+                "defaults"
+            } else {
+                &overrides
+            }
+        )
+    }
+
+    /// Creates the topics of a load, and returns when all of their partitions have leaders.
+    ///
+    /// # Errors
+    /// The broker refused one.
+    pub(crate) async fn create_topics(
+        &self,
+        names: &[String],
+        workload: &Workload,
+    ) -> anyhow::Result<()> {
+        let topics = names.iter().map(|name| {
+            let topic = NewTopic::new(name)
+                .partitions(workload.partitions_per_topic)
+                .replication_factor(workload.replication_factor);
+            let settings = workload.topic.iter();
+            settings.fold(topic, |topic, (name, value)| topic.config(name, value))
+        });
+        let topics: Vec<_> = topics.collect();
+        let admin = self.admin()?;
+        let created = admin.create_topics(&topics, CreateTopicsOptions::default());
+        created.await.all().context("creating the topics")?;
+        Ok(())
+    }
+
+    /// Deletes them again.
+    ///
+    /// # Errors
+    /// The broker refused.
+    pub(crate) async fn delete_topics(&self, names: &[String]) -> anyhow::Result<()> {
+        let deleted = self.admin()?.delete_topics(names.to_vec()).await;
+        deleted.all().context("deleting the topics")?;
+        Ok(())
+    }
+
+    fn admin(&self) -> anyhow::Result<Admin> {
+        let properties = Properties::new().with("bootstrap.servers", &self.bootstrap);
+        let config = AdminConfig::from_properties(&properties)?;
+        Ok(Admin::new(config)?.with_timeout(TIMEOUT))
+    }
+
+    /// Stops the broker if it was started.
+    ///
+    /// # Errors
+    /// It did not stop in order.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        self.server.map_or(Ok(()), Server::stop)
+    }
+}
