@@ -187,6 +187,11 @@ impl Sender {
         if let Some(mut transactions) = self.shared.transactions() {
             transactions.fail_batch(&failure.error);
         }
+        self.drop_batch(batch, failure);
+    }
+
+    /// Gives up a batch because of what the transaction has failed for already.
+    fn drop_batch(&self, batch: Batch, failure: Failure) {
         let (key, reserved_bytes) = (batch.key, batch.reserved_bytes);
         let records_count = u64::from(batch.records_count());
         let buffer = batch.fail(failure);

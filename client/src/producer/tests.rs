@@ -5,6 +5,7 @@ mod errors;
 mod faults;
 mod leaders;
 mod order;
+mod transactions;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

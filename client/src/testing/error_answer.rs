@@ -1,6 +1,9 @@
 //! Answers that are an error, wherever the answer to a request has a place for one.
 
 use ringbrook_protocol::Request;
+use ringbrook_protocol::messages::add_partitions_to_txn_response::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
+};
 use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
 use ringbrook_protocol::messages::list_offsets_response::{
@@ -12,11 +15,15 @@ use ringbrook_protocol::messages::offset_for_leader_epoch_response::{
 use ringbrook_protocol::messages::produce_response::{
     PartitionProduceResponse, TopicProduceResponse,
 };
+use ringbrook_protocol::messages::txn_offset_commit_response::{
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
 use ringbrook_protocol::messages::{
-    DescribeClusterRequest, DescribeClusterResponse, FetchRequest, FetchResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, DescribeClusterRequest,
+    DescribeClusterResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 
 /// A request whose answer can be an error.
@@ -148,5 +155,38 @@ impl ErrorAnswer for ListOffsetsRequest {
                 .with_partitions(partitions.collect())
         });
         ListOffsetsResponse::default().with_topics(topics.collect())
+    }
+}
+
+/// As clients ask, up to version 3.
+impl ErrorAnswer for AddPartitionsToTxnRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let topics = self.v3_and_below_topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                AddPartitionsToTxnPartitionResult::default()
+                    .with_partition_index(*partition)
+                    .with_partition_error_code(error_code)
+            });
+            AddPartitionsToTxnTopicResult::default()
+                .with_name(topic.name.clone())
+                .with_results_by_partition(partitions.collect())
+        });
+        AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics.collect())
+    }
+}
+
+impl ErrorAnswer for TxnOffsetCommitRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                TxnOffsetCommitResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error_code)
+            });
+            TxnOffsetCommitResponseTopic::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        TxnOffsetCommitResponse::default().with_topics(topics.collect())
     }
 }

@@ -100,7 +100,7 @@ impl Sender {
         }
         let unsent = self.shared.accumulator().take_unsent();
         for batch in unsent {
-            self.give_up(batch, reason.clone());
+            self.drop_batch(batch, reason.clone().into());
         }
     }
 

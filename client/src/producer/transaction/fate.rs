@@ -46,7 +46,13 @@ pub(in crate::producer) enum Fate {
 /// What comes of `failure` of a request. `is_first` says that the transaction has no partitions
 /// yet.
 pub(in crate::producer) fn fate(kind: &RequestKind, failure: &Failure, is_first: bool) -> Fate {
-    let Some(error) = failure.error().response_error() else {
+    let error = match failure.error() {
+        error if error.response_error().is_some() => error.response_error(),
+        // A code of a broker newer than this client.
+        ClientError::Broker(_) => Some(ResponseError::UnknownServerError),
+        _ => None,
+    };
+    let Some(error) = error else {
         return if failure.error().is_retriable() {
             Fate::Retry
         } else {
