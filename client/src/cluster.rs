@@ -1,9 +1,11 @@
 //! The cluster as a client sees it: connections by node, metadata that is kept fresh, coordinators,
 //! and retries. Producer, consumer and admin stand on it and never open connections themselves.
 //!
-//! All of it may be used from any task at once; a handle is cheap to clone. Metadata is refreshed
-//! by age, and as soon as somebody says that it is wrong, by one task that ends with the last
-//! handle.
+//! All of it may be used from any task at once; a handle is cheap to clone. Every future may be
+//! dropped at any moment: a request that was sent is still carried out by its broker, its answer is
+//! passed over, and those who wait for the same connection or metadata are not held up. Metadata is
+//! refreshed by age, and as soon as somebody says that it is wrong, by one task that ends with the
+//! last handle.
 
 mod backoff;
 mod calls;

@@ -6,10 +6,13 @@
 //! once gives each of them a consumer, or hands records on.
 //!
 //! Groups plug in through the trait in `coordinator`, which says where.
+//!
+//! Every future may be dropped at any moment; what then becomes of the call is said with each.
 
 mod aborted_transactions;
 mod assignment;
 pub mod assignor;
+mod builder;
 mod commit;
 mod commits;
 mod completed_fetch;
@@ -22,6 +25,7 @@ mod fetch_session;
 mod fetch_task;
 pub(crate) mod group;
 mod group_coordinator;
+mod interceptor;
 mod leader_epochs;
 mod list_offsets;
 mod listener;
@@ -44,13 +48,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use crate::group_metadata::ConsumerGroupMetadata;
-use assignor::Assignor;
+pub use builder::ConsumerBuilder;
 pub use commit::Offsets;
-use coordinator::Coordinator;
 use decode::Decode;
-use fetch_task::FetchTask;
 pub use group::settings::GroupMembershipOperation;
 use group_coordinator::GroupCoordinator;
+pub use interceptor::ConsumerInterceptor;
+use interceptor::Interceptors;
 pub use listener::RebalanceListener;
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 use poll::Drain;
@@ -65,7 +69,6 @@ pub use subscription_state::{
 use crate::cluster::Cluster;
 use crate::config::{ConfigError, ConsumerConfig};
 use crate::error::ClientError;
-use crate::net::{Connector, TcpConnector};
 use crate::serialization::Deserializer;
 
 /// How long `close` waits when it is not told.
@@ -93,12 +96,23 @@ pub struct Consumer<K = Bytes, V = Bytes> {
     /// The group's side; nothing without `group.id`.
     coordinator: Option<Arc<GroupCoordinator>>,
     decode: Decode<K, V>,
+    interceptors: Interceptors<K, V>,
     drain: Mutex<Drain>,
     fetch_task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<K, V> Consumer<K, V> {
-    /// A consumer over plain TCP. Must be called within a tokio runtime.
+impl Consumer<Bytes, Bytes> {
+    /// A consumer is built from its configuration; keys and values are bytes unless deserializers
+    /// say otherwise.
+    #[must_use]
+    pub fn builder(config: ConsumerConfig) -> ConsumerBuilder<Bytes, Bytes> {
+        ConsumerBuilder::new(config)
+    }
+}
+
+impl<K: 'static, V: 'static> Consumer<K, V> {
+    /// A consumer with these deserializers; [`Consumer::builder`] has more to choose. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// The configuration is unusable.
@@ -107,69 +121,14 @@ impl<K, V> Consumer<K, V> {
         key_deserializer: impl Deserializer<K> + 'static,
         value_deserializer: impl Deserializer<V> + 'static,
     ) -> Result<Self, ConfigError> {
-        let connector = Arc::new(TcpConnector);
-        Self::with_connector(config, connector, key_deserializer, value_deserializer)
+        ConsumerBuilder::new(config)
+            .key_deserializer(key_deserializer)
+            .value_deserializer(value_deserializer)
+            .build()
     }
+}
 
-    /// A consumer over another kind of connection.
-    ///
-    /// # Errors
-    /// The configuration is unusable.
-    pub fn with_connector(
-        config: ConsumerConfig,
-        connector: Arc<dyn Connector>,
-        key_deserializer: impl Deserializer<K> + 'static,
-        value_deserializer: impl Deserializer<V> + 'static,
-    ) -> Result<Self, ConfigError> {
-        let assignors = Vec::new();
-        Self::with_assignors(
-            config,
-            connector,
-            assignors,
-            key_deserializer,
-            value_deserializer,
-        )
-    }
-
-    /// A consumer whose group's members agree on assignors of the application's own, in place of
-    /// `partition.assignment.strategy`; the preferred one comes first.
-    ///
-    /// # Errors
-    /// The configuration is unusable.
-    pub fn with_assignors(
-        config: ConsumerConfig,
-        connector: Arc<dyn Connector>,
-        assignors: Vec<Arc<dyn Assignor>>,
-        key_deserializer: impl Deserializer<K> + 'static,
-        value_deserializer: impl Deserializer<V> + 'static,
-    ) -> Result<Self, ConfigError> {
-        config.check()?;
-        let cluster = Cluster::new(config.client.clone(), connector)?;
-        cluster.allow_topic_creation(config.allow_auto_create_topics);
-        let shared = Arc::new(Shared::new(cluster, config));
-        let coordinator = match shared.config.group_id.clone() {
-            None => None,
-            Some(group_id) => {
-                let shared = Arc::clone(&shared);
-                let group = GroupCoordinator::new(shared, &group_id, assignors)?;
-                Some(Arc::new(group))
-            }
-        };
-        let for_fetching = coordinator.clone().map(|it| it as Arc<dyn Coordinator>);
-        let fetch_task = FetchTask::new(Arc::clone(&shared), for_fetching);
-        let decode = Decode {
-            key: Box::new(key_deserializer),
-            value: Box::new(value_deserializer),
-        };
-        Ok(Self {
-            fetch_task: Mutex::new(Some(tokio::spawn(fetch_task.run()))),
-            shared,
-            coordinator,
-            decode,
-            drain: Mutex::default(),
-        })
-    }
-
+impl<K, V> Consumer<K, V> {
     /// What it was made with.
     #[must_use]
     pub fn config(&self) -> &ConsumerConfig {
@@ -187,7 +146,9 @@ impl<K, V> Consumer<K, V> {
         self.shared.wakeup();
     }
 
-    /// Commits what is to be committed, leaves the group, and ends fetching, within 30 s.
+    /// Commits what is to be committed, leaves the group, and ends fetching, within 30 s. Dropping
+    /// the future closes the consumer at once: what is not committed by then is not, listeners may
+    /// not be told, and a group that is not left yet notices when the session times out.
     ///
     /// # Errors
     /// See [`Consumer::close_within`].
@@ -206,9 +167,11 @@ impl<K, V> Consumer<K, V> {
     }
 
     async fn stop_within(&self, deadline: Instant) {
-        self.shared.close();
         let task = self.fetch_task.lock();
         let task = task.unwrap_or_else(PoisonError::into_inner).take();
+        if task.is_some() {
+            self.interceptors.close();
+        }
         if let Some(task) = task
             && let Ok(Err(panicked)) = tokio::time::timeout_at(deadline, task).await
         {

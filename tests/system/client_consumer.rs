@@ -2,15 +2,21 @@
 //! much at once. The other `client_consumer_*` files share its helpers.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures_util::{StreamExt, future::try_join_all};
 use ringbrook_client::config::{ConsumerConfig, ProducerConfig, Properties};
-use ringbrook_client::consumer::{Consumer, ConsumerRecord, TimestampType};
+use ringbrook_client::consumer::{
+    Consumer, ConsumerInterceptor, ConsumerRecord, ConsumerRecords, Offsets, TimestampType,
+};
 use ringbrook_client::producer::{Producer, ProducerRecord, RecordMetadata};
 use ringbrook_client::serialization::StringSerializer;
 use ringbrook_client::{ClientError, Header, Headers, TopicPartition};
+
+use ringbrook_tests::unique;
 
 use crate::client_admin::Ground;
 
@@ -337,6 +343,74 @@ async fn client_consumer_loses_nothing_when_futures_are_dropped() -> anyhow::Res
         }
     }
     assert!(reader.poll(A_MOMENT).await?.is_empty());
+    Ok(())
+}
+
+/// Doubles even numbers, leaves odd ones out, and notes what is committed.
+#[derive(Clone, Default)]
+struct Doubling {
+    committed: Arc<Mutex<Vec<i64>>>,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl ConsumerInterceptor<String, String> for Doubling {
+    fn on_consume(
+        &self,
+        mut records: ConsumerRecords<String, String>,
+    ) -> ConsumerRecords<String, String> {
+        records.retain(|it| it.offset % 2 == 0);
+        for record in records.iter_mut() {
+            record.value = Some((2 * record.offset).to_string());
+        }
+        records
+    }
+
+    fn on_commit(&self, offsets: &Offsets) {
+        let mut committed = self.committed.lock().expect("nobody panics with it");
+        committed.extend(offsets.values().map(|it| it.offset));
+    }
+
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+}
+
+#[tokio::test]
+async fn client_consumer_shows_interceptors_what_it_reads_and_commits() -> anyhow::Result<()> {
+    let ground = Ground::new()?;
+    let topic = ground.topic("consumer-interceptor", 1).await?;
+    ground.send_numbers(&topic, 0, 0..10).await?;
+    let group = unique("consumer-interceptor");
+    let settings = [
+        ("group.id", group.as_str()),
+        ("auto.offset.reset", "earliest"),
+        ("enable.auto.commit", "false"),
+        ("max.poll.records", "4"),
+    ];
+    let config = ConsumerConfig::from_properties(&ground.properties(&settings))?;
+    let doubling = Doubling::default();
+    let reader = Consumer::builder(config)
+        .key_deserializer(StringSerializer)
+        .value_deserializer(StringSerializer)
+        .interceptor(doubling.clone())
+        .build()?;
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    reader.assign([partition.clone()])?;
+    let records = reader.poll(DEADLINE).await?;
+    let values = records.iter().filter_map(|it| it.value.as_deref());
+    assert_eq!(values.collect::<Vec<_>>(), ["0", "4"]);
+    assert_eq!(records.next_offsets()[&partition].offset, 4);
+    reader.commit_sync().await?;
+    let stream = reader.stream().take(3);
+    let rest: Vec<_> = stream.collect().await;
+    let rest: Result<Vec<_>, _> = rest.into_iter().collect();
+    let rest: Vec<_> = rest?.into_iter().filter_map(|it| it.value).collect();
+    assert_eq!(rest, ["8", "12", "16"]);
+    reader.commit_sync().await?;
+    reader.close().await?;
+    let committed = doubling.committed.lock().expect("nobody panics with it");
+    assert_eq!(*committed, [4, 9]);
+    assert!(doubling.is_closed.load(Ordering::Acquire));
     Ok(())
 }
 

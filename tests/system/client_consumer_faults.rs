@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use futures_util::FutureExt;
 use ringbrook_client::admin::{CreateTopicsOptions, NewPartitions, NewTopic};
 use ringbrook_client::config::{ConsumerConfig, ProducerConfig, Properties};
 use ringbrook_client::consumer::Consumer;
@@ -151,6 +152,32 @@ async fn client_consumer_outlives_killed_brokers() -> anyhow::Result<()> {
     }
     reader.close().await?;
     broker.stop()
+}
+
+/// Giving up on `unsubscribe` or `close` ends the subscription or the consumer all the same, and
+/// leaves nothing half done.
+#[tokio::test]
+async fn client_consumer_may_drop_unsubscribing_and_closing() -> anyhow::Result<()> {
+    let ground = Ground::new()?;
+    for protocol in ["classic", "consumer"] {
+        let topic = ground.topic("consumer-drop", 2).await?;
+        let group = unique("consumer-drop");
+        let settings = [("group.protocol", protocol), ("group.id", group.as_str())];
+        let first = ground.consumer(&settings)?;
+        for _ in 0..3 {
+            first.subscribe([topic.as_str()])?;
+            poll_until(&[&first], |_| first.assignment().len() == 2).await?;
+            assert!(first.unsubscribe().now_or_never().is_none());
+            assert!(first.assignment().is_empty() && first.subscription().is_empty());
+        }
+        first.subscribe([topic.as_str()])?;
+        poll_until(&[&first], |_| first.assignment().len() == 2).await?;
+        assert!(first.close().now_or_never().is_none());
+        let closed = first.poll(DEADLINE).await;
+        assert!(matches!(closed, Err(ClientError::Closed(_))), "{closed:?}");
+        first.close().await?;
+    }
+    Ok(())
 }
 
 /// A record that cannot be deserialized stops its partition, and no other, until the application

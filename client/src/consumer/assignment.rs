@@ -183,7 +183,8 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// The offset of the next record that `poll` will return of a partition. Waits until it is
-    /// known, up to `default.api.timeout.ms`.
+    /// known, up to `default.api.timeout.ms`. Dropping the future changes nothing: the position is
+    /// looked for all the same.
     ///
     /// # Errors
     /// The partition is not assigned, it has no position, or time is up.
@@ -192,7 +193,7 @@ impl<K, V> Consumer<K, V> {
         self.position_within(partition, timeout).await
     }
 
-    /// As [`Consumer::position`], with another time limit.
+    /// As [`Consumer::position`], with another time limit; may be dropped as well.
     ///
     /// # Errors
     /// See [`Consumer::position`].

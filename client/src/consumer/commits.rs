@@ -13,17 +13,19 @@ impl<K, V> Consumer<K, V> {
     /// processed. Waits for the answer, and tries again what may pass, up to
     /// `default.api.timeout.ms`. Comes after all earlier commits of this consumer.
     ///
+    /// Dropping the future does not undo a commit that was asked for; it is not tried again then.
+    ///
     /// # Errors
     /// The member has lost its place in the group (`UNKNOWN_MEMBER_ID`, `ILLEGAL_GENERATION`), the
     /// group rebalances (`REBALANCE_IN_PROGRESS`: commit after the next poll), the coordinator
-    /// refuses, or time is up. Dropping the future does not undo a commit that was sent.
+    /// refuses, time is up, or the consumer was woken up.
     pub async fn commit_sync(&self) -> Result<(), ClientError> {
         let offsets = self.group()?.inner.consumed();
         self.commit_offsets(offsets).await
     }
 
     /// As [`Consumer::commit_sync`], but commits these offsets: for each partition that of the
-    /// record to read next.
+    /// record to read next. Dropped, it does as [`Consumer::commit_sync`].
     ///
     /// # Errors
     /// See [`Consumer::commit_sync`]; or an offset is negative.
@@ -36,7 +38,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// As [`Consumer::commit_sync`], but commits that this record, and with it all before it in its
-    /// partition, is processed.
+    /// partition, is processed. Dropped, it does as [`Consumer::commit_sync`].
     ///
     /// # Errors
     /// See [`Consumer::commit_sync`].
@@ -77,7 +79,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// The committed offsets of those partitions that have one. Offsets in open transactions are
-    /// waited for, up to `default.api.timeout.ms`.
+    /// waited for, up to `default.api.timeout.ms`. Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// The coordinator refuses, or time is up.

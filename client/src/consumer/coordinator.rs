@@ -3,7 +3,7 @@
 //! The consumer reads partitions; who decides which ones, and where committed offsets are, is the
 //! coordinator's side. It plugs in at four places, all of which go through [`Coordinator`]:
 //!
-//! - `Consumer::with_connector` makes it when there is a `group.id`, and keeps it;
+//! - `ConsumerBuilder::build` makes it when there is a `group.id`, and keeps it;
 //! - every `poll` calls [`Coordinator::on_poll`] before it looks for records, and again whenever
 //!   [`super::shared::Shared::wake_poll`] was called: that is where rebalance listeners run, where
 //!   what was read is committed by time, and where `max.poll.interval.ms` starts anew;

@@ -21,6 +21,7 @@ use super::commit::{CommitQueue, Committer, Offsets};
 use super::coordinator::Coordinator;
 use super::group::settings::{GroupMembershipOperation, GroupSettings};
 use super::group::{Application, GroupTask, Membership, Seat, Wanted};
+use super::interceptor::OnCommit;
 use super::listener::RebalanceListener;
 use super::shared::Shared;
 use super::subscription_state::Subscription;
@@ -70,6 +71,7 @@ impl GroupCoordinator {
         shared: Arc<Shared>,
         group_id: &str,
         assignors: Vec<Arc<dyn Assignor>>,
+        on_commit: OnCommit,
     ) -> Result<Self, ConfigError> {
         let settings = Arc::new(settings_of(&shared.config, group_id));
         let assignors = all_assignors(&shared.config, assignors)?;
@@ -99,7 +101,7 @@ impl GroupCoordinator {
         let inner = Inner {
             seat,
             subscriber,
-            commits: CommitQueue::new(committer.clone()),
+            commits: CommitQueue::new(committer.clone(), on_commit),
             committer,
             listener: Mutex::default(),
             auto_commit_at: Mutex::new(auto_commit_at),
@@ -137,21 +139,15 @@ impl GroupCoordinator {
         Ok(())
     }
 
-    /// Gives up all partitions, leaves the group and ends the subscription.
+    /// Gives up all partitions, leaves the group and ends the subscription; when the future is
+    /// dropped, without waiting for the group and the listener.
     ///
     /// # Errors
     /// The group could not be told in time; it notices at the session timeout.
     pub(super) async fn unsubscribe(&self, deadline: Instant) -> Result<(), ClientError> {
-        let left = self
-            .leave(GroupMembershipOperation::Default, deadline)
-            .await;
-        self.inner.shared.lock().subscriptions.unsubscribe();
-        *self.inner.listener() = None;
-        self.inner
-            .subscriber
-            .is_leaving
-            .store(false, Ordering::Release);
-        left
+        let _ended = EndOfSubscription(&self.inner);
+        self.leave(GroupMembershipOperation::Default, deadline)
+            .await
     }
 
     async fn leave(
@@ -209,15 +205,28 @@ impl GroupCoordinator {
     }
 }
 
+/// Ends the subscription when it goes, however far leaving the group has come.
+struct EndOfSubscription<'a>(&'a Inner);
+
+impl Drop for EndOfSubscription<'_> {
+    fn drop(&mut self) {
+        let inner = self.0;
+        inner.shared.lock().subscriptions.unsubscribe();
+        *inner.listener() = None;
+        // Nothing is subscribed to: the group's task goes on leaving without this.
+        inner.subscriber.is_leaving.store(false, Ordering::Release);
+        inner.shared.assignment_changed();
+    }
+}
+
 impl Coordinator for GroupCoordinator {
     fn on_poll(&self, deadline: Instant) -> BoxFuture<'_, Result<(), ClientError>> {
         async move {
             let inner = &self.inner;
             let now = Instant::now();
-            let (is_new, error, has_news) = {
+            let (is_new, has_news) = {
                 let mut membership = inner.seat.lock();
-                let is_new = membership.on_poll(now);
-                (is_new, membership.take_error(), membership.has_news())
+                (membership.on_poll(now), membership.has_news())
             };
             if is_new {
                 inner.seat.wake_task();
@@ -226,6 +235,8 @@ impl Coordinator for GroupCoordinator {
             if has_news {
                 self.run_steps(deadline).await;
             }
+            // Taken when nothing is awaited any more: a poll that is dropped must not keep it.
+            let error = inner.seat.lock().take_error();
             match error {
                 None => Ok(()),
                 Some(error) => {

@@ -13,7 +13,8 @@ use crate::metadata::PartitionMetadata;
 use crate::topic_partition::TopicPartition;
 
 impl<K, V> Consumer<K, V> {
-    /// The log start offsets of partitions, assigned or not.
+    /// The log start offsets of partitions, assigned or not. Dropping the future leaves nothing
+    /// behind.
     ///
     /// # Errors
     /// A partition does not exist or cannot be asked about within `default.api.timeout.ms`.
@@ -25,7 +26,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// The offsets behind the last record that this consumer may read: the high watermark, or with
-    /// `read_committed` the last stable offset.
+    /// `read_committed` the last stable offset. Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// A partition does not exist or cannot be asked about within `default.api.timeout.ms`.
@@ -51,7 +52,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// Of each partition the first record that is not older than a time, in milliseconds since the
-    /// epoch; nothing where there is none.
+    /// epoch; nothing where there is none. Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// A time is negative, or a partition does not exist or cannot be asked about within
@@ -79,7 +80,9 @@ impl<K, V> Consumer<K, V> {
         self.shared.unless_woken(asking).await
     }
 
-    /// The partitions of a topic. Waits for the topic up to `default.api.timeout.ms`.
+    /// The partitions of a topic. Waits for the topic up to `default.api.timeout.ms`. Where brokers
+    /// create topics by themselves this may create it, unless `allow.auto.create.topics` is off;
+    /// dropping the future does not undo that.
     ///
     /// # Errors
     /// The topic does not exist.

@@ -41,7 +41,8 @@ impl<K, V> Consumer<K, V> {
     /// there are none. With a group this is also what keeps the member alive: rebalance listeners
     /// run within it, and what the previous poll returned counts as processed.
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: records are taken out of the buffer only when they are
+    /// returned, and a listener that runs goes on with the next poll.
     ///
     /// # Errors
     /// [`ClientError::Wakeup`] after [`Consumer::wakeup`]; a position that is gone or cannot be
@@ -71,7 +72,7 @@ impl<K, V> Consumer<K, V> {
             }
             let records = self.collect(count_max)?;
             if !records.is_empty() {
-                return Ok(records);
+                return Ok(self.interceptors.on_consume(records));
             }
             if tokio::time::timeout_at(deadline, ready).await.is_err() {
                 return Ok(records);

@@ -37,7 +37,8 @@ impl RebalanceContext {
         Ok(position.map(|position| position.offset))
     }
 
-    /// Commits the positions of all assigned partitions.
+    /// Commits the positions of all assigned partitions. Dropping the future does not undo what
+    /// was asked for.
     ///
     /// # Errors
     /// See [`super::Consumer::commit_sync`].
@@ -46,7 +47,7 @@ impl RebalanceContext {
         self.commit_offsets(offsets).await
     }
 
-    /// Commits these offsets.
+    /// Commits these offsets. Dropping the future does not undo what was asked for.
     ///
     /// # Errors
     /// See [`super::Consumer::commit_offsets`].
@@ -55,7 +56,8 @@ impl RebalanceContext {
         self.inner.commit_until(offsets, deadline).await
     }
 
-    /// The committed offsets of those partitions that have one.
+    /// The committed offsets of those partitions that have one. Dropping the future leaves nothing
+    /// behind.
     ///
     /// # Errors
     /// See [`super::Consumer::committed`].

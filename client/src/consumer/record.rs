@@ -76,6 +76,17 @@ impl<K, V> ConsumerRecords<K, V> {
             .collect()
     }
 
+    /// Keeps the records that `is_kept` says, for [`super::ConsumerInterceptor`]; where partitions
+    /// are read next stays the same.
+    pub fn retain(&mut self, is_kept: impl FnMut(&ConsumerRecord<K, V>) -> bool) {
+        self.records.retain(is_kept);
+    }
+
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, ConsumerRecord<K, V>> {
+        self.records.iter_mut()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

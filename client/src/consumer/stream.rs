@@ -60,12 +60,14 @@ impl<'a, K: Send, V: Send> RecordStream<'a, K, V> {
             return Ok(None);
         }
         self.consumer.shared.check_waiting()?;
-        let record = self.consumer.collect(1)?.into_iter().next();
-        self.left_count = match record {
-            Some(_) => self.left_count.saturating_sub(1),
-            None => 0,
-        };
-        Ok(record)
+        let records = self.consumer.collect(1)?;
+        if records.is_empty() {
+            self.left_count = 0;
+            return Ok(None);
+        }
+        self.left_count = self.left_count.saturating_sub(1);
+        let records = self.consumer.interceptors.on_consume(records);
+        Ok(records.into_iter().next())
     }
 
     fn polled(

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::group::settings::GroupMembershipOperation;
 use super::group_coordinator::GroupCoordinator;
 use super::listener::RebalanceListener;
+use super::shared::Shared;
 use super::subscription_state::Subscription;
 use super::{Consumer, ConsumerGroupMetadata};
 use crate::config::GroupProtocol;
@@ -110,6 +111,10 @@ impl<K, V> Consumer<K, V> {
     /// Gives up all partitions, leaves the group and ends subscription or assignment. Listeners
     /// run in here; with `enable.auto.commit` positions are committed first.
     ///
+    /// Dropping the future ends the subscription at once. A step of the rebalance that is not done,
+    /// with its commit and listener, goes on with the next poll after another subscription, or
+    /// with `close`; until then the group may not know.
+    ///
     /// # Errors
     /// The group could not be told within `default.api.timeout.ms`; it notices when the session
     /// times out. The subscription is ended all the same.
@@ -128,6 +133,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// As [`Consumer::close_within`], with a say in what becomes of the membership (KIP-1092).
+    /// For what becomes of it when the future is dropped see [`Consumer::close`].
     ///
     /// # Errors
     /// See [`Consumer::close_within`].
@@ -137,12 +143,14 @@ impl<K, V> Consumer<K, V> {
         timeout: Duration,
     ) -> Result<(), ClientError> {
         let deadline = Instant::now() + timeout;
+        let closed = EndOfConsumer(&self.shared);
         let left = match &self.coordinator {
             Some(coordinator) if !self.shared.is_closed() => {
                 coordinator.close(operation, deadline).await
             }
             _ => Ok(()),
         };
+        drop(closed);
         self.stop_within(deadline).await;
         left
     }
@@ -181,6 +189,15 @@ impl<K, V> Consumer<K, V> {
                 "this needs a group: set group.id, or assign partitions by hand".to_owned(),
             )
         })
+    }
+}
+
+/// Closes the consumer when it goes, however far leaving the group has come.
+struct EndOfConsumer<'a>(&'a Shared);
+
+impl Drop for EndOfConsumer<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

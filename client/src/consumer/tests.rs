@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::AutoOffsetReset;
-use crate::serialization::{BytesSerializer, StringSerializer};
+use crate::serialization::StringSerializer;
 use crate::testing::FakeCluster;
 use crate::topic_partition::TopicPartition;
 
@@ -33,8 +33,8 @@ pub(super) fn config(fake: &FakeCluster) -> ConsumerConfig {
 }
 
 pub(super) fn consumer_of(fake: &FakeCluster, config: ConsumerConfig) -> TextConsumer {
-    let connector = fake.connector();
-    Consumer::with_connector(config, connector, BytesSerializer, StringSerializer).unwrap()
+    let consumer = Consumer::builder(config).value_deserializer(StringSerializer);
+    consumer.connector(fake.connector()).build().unwrap()
 }
 
 /// A consumer of topic `t`, from its beginning.

@@ -2,6 +2,7 @@
 //! the other, without waiting for answers in between.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Committer, Offsets};
 use crate::consumer::group::Identity;
+use crate::consumer::interceptor::OnCommit;
 use crate::error::ClientError;
 use crate::net::PendingResponse;
 
@@ -38,10 +40,10 @@ enum Message {
 }
 
 impl CommitQueue {
-    /// Starts the task.
-    pub(in super::super) fn new(committer: Committer) -> Self {
+    /// Starts the task. `on_commit` is told of all that succeed, before who waits for it.
+    pub(in super::super) fn new(committer: Committer, on_commit: OnCommit) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        let task = tokio::spawn(run(committer, queue));
+        let task = tokio::spawn(run(committer, queue, on_commit));
         Self { jobs, task }
     }
 
@@ -99,7 +101,11 @@ type Sent = (
     Box<dyn FnOnce(Result<(), ClientError>) + Send>,
 );
 
-async fn run(committer: Committer, mut queue: mpsc::UnboundedReceiver<Message>) {
+async fn run(
+    committer: Committer,
+    mut queue: mpsc::UnboundedReceiver<Message>,
+    on_commit: OnCommit,
+) {
     let mut sent = FuturesOrdered::new();
     loop {
         tokio::select! {
@@ -113,12 +119,27 @@ async fn run(committer: Committer, mut queue: mpsc::UnboundedReceiver<Message>) 
                 }
                 Some(Message::Commit(job)) => {
                     let pending = committer.send(&job.identity, &job.offsets).await;
-                    sent.push_back(finish(&committer, (pending, job.done)));
+                    let done = tell_both(&on_commit, job);
+                    sent.push_back(finish(&committer, (pending, done)));
                 }
             }
         }
     }
     while let Some(()) = sent.next().await {}
+}
+
+/// Tells interceptors what was committed, and then whoever asked for it what came of it.
+fn tell_both(
+    on_commit: &OnCommit,
+    job: CommitJob,
+) -> Box<dyn FnOnce(Result<(), ClientError>) + Send> {
+    let on_commit = Arc::clone(on_commit);
+    Box::new(move |result| {
+        if result.is_ok() {
+            on_commit(&job.offsets);
+        }
+        (job.done)(result);
+    })
 }
 
 async fn finish(committer: &Committer, (pending, done): Sent) {
