@@ -83,11 +83,11 @@ impl Admin {
     }
 
     /// Rounds of `round` over `items` until all are settled or time is up.
-    pub(super) async fn drive<K: Ord + Clone, V>(
+    pub(super) async fn drive<K: Ord + Clone, V, F: Future<Output = Answers<K, V>>>(
         &self,
         call: Call,
         items: impl IntoIterator<Item = K>,
-        mut round: impl AsyncFnMut(&[K]) -> Answers<K, V>,
+        mut round: impl FnMut(Vec<K>) -> F,
     ) -> PerItem<K, V> {
         let started = Instant::now();
         let mut backoff = Backoff::of_retries(self.cluster.config());
@@ -96,7 +96,7 @@ impl Admin {
         let mut settled = BTreeMap::new();
         while !open.is_empty() {
             let asked: Vec<K> = open.keys().cloned().collect();
-            for (item, result) in round(&asked).await {
+            for (item, result) in round(asked).await {
                 // An answer about something that was not asked for, or twice, changes nothing.
                 let Some(last) = open.get_mut(&item) else {
                     continue;
@@ -137,9 +137,9 @@ impl Admin {
         read: impl Fn(R::Response) -> Result<V, ClientError>,
     ) -> Result<V, ClientError> {
         let (build, read) = (&build, &read);
-        let driven = self.drive(call, [()], async |open: &[()]| {
+        let driven = self.drive(call, [()], async |open: Vec<()>| {
             let read = |answer| Ok(vec![((), read(answer))]);
-            self.ask(call, target, open, build, read).await
+            self.ask(call, target, &open, build, read).await
         });
         driven.await.only(&())
     }

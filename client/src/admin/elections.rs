@@ -33,9 +33,9 @@ impl Admin {
         partitions: Option<&BTreeSet<TopicPartition>>,
     ) -> Result<PerItem<TopicPartition, ()>, ClientError> {
         let call = self.begin("electing leaders", at_controller);
-        let elected = self.drive(call, [()], async |open: &[()]| {
+        let elected = self.drive(call, [()], async |open: Vec<()>| {
             let build = |version| build(version, election, partitions, call.timeout_ms(self));
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 checked(answer.error_code, None, || call.what.to_owned())?;
                 let results = answer.replica_election_results.into_iter();
                 let results = results.flat_map(|topic| {

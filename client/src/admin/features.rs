@@ -105,13 +105,13 @@ impl Admin {
     ) -> Result<FeatureMetadata, ClientError> {
         let target = broker.map_or(Target::Any, Target::Node);
         let call = self.begin("describing features", never);
-        let described = self.drive(call, [()], async |open: &[()]| {
+        let described = self.drive(call, [()], async |open: Vec<()>| {
             let build = |_| {
                 Ok(ApiVersionsRequest::default()
                     .with_client_software_name(text("ringbrook-client"))
                     .with_client_software_version(text(env!("CARGO_PKG_VERSION"))))
             };
-            self.ask(call, target, open, build, |answer| {
+            self.ask(call, target, &open, build, |answer| {
                 checked(answer.error_code, None, || call.what.to_owned())?;
                 Ok(vec![((), Ok(answer.into()))])
             })
@@ -129,7 +129,7 @@ impl Admin {
     ) -> PerItem<String, ()> {
         let call = self.begin("updating features", at_controller);
         let features = updates.keys().cloned();
-        self.drive(call, features, async |open: &[String]| {
+        self.drive(call, features, async |open: Vec<String>| {
             let build = |version| {
                 if validate_only && version < 1 {
                     return Err(ClientError::Unsupported(
@@ -144,7 +144,7 @@ impl Admin {
                     .with_timeout_ms(call.timeout_ms(self))
                     .with_validate_only(validate_only))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let message = answer.error_message.as_deref();
                 checked(answer.error_code, message, || call.what.to_owned())?;
                 // Since version 2 the error of the whole is all that is said: all hold or none.

@@ -45,7 +45,7 @@ impl Admin {
     ) -> Result<Listed<T>, ClientError> {
         let nodes = self.all_nodes(call).await?;
         let (build, read) = (&build, &read);
-        let listing = self.drive(call, nodes, async |open: &[i32]| {
+        let listing = self.drive(call, nodes, async |open: Vec<i32>| {
             let asking = open.iter().map(|node| {
                 let read = |answer| Ok(vec![(*node, Ok(read(answer)?))]);
                 self.ask(

@@ -93,8 +93,8 @@ impl Admin {
     ) -> PerItem<TopicPartition, ListOffsetsResultInfo> {
         let call = self.begin("listing offsets", retriable);
         let partitions = wanted.keys().cloned();
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
-            let leaders = self.leaders(call, open).await;
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
+            let leaders = self.leaders(call, &open).await;
             leaders
                 .ask(async |node, partitions| {
                     let groups = by_version(&partitions, wanted).into_iter();

@@ -136,14 +136,14 @@ impl Admin {
     ) -> PerItem<ClientQuotaEntity, ()> {
         let call = self.begin("altering client quotas", at_controller);
         let entities = changes.keys().cloned();
-        self.drive(call, entities, async |open: &[ClientQuotaEntity]| {
+        self.drive(call, entities, async |open: Vec<ClientQuotaEntity>| {
             let build = |_| {
                 let entries = open.iter().map(|entity| to_wire(entity, changes));
                 Ok(AlterClientQuotasRequest::default()
                     .with_entries(entries.collect())
                     .with_validate_only(validate_only))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let results = answer.entries.into_iter().map(|entry| {
                     let names = entry.entity.into_iter().map(|it| {
                         let name = it.entity_name.map(|name| name.to_string());

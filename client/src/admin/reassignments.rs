@@ -37,14 +37,14 @@ impl Admin {
     ) -> PerItem<TopicPartition, ()> {
         let call = self.begin("reassigning partitions", at_controller);
         let partitions = moves.keys().cloned();
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
             let build = |_| {
-                let topics = topics(open, moves);
+                let topics = topics(&open, moves);
                 Ok(AlterPartitionReassignmentsRequest::default()
                     .with_topics(topics)
                     .with_timeout_ms(call.timeout_ms(self)))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let message = answer.error_message.as_deref();
                 checked(answer.error_code, message, || call.what.to_owned())?;
                 let results = answer.responses.into_iter().flat_map(|topic| {
@@ -73,7 +73,7 @@ impl Admin {
         partitions: Option<&BTreeSet<TopicPartition>>,
     ) -> Result<BTreeMap<TopicPartition, PartitionReassignment>, ClientError> {
         let call = self.begin("listing reassignments", at_controller);
-        let listed = self.drive(call, [()], async |open: &[()]| {
+        let listed = self.drive(call, [()], async |open: Vec<()>| {
             let build = |_| {
                 let topics = partitions.map(|partitions| {
                     let topics = by_topic(partitions).into_iter().map(|(topic, indexes)| {
@@ -87,7 +87,7 @@ impl Admin {
                     .with_topics(topics)
                     .with_timeout_ms(call.timeout_ms(self)))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let message = answer.error_message.as_deref();
                 checked(answer.error_code, message, || call.what.to_owned())?;
                 let moves = answer.topics.into_iter().flat_map(|topic| {

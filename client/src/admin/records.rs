@@ -46,8 +46,8 @@ impl Admin {
     ) -> PerItem<TopicPartition, DeletedRecords> {
         let call = self.begin("deleting records", retriable);
         let partitions = wanted.keys().cloned();
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
-            let leaders = self.leaders(call, open).await;
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
+            let leaders = self.leaders(call, &open).await;
             leaders
                 .ask(async |node, partitions| {
                     let build = |_| {

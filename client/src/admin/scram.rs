@@ -186,7 +186,7 @@ impl Admin {
             }
         }
         let users = sent.keys().cloned().collect::<Vec<_>>();
-        let altered = self.drive(call, users, async |open: &[String]| {
+        let altered = self.drive(call, users, async |open: Vec<String>| {
             let build = |_| {
                 let mut request = AlterUserScramCredentialsRequest::default();
                 for alteration in open.iter().filter_map(|user| sent.get(user)) {
@@ -195,7 +195,7 @@ impl Admin {
                 }
                 Ok(request)
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let results = answer.results.into_iter().map(|result| {
                     let user = result.user.to_string();
                     let message = result.error_message.as_deref();

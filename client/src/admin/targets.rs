@@ -45,9 +45,9 @@ impl<K: Clone, V> ByNode<K, V> {
     }
 
     /// Asks all nodes at the same time.
-    pub(super) async fn ask(
+    pub(super) async fn ask<F: Future<Output = Answers<K, V>>>(
         self,
-        with: impl AsyncFn(i32, Vec<K>) -> Answers<K, V>,
+        with: impl Fn(i32, Vec<K>) -> F,
     ) -> Answers<K, V> {
         let nodes = self.nodes.into_iter();
         let asked = join_all(nodes.map(|(node, items)| with(node, items))).await;
@@ -89,15 +89,15 @@ impl Admin {
     }
 
     /// Rounds of requests to the coordinators of `keys`: groups or transactional ids.
-    pub(super) async fn at_coordinators<V>(
+    pub(super) async fn at_coordinators<V, F: Future<Output = Answers<String, V>>>(
         &self,
         call: Call,
         kind: CoordinatorKind,
         keys: impl IntoIterator<Item = String>,
-        with: impl AsyncFn(i32, Vec<String>) -> Answers<String, V>,
+        with: impl Fn(i32, Vec<String>) -> F,
     ) -> PerItem<String, V> {
-        self.drive(call, keys, async |open: &[String]| {
-            let coordinators = self.coordinators(call, kind, open).await;
+        self.drive(call, keys, async |open: Vec<String>| {
+            let coordinators = self.coordinators(call, kind, &open).await;
             let answers = coordinators.ask(&with).await;
             for (key, result) in &answers {
                 if let Err(error) = result {

@@ -42,12 +42,12 @@ impl Admin {
     ) -> PerItem<AclBinding, ()> {
         let call = self.begin("creating ACLs", never);
         let (acls, refused) = split(acls, AclBinding::check);
-        let created = self.drive(call, acls, async |open: &[AclBinding]| {
+        let created = self.drive(call, acls, async |open: Vec<AclBinding>| {
             let build = |_| {
                 let creations = open.iter().map(AclBinding::to_wire).collect();
                 Ok(CreateAclsRequest::default().with_creations(creations))
             };
-            self.ask(call, Target::Any, open, build, |answer| {
+            self.ask(call, Target::Any, &open, build, |answer| {
                 let results = open.iter().zip(answer.results).map(|(acl, result)| {
                     let message = result.error_message.as_deref();
                     let result = checked(result.error_code, message, || acl.to_string());
@@ -68,12 +68,12 @@ impl Admin {
     ) -> PerItem<AclBindingFilter, Vec<Result<AclBinding, ClientError>>> {
         let call = self.begin("deleting ACLs", never);
         let (filters, refused) = split(filters, AclBindingFilter::check);
-        let deleted = self.drive(call, filters, async |open: &[AclBindingFilter]| {
+        let deleted = self.drive(call, filters, async |open: Vec<AclBindingFilter>| {
             let build = |_| {
                 let filters = open.iter().map(AclBindingFilter::to_deletion).collect();
                 Ok(DeleteAclsRequest::default().with_filters(filters))
             };
-            self.ask(call, Target::Any, open, build, |answer| {
+            self.ask(call, Target::Any, &open, build, |answer| {
                 let results = answer.filter_results.into_iter();
                 let results = open.iter().zip(results).map(|(filter, result)| {
                     let message = result.error_message.as_deref();

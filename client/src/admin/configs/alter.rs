@@ -97,8 +97,8 @@ impl Admin {
     ) -> PerItem<ConfigResource, ()> {
         let call = self.begin("altering configurations", at_controller);
         let resources = changes.keys().cloned();
-        self.drive(call, resources, async |open: &[ConfigResource]| {
-            let asking = by_node(open).into_iter().map(async |(node, items)| {
+        self.drive(call, resources, async |open: Vec<ConfigResource>| {
+            let asking = by_node(&open).into_iter().map(async |(node, items)| {
                 let target = node.map_or(Target::Controller, Target::Node);
                 let build = |_| Ok(build(&items, changes, validate_only));
                 self.ask(call, target, &items, build, |answer| {

@@ -28,8 +28,8 @@ impl Admin {
         options: DescribeConfigsOptions,
     ) -> PerItem<ConfigResource, Vec<ConfigEntry>> {
         let call = self.begin("describing configurations", never);
-        self.drive(call, resources, async |open: &[ConfigResource]| {
-            let asking = by_node(open).into_iter().map(async |(node, items)| {
+        self.drive(call, resources, async |open: Vec<ConfigResource>| {
+            let asking = by_node(&open).into_iter().map(async |(node, items)| {
                 let target = node.map_or(Target::Any, Target::Node);
                 let build = |version| Ok(build(version, &items, options));
                 self.ask(call, target, &items, build, |answer| {

@@ -46,7 +46,7 @@ impl Admin {
         let call = self.begin("removing members from a group", at_coordinator);
         let target = Target::Coordinator(CoordinatorKind::Group, group);
         let members: BTreeSet<MemberToRemove> = members.into_iter().collect();
-        self.drive(call, members, async |open: &[MemberToRemove]| {
+        self.drive(call, members, async |open: Vec<MemberToRemove>| {
             let build = |version| {
                 if version < 3 {
                     return Err(ClientError::Unsupported(
@@ -58,7 +58,7 @@ impl Admin {
                     .with_group_id(group_id(group))
                     .with_members(members.collect()))
             };
-            self.ask(call, target, open, build, |answer| {
+            self.ask(call, target, &open, build, |answer| {
                 checked(answer.error_code, None, || format!("group {group}"))?;
                 let members = answer.members.into_iter().map(|member| {
                     let (it, subject) = match member.group_instance_id {

@@ -25,7 +25,7 @@ impl Admin {
     ) -> PerItem<TopicPartitionReplica, ()> {
         let call = self.begin("moving replicas between log directories", never);
         let replicas = moves.keys().cloned();
-        self.drive(call, replicas, async |open: &[TopicPartitionReplica]| {
+        self.drive(call, replicas, async |open: Vec<TopicPartitionReplica>| {
             let mut brokers = BTreeMap::<i32, Vec<TopicPartitionReplica>>::new();
             for it in open {
                 brokers.entry(it.broker).or_default().push(it.clone());

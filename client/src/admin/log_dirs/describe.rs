@@ -79,7 +79,7 @@ impl Admin {
         brokers: impl IntoIterator<Item = i32>,
     ) -> PerItem<i32, BTreeMap<String, LogDirDescription>> {
         let call = self.begin("describing log directories", never);
-        self.drive(call, brokers, async |open: &[i32]| {
+        self.drive(call, brokers, async |open: Vec<i32>| {
             let asking = open
                 .iter()
                 .map(|broker| self.log_dirs_of(call, *broker, None));
@@ -99,7 +99,7 @@ impl Admin {
             by_broker.entry(it.broker).or_default().insert(it.partition);
         }
         let brokers = by_broker.keys().copied();
-        let described = self.drive(call, brokers, async |open: &[i32]| {
+        let described = self.drive(call, brokers, async |open: Vec<i32>| {
             let asking = open.iter().map(|broker| {
                 let partitions = by_broker.get(broker);
                 self.log_dirs_of(call, *broker, partitions)

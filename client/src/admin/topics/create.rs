@@ -157,11 +157,11 @@ impl Admin {
             .map(|topic| (topic.name.as_str(), topic))
             .collect();
         let names = topics.iter().map(|topic| topic.name.clone());
-        self.drive(call, names, async |open: &[String]| {
+        self.drive(call, names, async |open: Vec<String>| {
             let topics = open.iter().filter_map(|name| by_name.get(name.as_str()));
             let topics: Vec<CreatableTopic> = topics.map(|topic| topic.to_wire()).collect();
             let build = |version| build(version, topics, call.timeout_ms(self), options);
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let topics = answer.topics.into_iter().map(|topic| {
                     let name = topic.name.to_string();
                     let message = topic.error_message.as_deref();

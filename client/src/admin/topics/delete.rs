@@ -21,7 +21,7 @@ impl Admin {
         let call = self.begin("deleting topics", at_controller);
         let names = names.into_iter().map(Into::into);
         let names: BTreeSet<String> = names.collect();
-        self.drive(call, names, async |open: &[String]| {
+        self.drive(call, names, async |open: Vec<String>| {
             let build = |version| {
                 let names = open.iter().map(|name| topic_name(name));
                 let request = DeleteTopicsRequest::default().with_timeout_ms(call.timeout_ms(self));
@@ -33,7 +33,7 @@ impl Admin {
                     request.with_topics(names.map(named).collect())
                 })
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let topics = answer.responses.into_iter().filter_map(|topic| {
                     let name = topic.name?.to_string();
                     let message = topic.error_message.as_deref();
@@ -53,7 +53,7 @@ impl Admin {
         ids: impl IntoIterator<Item = Uuid>,
     ) -> PerItem<Uuid, ()> {
         let call = self.begin("deleting topics", at_controller);
-        self.drive(call, ids, async |open: &[Uuid]| {
+        self.drive(call, ids, async |open: Vec<Uuid>| {
             let build = |version| {
                 if version < 6 {
                     return Err(ClientError::Unsupported(
@@ -70,7 +70,7 @@ impl Admin {
                     .with_topics(ids.collect())
                     .with_timeout_ms(call.timeout_ms(self)))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let topics = answer.responses.into_iter().map(|topic| {
                     let id = topic.topic_id;
                     let message = topic.error_message.as_deref();

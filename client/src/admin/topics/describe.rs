@@ -72,13 +72,13 @@ impl Admin {
         let call = self.begin("describing topics", never);
         let names = names.into_iter().map(Into::into);
         let names: BTreeSet<String> = names.collect();
-        self.drive(call, names, async |open: &[String]| {
-            match self.describe_in_pages(call, open, page_partitions).await {
+        self.drive(call, names, async |open: Vec<String>| {
+            match self.describe_in_pages(call, &open, page_partitions).await {
                 Err(ClientError::UnsupportedVersion {
                     api: ApiKey::DescribeTopicPartitions,
                     ..
-                }) => self.describe_at_once(call, open).await,
-                Err(error) => to_each(open, &error),
+                }) => self.describe_at_once(call, &open).await,
+                Err(error) => to_each(&open, &error),
                 Ok(answers) => answers,
             }
         })
@@ -91,7 +91,7 @@ impl Admin {
         ids: impl IntoIterator<Item = Uuid>,
     ) -> PerItem<Uuid, TopicDescription> {
         let call = self.begin("describing topics", never);
-        self.drive(call, ids, async |open: &[Uuid]| {
+        self.drive(call, ids, async |open: Vec<Uuid>| {
             let build = |version| {
                 // Version 10 and 11 have the field but brokers of that time ignored it.
                 if version < 12 {
@@ -107,7 +107,7 @@ impl Admin {
                 };
                 Ok(metadata_of(open.iter().map(by_id).collect()))
             };
-            self.ask(call, Target::Any, open, build, |answer| {
+            self.ask(call, Target::Any, &open, build, |answer| {
                 let topics = answer.topics.into_iter().map(|topic| {
                     let id = topic.topic_id;
                     let error = checked(topic.error_code, None, || format!("topic id {id}"));

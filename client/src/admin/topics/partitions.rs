@@ -62,7 +62,7 @@ impl Admin {
     ) -> PerItem<String, ()> {
         let call = self.begin("adding partitions", at_controller);
         let names = topics.keys().cloned();
-        self.drive(call, names, async |open: &[String]| {
+        self.drive(call, names, async |open: Vec<String>| {
             let build = |_| {
                 let topics = open
                     .iter()
@@ -72,7 +72,7 @@ impl Admin {
                     .with_timeout_ms(call.timeout_ms(self))
                     .with_validate_only(validate_only))
             };
-            self.ask(call, Target::Controller, open, build, |answer| {
+            self.ask(call, Target::Controller, &open, build, |answer| {
                 let topics = answer.results.into_iter().map(|topic| {
                     let name = topic.name.to_string();
                     let message = topic.error_message.as_deref();

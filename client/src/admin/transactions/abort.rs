@@ -62,8 +62,8 @@ impl Admin {
     pub async fn abort_transaction(&self, spec: &AbortTransactionSpec) -> Result<(), ClientError> {
         let call = self.begin("aborting a transaction", is_about_leader);
         let partitions = [spec.partition.clone()];
-        let aborted = self.drive(call, partitions, async |open: &[TopicPartition]| {
-            let leaders = self.leaders(call, open).await;
+        let aborted = self.drive(call, partitions, async |open: Vec<TopicPartition>| {
+            let leaders = self.leaders(call, &open).await;
             leaders
                 .ask(async |node, partitions: Vec<TopicPartition>| {
                     let build = |_| Ok(spec.to_wire());

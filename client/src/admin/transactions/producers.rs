@@ -70,11 +70,11 @@ impl Admin {
             is_about_leader
         };
         let call = self.begin("describing producers", is_retried);
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
             if let Some(broker) = broker {
                 return self.producers_at(call, broker, open.to_vec()).await;
             }
-            let leaders = self.leaders(call, open).await;
+            let leaders = self.leaders(call, &open).await;
             leaders
                 .ask(async |node, partitions| self.producers_at(call, node, partitions).await)
                 .await

@@ -26,9 +26,9 @@ impl Admin {
         });
         let target = Target::Coordinator(CoordinatorKind::Group, group);
         let partitions = offsets.keys().cloned();
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
-            let build = |_| Ok(build(group, open, offsets));
-            self.ask(call, target, open, build, |answer| {
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
+            let build = |_| Ok(build(group, &open, offsets));
+            self.ask(call, target, &open, build, |answer| {
                 let partitions = answer.topics.into_iter().flat_map(|topic| {
                     topic.partitions.into_iter().map(move |partition| {
                         let index = partition.partition_index;

@@ -24,9 +24,9 @@ impl Admin {
         let call = self.begin("deleting committed offsets", at_coordinator);
         let target = Target::Coordinator(CoordinatorKind::Group, group);
         let partitions: BTreeSet<TopicPartition> = partitions.into_iter().collect();
-        self.drive(call, partitions, async |open: &[TopicPartition]| {
+        self.drive(call, partitions, async |open: Vec<TopicPartition>| {
             let build = |_| {
-                let topics = by_topic(open).into_iter().map(|(topic, indexes)| {
+                let topics = by_topic(&open).into_iter().map(|(topic, indexes)| {
                     let partition =
                         |index| OffsetDeleteRequestPartition::default().with_partition_index(index);
                     OffsetDeleteRequestTopic::default()
@@ -37,7 +37,7 @@ impl Admin {
                     .with_group_id(group_id(group))
                     .with_topics(topics.collect()))
             };
-            self.ask(call, target, open, build, |answer| {
+            self.ask(call, target, &open, build, |answer| {
                 checked(answer.error_code, None, || format!("group {group}"))?;
                 let partitions = answer.topics.into_iter().flat_map(|topic| {
                     topic.partitions.into_iter().map(move |partition| {
