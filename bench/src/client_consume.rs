@@ -21,6 +21,7 @@ use ringbrook_protocol::messages::create_topics_request::CreatableTopic;
 use ringbrook_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ringbrook_protocol::messages::{CreateTopicsRequest, ProduceRequest, TopicName};
 use ringbrook_record::{BatchBuilder, Codec, Header};
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::rival::{self, RivalArgs, Side, Took, measure};
@@ -43,7 +44,13 @@ pub(crate) fn run(args: &RivalArgs) -> anyhow::Result<()> {
         Side::Native => native(args, bootstrap),
         Side::Librdkafka => librdkafka(args, bootstrap),
     };
-    rival::run(NAME, args, |bootstrap| fill(args, bootstrap), round)
+    rival::run(
+        NAME,
+        &json!({}),
+        args,
+        |bootstrap| fill(args, bootstrap),
+        round,
+    )
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

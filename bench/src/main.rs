@@ -9,6 +9,7 @@
 mod admin;
 mod client;
 mod client_consume;
+mod client_produce;
 mod cold;
 mod engine;
 mod frames;
@@ -59,6 +60,8 @@ enum Command {
     OpenLogs(restart::OpenArgs),
     /// Read with the native consumer, beside librdkafka
     ClientConsume(rival::RivalArgs),
+    /// Produce with the native producer, beside librdkafka
+    ClientProduce(client_produce::ProduceArgs),
     /// Serve as null server on a free port of 127.0.0.1 (`run` starts these)
     NullServer {
         /// What the server does with a request
@@ -120,6 +123,7 @@ fn main() -> anyhow::Result<()> {
         Command::LoadBroker(args) => restart::load(&args),
         Command::OpenLogs(args) => restart::open(&args),
         Command::ClientConsume(args) => client_consume::run(&args),
+        Command::ClientProduce(args) => client_produce::run(&args),
         Command::NullServer { work, file } => null_server::run(work, &file),
     }
 }

@@ -6,14 +6,14 @@ use std::process::Command;
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::process::{Server, now};
 use crate::report::{Series, append_json, environment, line};
 use crate::round::broker_command;
 
 /// How to compare the native client with librdkafka.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct RivalArgs {
     /// Binary of the broker
     #[arg(long, default_value = "target/release/ringbrook")]
@@ -88,13 +88,14 @@ fn cpu_now() -> f64 {
     std::time::Duration::try_from(time).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Runs alternating rounds and prints ratios. `prepare` is told the bootstrap servers before all
-/// rounds; `round` does one side's work once.
+/// Runs alternating rounds and prints ratios. `settings` go into the JSON; `prepare` is told the
+/// bootstrap servers before all rounds; `round` does one side's work once.
 ///
 /// # Errors
 /// A broker or a client failed.
 pub(crate) fn run(
     scenario: &str,
+    settings: &Value,
     args: &RivalArgs,
     prepare: impl FnOnce(&str) -> anyhow::Result<()>,
     mut round: impl FnMut(Side, &str) -> anyhow::Result<Took>,
@@ -132,13 +133,14 @@ pub(crate) fn run(
             costs.context("two sides")?.0.push(cpu_us);
         }
     }
-    report(scenario, args, "records/s", &rates)?;
-    report(scenario, args, "CPU us/record", &costs)?;
+    report(scenario, settings, args, "records/s", &rates)?;
+    report(scenario, settings, args, "CPU us/record", &costs)?;
     server.map_or(Ok(()), Server::stop)
 }
 
 fn report(
     scenario: &str,
+    settings: &Value,
     args: &RivalArgs,
     unit: &str,
     [native, librdkafka]: &[Series; 2],
@@ -162,6 +164,7 @@ fn report(
     ));
     let value = json!({
         "scenario": scenario,
+        "settings": settings,
         "unit": unit,
         "records": args.records,
         "value_bytes": args.value_bytes,

@@ -27,10 +27,22 @@ fn broker() -> anyhow::Result<PathBuf> {
 
 /// Runs a scenario; its lines of output.
 fn run(scenario: &str) -> anyhow::Result<Vec<String>> {
+    run_command(scenario, &["run", scenario, "--quick"])
+}
+
+/// Compares a client with librdkafka, with few records; the lines of output.
+fn run_client(scenario: &str, options: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut args = vec![scenario, "--records", "5000", "--partitions", "2"];
+    args.extend(options);
+    run_command(scenario, &args)
+}
+
+fn run_command(scenario: &str, args: &[&str]) -> anyhow::Result<Vec<String>> {
     let dir = tempfile::tempdir()?;
     let results = dir.path().join("results.jsonl");
     let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
-        .args(["run", scenario, "--quick", "--rounds", "1"])
+        .args(args)
+        .args(["--rounds", "1"])
         // Any machine has a first core.
         .args(["--server-cpu", "0", "--client-cpu", "0", "--dir"])
         .arg(dir.path())
@@ -169,5 +181,43 @@ fn linger_makes_batches_of_a_slow_load_larger() -> anyhow::Result<()> {
         at_once * 3.0 < lingering,
         "{at_once} and {lingering} records per batch"
     );
+    Ok(())
+}
+
+#[test]
+fn the_consumer_is_compared_with_librdkafka() -> anyhow::Result<()> {
+    for compression in ["none", "lz4"] {
+        let lines = run_client("client-consume", &["--compression", compression])?;
+        for unit in ["records/s", "CPU us/record"] {
+            tells(&lines, &[unit, "native", "librdkafka", "ratio"]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_producer_is_compared_with_librdkafka() -> anyhow::Result<()> {
+    let others = ["--plain", "--linger-ms", "0", "--compression", "lz4"];
+    for (options, settings) in [
+        (
+            &[][..],
+            "none, linger.ms 5, batch.size 131072, idempotence on",
+        ),
+        (
+            &others,
+            "lz4, linger.ms 0, batch.size 131072, idempotence off",
+        ),
+    ] {
+        let mut options = options.to_vec();
+        options.push("--counters");
+        let lines = run_client("client-produce", &options)?;
+        tells(&lines, &[settings]);
+        for side in ["native:", "librdkafka:"] {
+            tells(&lines, &[side, "records", "in a batch"]);
+        }
+        for unit in ["records/s", "CPU us/record"] {
+            tells(&lines, &[unit, "native", "librdkafka", "ratio"]);
+        }
+    }
     Ok(())
 }
