@@ -23,6 +23,8 @@ mod client_groups_fencing;
 mod client_groups_mixed;
 mod client_groups_processes;
 mod client_groups_restarts;
+mod client_producer;
+mod client_producer_faults;
 mod client_transactions;
 mod client_transactions_crash;
 mod client_transactions_groups;
