@@ -136,6 +136,12 @@ fn parse_message(error: &clap::Error) -> String {
                 .map_or_else(String::new, |near| format!("; did you mean {near}?"));
             format!("{name} is not a recognized option{near}")
         }
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let near = text(ContextKind::SuggestedSubcommand)
+                .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            format!("rbk has no tool {name}{near}")
+        }
         ErrorKind::InvalidValue if !has_value => format!("Option {name} requires an argument"),
         ErrorKind::ArgumentConflict => {
             format!("Found multiple arguments for option {name}, but you asked for only one")

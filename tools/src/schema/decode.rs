@@ -115,9 +115,20 @@ impl<'a> Decoder<'a> {
                 of_consumers: self.of_consumers,
                 shows_embedded: self.shows_embedded,
             };
-            texts[index] = Some(inner.value(&fields[index])?);
+            texts[index] = Some(inner.tagged_value(&fields[index])?);
         }
         Ok(())
+    }
+
+    /// A value behind a tag: a struct that may be null has 0 for null or 1 before it there, as an
+    /// unsigned varint, where elsewhere it has a byte that is -1 or 1.
+    fn tagged_value(&mut self, field: &Field) -> Result<String, DecodeError> {
+        match field.kind {
+            Kind::Struct(_) if self.version < field.nullable_since => self.value(field),
+            Kind::Struct(_) if self.varint(field.name)? == 0 => Ok("null".to_owned()),
+            Kind::Struct(fields) => self.object(fields),
+            _ => self.value(field),
+        }
     }
 
     fn value(&mut self, field: &Field) -> Result<String, DecodeError> {

@@ -32,6 +32,32 @@ fn committed_offsets_read_as_kafka_shows_them() {
     assert_eq!(value, expected);
 }
 
+/// A null struct behind a tag is not written as one elsewhere.
+#[test]
+fn members_without_classic_metadata_are_read() {
+    let key = bytes(
+        "0005001874313739353237353239302d722d65366563306266342d69002461323130343561392d633564\
+         372d346333352d613337622d363731353435323739396161",
+    );
+    let value = bytes(
+        "0000000011636f6e736f6c652d636f6e73756d65720b2f3132372e302e302e3102197431373935323735\
+         3239302d722d65366563306266342d7401000493e00001000100",
+    );
+    let (key, value) = CoordinatorTopic::Offsets
+        .read(&key, Some(&value))
+        .unwrap()
+        .dumped();
+    let expected = concat!(
+        r#"{"type":"5","data":{"groupId":"t1795275290-r-e6ec0bf4-i","#,
+        r#""memberId":"a21045a9-c5d7-4c35-a37b-6715452799aa"}}"#
+    );
+    assert_eq!(key, expected);
+    assert!(
+        value.ends_with(r#""serverAssignor":null,"classicMemberMetadata":null}}"#),
+        "{value}"
+    );
+}
+
 const GROUP_KEY: &str = "0002000772656164657273";
 
 #[test]

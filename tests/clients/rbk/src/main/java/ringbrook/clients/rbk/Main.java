@@ -20,6 +20,8 @@ public final class Main {
         for (Script script : Script.readAll(Path.of(System.getenv("RBK_CASES")))) {
             cases.add(new Case(script.name(), broker -> new Comparison(broker, rbk).run(script)));
         }
+        cases.add(new Case("dumped_logs_are_those_that_kafka_dumps",
+            broker -> new DumpLogCase(broker, rbk).run()));
         int failed;
         try (Broker broker = Broker.fromEnvironment()) {
             // One at a time: Kafka's tools write to the process's standard streams.
