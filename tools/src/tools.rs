@@ -1,20 +1,25 @@
 //! A module per tool, and the list of them.
 
+pub mod acls;
 pub mod broker_api_versions;
+pub mod client_metrics;
 pub mod cluster;
 pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
 pub mod consumer_perf_test;
+pub mod delegation_tokens;
 pub mod delete_records;
 pub mod dump_log;
 pub mod e2e_latency;
 pub mod features;
 pub mod get_offsets;
 pub mod groups;
+pub mod leader_election;
 pub mod log_dirs;
 pub mod producer_perf_test;
+pub mod metadata_quorum;
 pub mod topics;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
@@ -32,6 +37,11 @@ pub const ALL: &[Tool] = &[
     dump_log::TOOL,
     features::TOOL,
     get_offsets::TOOL,
+    acls::TOOL,
+    client_metrics::TOOL,
+    delegation_tokens::TOOL,
+    leader_election::TOOL,
+    metadata_quorum::TOOL,
     log_dirs::TOOL,
     console_producer::TOOL,
     console_consumer::TOOL,

@@ -31,7 +31,19 @@ impl Context {
     /// # Errors
     /// The file or what is in it cannot be used.
     pub fn admin(&mut self, options: &Options<'_>) -> Result<Admin, Failure> {
-        let mut properties = match options.text("command-config") {
+        self.admin_with(options, "command-config")
+    }
+
+    /// As [`Context::admin`], for tools whose file is named by another option.
+    ///
+    /// # Errors
+    /// See [`Context::admin`].
+    pub fn admin_with(
+        &mut self,
+        options: &Options<'_>,
+        file_option: &str,
+    ) -> Result<Admin, Failure> {
+        let mut properties = match options.text(file_option) {
             Some(path) => Properties::from_file(Path::new(path))?,
             None => Properties::new(),
         };

@@ -5,6 +5,7 @@ use std::io;
 
 use ringbrook_client::config::ConfigError;
 use ringbrook_client::{BrokerError, ClientError};
+use ringbrook_protocol::messages::ApiKey;
 
 use super::kafka_error::{default_message, exception_name};
 
@@ -73,6 +74,9 @@ impl Failure {
             Self::Client(ClientError::Broker(error)) => {
                 format!("{}: {}", exception_name(error.code), broker_message(error))
             }
+            Self::Client(ClientError::UnsupportedVersion { api, .. }) => {
+                format!("{}: {}", exception_name(35), unsupported(*api))
+            }
             _ => self.to_string(),
         }
     }
@@ -90,8 +94,22 @@ impl Failure {
 pub fn message_of(error: &ClientError) -> String {
     match error {
         ClientError::Broker(error) => broker_message(error),
+        // Kafka's words first, then what to do.
+        ClientError::UnsupportedVersion { api, .. } => format!("{}\n{error}", unsupported(*api)),
         _ => error.to_string(),
     }
+}
+
+/// `The node does not support DESCRIBE_ACLS`.
+fn unsupported(api: ApiKey) -> String {
+    let mut name = String::new();
+    for (index, c) in format!("{api:?}").char_indices() {
+        if c.is_ascii_uppercase() && 0 < index {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    format!("The node does not support {name}")
 }
 
 /// What a broker said, or what Kafka's client says for the code.
@@ -119,6 +137,14 @@ mod tests {
         assert_eq!(broker_message(&error), "Topic 't' already exists.");
         let unknown = BrokerError::new(9999, "topic t");
         assert!(broker_message(&unknown).starts_with("topic t: "));
+    }
+
+    #[test]
+    fn what_is_not_served_is_said_as_kafka_says_it() {
+        assert_eq!(
+            unsupported(ApiKey::DescribeUserScramCredentials),
+            "The node does not support DESCRIBE_USER_SCRAM_CREDENTIALS"
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `kafka-cluster`: the cluster's id and its brokers (Kafka's `ClusterTool`).
 
 use clap::Command;
-use ringbrook_client::metadata::Node;
+use ringbrook_client::ClientError;
+use ringbrook_client::admin::{ClusterDescription, DescribeClusterOptions};
 use serde_json::json;
 
-use crate::frame::{Context, Failure, Options, Tool, bootstrap_options, run_async, value};
+use crate::frame::{Context, Failure, Options, Tool, bootstrap_options, flag, run_async, value};
 
 /// `kafka-cluster`.
 pub const TOOL: Tool = Tool {
@@ -42,7 +43,14 @@ fn options(command: Command) -> Command {
             "cluster-id",
             "Get information about the ID of a cluster.",
         ))
-        .subcommand(subcommand("list-endpoints", "List endpoints"))
+        .subcommand(subcommand("list-endpoints", "List endpoints").arg(flag(
+            "include-fenced-brokers",
+            "Whether to include fenced brokers when listing broker endpoints",
+        )))
+        .subcommand(
+            subcommand("unregister", "Unregister a broker.")
+                .arg(value("id", "id", "The ID of the broker to unregister.").short('i')),
+        )
 }
 
 fn run(options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
@@ -59,14 +67,36 @@ fn run(options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
             "--config is deprecated: use --command-config instead".to_owned(),
         ));
     }
+    if name == "unregister" {
+        let id = options.number::<i32>("id")?;
+        let id = id.ok_or_else(|| Failure::Usage("argument --id/-i is required".to_owned()))?;
+        return run_async(unregister(id, &options, context));
+    }
+    let how = DescribeClusterOptions {
+        include_fenced_brokers: name == "list-endpoints" && options.has("include-fenced-brokers"),
+        ..DescribeClusterOptions::default()
+    };
     let description = run_async(async {
         let admin = context.admin(&options)?;
-        Ok(admin.describe_cluster().await?)
+        Ok(admin.describe_cluster_with(how).await?)
     })?;
     if name == "cluster-id" {
         return tell_id(&description.cluster_id, context);
     }
-    tell_endpoints(&description.nodes, context)
+    tell_endpoints(&description, context)
+}
+
+async fn unregister(id: i32, options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
+    let admin = context.admin(options)?;
+    match admin.unregister_broker(id).await {
+        Ok(()) if context.is_json() => context.json(&json!({ "unregistered": id })),
+        Ok(()) => context.line(format_args!("Broker {id} is no longer registered.")),
+        Err(error @ ClientError::UnsupportedVersion { .. }) => {
+            context.warn(error);
+            context.line("The target cluster does not support the broker unregistration API.")
+        }
+        Err(error) => Err(Failure::Message(Failure::from(error).exception())),
+    }
 }
 
 fn tell_id(id: &str, context: &mut Context) -> Result<(), Failure> {
@@ -76,7 +106,8 @@ fn tell_id(id: &str, context: &mut Context) -> Result<(), Failure> {
     context.line(format_args!("Cluster ID: {id}"))
 }
 
-fn tell_endpoints(nodes: &[Node], context: &mut Context) -> Result<(), Failure> {
+fn tell_endpoints(cluster: &ClusterDescription, context: &mut Context) -> Result<(), Failure> {
+    let nodes = &cluster.nodes;
     if context.is_json() {
         let endpoints = nodes.iter().map(|node| {
             json!({
@@ -84,6 +115,7 @@ fn tell_endpoints(nodes: &[Node], context: &mut Context) -> Result<(), Failure> 
                 "host": node.address.host,
                 "port": node.address.port,
                 "rack": node.rack,
+                "fenced": cluster.fenced.contains(&node.id),
             })
         });
         return context.json(&endpoints.collect::<Vec<_>>());
@@ -101,7 +133,11 @@ fn tell_endpoints(nodes: &[Node], context: &mut Context) -> Result<(), Failure> 
     for node in nodes {
         let (id, port) = (node.id.to_string(), node.address.port.to_string());
         let rack = node.rack.as_deref().unwrap_or("null");
-        row(&id, &node.address.host, &port, rack, "unfenced", "broker")?;
+        let state = match cluster.fenced.contains(&node.id) {
+            true => "fenced",
+            false => "unfenced",
+        };
+        row(&id, &node.address.host, &port, rack, state, "broker")?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod entity;
+mod quotas;
 mod resources;
 
 use clap::{Arg, Command};
@@ -114,7 +115,12 @@ fn run(options: &Options<'_>, context: &mut Context) -> Result<(), Failure> {
         let admin = context.admin(options)?;
         if options.has("alter") {
             let changes = Changes::of(options)?;
-            resources::alter(&admin, &entities, changes, context).await
+            if quotas::has_quotas(entities.kind()) {
+                return quotas::alter(&admin, &entities, &changes, context).await;
+            }
+            resources::alter(&admin, &entities, &changes, context).await
+        } else if quotas::has_quotas(entities.kind()) {
+            quotas::describe(&admin, &entities, context).await
         } else {
             resources::describe(&admin, &entities, options.has("all"), context).await
         }

@@ -34,20 +34,31 @@ fn singular(kind: &str) -> &str {
 pub(super) async fn alter(
     admin: &Admin,
     entities: &Entities,
-    changes: Changes,
+    changes: &Changes,
     context: &mut Context,
 ) -> Result<(), Failure> {
     let kind = entities.kind();
     let name = entities.name().unwrap_or_default();
     let resource = ConfigResource::new(resource_type(kind)?, name);
     if kind == "broker-loggers" {
-        check_loggers(admin, &resource, &changes).await?;
+        check_loggers(admin, &resource, changes).await?;
     }
     let altered = BTreeMap::from([(resource, changes.operations())]);
     admin
         .incremental_alter_configs(&altered, false)
         .await
         .all()?;
+    tell_altered(entities, changes, context)
+}
+
+/// Says that it is done.
+pub(super) fn tell_altered(
+    entities: &Entities,
+    changes: &Changes,
+    context: &mut Context,
+) -> Result<(), Failure> {
+    let kind = entities.kind();
+    let name = entities.name().unwrap_or_default();
     if context.is_json() {
         return context.json(&json!({
             "type": kind, "name": name, "set": changes.set, "removed": changes.removed,

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
+use crate::frame::java_float;
+
 /// How bytes are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deserializer {
@@ -82,23 +84,6 @@ impl Deserializer {
 fn array<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N], String> {
     let is_not = |_| format!("Size of data received by {name} is not {N}");
     bytes.try_into().map_err(is_not)
-}
-
-/// A number as Java writes it: plain from a thousandth to ten millions, else with an exponent.
-fn java_float(value: f64, plain: &str, scientific: &str) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value < 0.0 { "-Infinity" } else { "Infinity" }.to_owned();
-    }
-    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-        return plain.to_owned();
-    }
-    match scientific.split_once('E') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-        _ => scientific.to_owned(),
-    }
 }
 
 /// A byte as Kafka's `Bytes` shows it.

@@ -102,11 +102,21 @@ final class Comparison {
     }
 
     private static List<String> lines(Script.Step step, String out) {
-        List<String> lines = new ArrayList<>(out.lines().toList());
+        List<String> lines = withoutStackTrace(out.lines().toList());
         if (step.mode() == Script.Mode.SORTED) {
             lines.sort(null);
         }
         return lines;
+    }
+
+    /** Some of Kafka's tools end with a stack trace on standard output. */
+    private static List<String> withoutStackTrace(List<String> lines) {
+        int end = 0;
+        while (end < lines.size() && !lines.get(end).startsWith("\tat ")) {
+            end++;
+        }
+        // The line before the trace names the exception.
+        return new ArrayList<>(end < lines.size() ? lines.subList(0, Math.max(0, end - 1)) : lines);
     }
 
     private static void deleteAll(Path dir) throws IOException {
