@@ -21,6 +21,8 @@ pub mod producer;
 pub mod serialization;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod topic_partition;
 
 pub use admin::Admin;

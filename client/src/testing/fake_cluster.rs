@@ -158,12 +158,12 @@ impl FakeCluster {
 
     /// How many connections the broker has now.
     pub(crate) fn connections_count(&self, id: i32) -> usize {
-        self.with_node(id, |node| node.connections_count)
+        self.shared.lock().nodes.node_mut(id).connections_count
     }
 
     /// When connections to the broker were attempted, also refused ones.
     pub(crate) fn connection_attempts(&self, id: i32) -> Vec<Instant> {
-        self.with_node(id, |node| node.attempts.clone())
+        self.shared.lock().nodes.node_mut(id).attempts.clone()
     }
 
     /// The broker serves these versions of an API from now on; none when `max` is below `min`.

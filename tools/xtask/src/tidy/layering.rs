@@ -57,7 +57,7 @@ const LAYERS: [Layers; 2] = [
     },
     Layers {
         root: "client/src/",
-        top: &["lib"],
+        top: &["lib", "tests"],
         forbidden: &[
             ("producer", &["consumer", "admin"]),
             ("consumer", &["producer", "admin"]),

@@ -1,0 +1,3 @@
+//! Tests of producer, consumer and admin client together, over the fake cluster.
+
+mod chaos;
