@@ -1,6 +1,17 @@
-//! The wall clock, for timestamps of records and ages; not for timeouts, which are tokio's.
+//! The wall clock, for timestamps of records and ages; and the ends of timeouts, which are tokio's.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// Longer than anybody waits, and short enough for every clock.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 30);
+
+/// When `timeout` is over, however long it is.
+#[must_use]
+pub fn deadline_after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(FOR_EVER)
+}
 
 /// Milliseconds since the epoch.
 #[must_use]

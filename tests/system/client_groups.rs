@@ -378,13 +378,49 @@ async fn client_groups_follow_patterns() -> anyhow::Result<()> {
         assert!(member.subscription().contains(topic.as_str()));
         member.close().await?;
     }
-    let prefix = unique("groups-broker-pattern");
-    let member = ground.member(&unique("groups-pattern"), NEXT)?;
-    ground.topic(&prefix, 2).await?;
-    member.subscribe_broker_pattern(&format!("{prefix}.*"), None)?;
-    poll_until(&[&member], |_| member.assignment().len() == 2).await?;
-    member.close().await?;
     let classic = ground.member(&unique("groups-pattern"), CLASSIC)?;
     assert!(classic.subscribe_broker_pattern("t.*", None).is_err());
+    Ok(())
+}
+
+/// The broker looks for new topics every ten seconds at most.
+#[tokio::test]
+async fn client_groups_follow_patterns_of_the_broker() -> anyhow::Result<()> {
+    let ground = Ground::new()?;
+    let (group, prefix) = (
+        unique("groups-broker-pattern"),
+        unique("groups-broker-pattern"),
+    );
+    let (first, second) = (ground.member(&group, NEXT)?, ground.member(&group, NEXT)?);
+    let pattern = format!("{prefix}-(?i:[0-9A-F]+)");
+    first.subscribe_broker_pattern(&pattern, None)?;
+    let before = ground.topic(&prefix, 2).await?;
+    poll_until(&[&first], |_| first.assignment().len() == 2).await?;
+    second.subscribe_broker_pattern(&pattern, None)?;
+    let (after, other) = (
+        ground.topic(&prefix, 2).await?,
+        ground.topic("groups-other", 1).await?,
+    );
+    let members = [&first, &second];
+    poll_until(&members, |_| {
+        members.iter().all(|it| it.assignment().len() == 2)
+    })
+    .await?;
+    for topic in [&before, &after, &other] {
+        ground.produce(topic, 0, &[format!("to {topic}")]).await?;
+    }
+    let read = poll_until(&members, |read| read.len() == 2).await?;
+    let expected = [&before, &after].map(|it| format!("to {it}"));
+    assert_eq!(values(&read), expected.into());
+    first.close().await?;
+    second.close().await?;
+    let wrong = ground.member(&group, NEXT)?;
+    wrong.subscribe_broker_pattern("(", None)?;
+    let refused = poll_until(&[&wrong], |_| false).await.unwrap_err();
+    let refused = refused.downcast_ref().expect("a client's error");
+    assert!(
+        is(refused, &[ResponseError::InvalidRegularExpression]),
+        "{refused}"
+    );
     Ok(())
 }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use ringbrook_client::admin::GroupType;
 use ringbrook_tests::unique;
 
 use crate::client_admin::Ground;
@@ -79,7 +80,12 @@ impl Mixed {
     }
 
     fn add_native(&mut self) -> anyhow::Result<()> {
-        let member = self.ground.member(&self.group, self.way.common)?;
+        self.add_native_by(self.way)
+    }
+
+    /// A native member that goes another way than the group began with.
+    fn add_native_by(&mut self, way: &Way) -> anyhow::Result<()> {
+        let member = self.ground.member(&self.group, way.common)?;
         member.subscribe([self.topic.as_str()])?;
         self.native.push(member);
         Ok(())
@@ -180,6 +186,15 @@ impl Mixed {
         })?
     }
 
+    /// Which protocol the group follows, as the broker says.
+    async fn kind(&self) -> anyhow::Result<GroupType> {
+        let described = self
+            .ground
+            .admin
+            .describe_consumer_groups([self.group.as_str()]);
+        Ok(described.await.only(&self.group)?.group_type)
+    }
+
     async fn close_native(&mut self) -> anyhow::Result<()> {
         Ok(self.native.remove(0).close().await?)
     }
@@ -230,6 +245,40 @@ async fn client_groups_mixed_with_librdkafka_join_a_foreign_leader() -> anyhow::
         group.close_foreign().await?;
         group.settle("foreigners leave").await?;
         group.close_native().await?;
+    }
+    Ok(())
+}
+
+/// Member by member from the classic protocol to the consumer protocol, and back (KIP-848): while
+/// both kinds are there, both read.
+#[tokio::test]
+async fn client_groups_mixed_of_both_protocols_move_online() -> anyhow::Result<()> {
+    let [classics @ .., next] = &WAYS;
+    for way in classics {
+        let mut group = Mixed::new(way).await?;
+        group.add_native()?;
+        group.add_native()?;
+        group.settle("two classic ones").await?;
+        ensure!(group.kind().await? == GroupType::Classic);
+        group.add_native_by(next)?;
+        group.settle("and one of the consumer protocol").await?;
+        ensure!(group.kind().await? == GroupType::Consumer);
+        group.close_native().await?;
+        group.add_native_by(next)?;
+        group.settle("two of the consumer protocol").await?;
+        group.close_native().await?;
+        group.settle("no classic one").await?;
+        // And back.
+        group.add_native()?;
+        group.settle("a classic one again").await?;
+        group.close_native().await?;
+        group.add_foreign()?;
+        group.settle("also librdkafka's classic one").await?;
+        group.close_native().await?;
+        group.settle("classic ones only").await?;
+        ensure!(group.kind().await? == GroupType::Classic);
+        group.close_native().await?;
+        group.close_foreign().await?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod client_consumer_faults;
 mod client_consumer_positions;
 mod client_examples;
 mod client_groups;
+mod client_groups_assignors;
 mod client_groups_churn;
 mod client_groups_commits;
 mod client_groups_fencing;

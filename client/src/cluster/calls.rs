@@ -136,7 +136,7 @@ impl Cluster {
     /// `default.api.timeout.ms` and the like, from now.
     #[must_use]
     pub fn deadline(&self, timeout: Duration) -> Instant {
-        Instant::now() + timeout
+        crate::clock::deadline_after(timeout)
     }
 }
 

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::Consumer;
 use super::offset::OffsetAndMetadata;
 use super::partition_state::FetchState;
@@ -202,7 +200,7 @@ impl<K, V> Consumer<K, V> {
         partition: &TopicPartition,
         timeout: Duration,
     ) -> Result<i64, ClientError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = crate::clock::deadline_after(timeout);
         loop {
             // Listens before it looks: nothing that settles in between is missed.
             let mut settled = pin!(self.shared.settled());

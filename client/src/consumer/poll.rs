@@ -18,7 +18,11 @@ use super::partition_state::FetchPosition;
 use super::record::{ConsumerRecords, Reached};
 use super::shared::{Shared, State};
 use super::subscription_state::Subscription;
+use crate::clock::deadline_after;
 use crate::error::ClientError;
+
+/// A poll that waits does not look after its group more often, however short the intervals are.
+const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
 
 /// What is read now, and what reading needs. One poll at a time has it.
 #[derive(Default)]
@@ -60,7 +64,7 @@ impl<K, V> Consumer<K, V> {
         count_max: usize,
         timeout: Duration,
     ) -> Result<ConsumerRecords<K, V>, ClientError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         // Who finds records every time never waits; the tasks that bring them have to run, too.
         tokio::task::consume_budget().await;
         loop {
@@ -74,10 +78,24 @@ impl<K, V> Consumer<K, V> {
             if !records.is_empty() {
                 return Ok(self.interceptors.on_consume(records));
             }
-            if tokio::time::timeout_at(deadline, ready).await.is_err() {
+            let until = self.look_again_at().map_or(deadline, |at| at.min(deadline));
+            let is_late = tokio::time::timeout_at(until, ready).await.is_err();
+            if is_late && deadline <= Instant::now() {
                 return Ok(records);
             }
         }
+    }
+
+    /// When a poll that waits has to tell its group that it still does, and to commit by time.
+    fn look_again_at(&self) -> Option<Instant> {
+        self.coordinator.as_ref()?;
+        let config = &self.shared.config;
+        let alive = config.max_poll_interval / 2;
+        let commit = config
+            .enable_auto_commit
+            .then_some(config.auto_commit_interval);
+        let within = commit.map_or(alive, |it| it.min(alive));
+        Some(deadline_after(within.max(LOOK_AGAIN_MIN)))
     }
 
     fn check_subscribed(&self) -> Result<(), ClientError> {

@@ -142,7 +142,7 @@ impl<K, V> Consumer<K, V> {
         operation: GroupMembershipOperation,
         timeout: Duration,
     ) -> Result<(), ClientError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = crate::clock::deadline_after(timeout);
         let closed = EndOfConsumer(&self.shared);
         let left = match &self.coordinator {
             Some(coordinator) if !self.shared.is_closed() => {

@@ -1,6 +1,7 @@
 //! Tests of the consumer against the fake cluster. The clock is paused: they are exact.
 
 mod errors;
+mod groups;
 mod leaders;
 mod lookups;
 mod reading;

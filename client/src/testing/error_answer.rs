@@ -9,6 +9,10 @@ use ringbrook_protocol::messages::find_coordinator_response::Coordinator;
 use ringbrook_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
+use ringbrook_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use ringbrook_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use ringbrook_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
@@ -22,7 +26,8 @@ use ringbrook_protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, DescribeClusterRequest,
     DescribeClusterResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
     FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
-    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
     ProduceResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 
@@ -188,5 +193,36 @@ impl ErrorAnswer for TxnOffsetCommitRequest {
                 .with_partitions(partitions.collect())
         });
         TxnOffsetCommitResponse::default().with_topics(topics.collect())
+    }
+}
+
+impl ErrorAnswer for OffsetCommitRequest {
+    fn error_answer(&self, _: i16, error_code: i16) -> Self::Response {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                OffsetCommitResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error_code)
+            });
+            OffsetCommitResponseTopic::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        OffsetCommitResponse::default().with_topics(topics.collect())
+    }
+}
+
+impl ErrorAnswer for OffsetFetchRequest {
+    fn error_answer(&self, version: i16, error_code: i16) -> Self::Response {
+        let response = OffsetFetchResponse::default();
+        if version < 8 {
+            return response.with_error_code(error_code);
+        }
+        let groups = self.groups.iter().map(|group| {
+            OffsetFetchResponseGroup::default()
+                .with_group_id(group.group_id.clone())
+                .with_error_code(error_code)
+        });
+        response.with_groups(groups.collect())
     }
 }

@@ -86,13 +86,16 @@ impl ConsumerMember {
     }
 }
 
+/// What to do about a broker that does not serve the protocol, or may not.
+const USE_CLASSIC: &str = "the broker does not serve the consumer protocol of groups: set \
+                           group.protocol=classic, or update the broker";
+
 fn explained(error: ClientError) -> ClientError {
     match error {
-        ClientError::UnsupportedVersion { .. } => ClientError::Unsupported(
-            "the broker does not serve the consumer protocol of groups: set \
-             group.protocol=classic, or update the broker"
-                .to_owned(),
-        ),
+        ClientError::UnsupportedVersion { .. } => ClientError::Unsupported(USE_CLASSIC.to_owned()),
+        ClientError::Broker(error) if error.is(Code::UnsupportedVersion) => {
+            error.with_message(Some(USE_CLASSIC)).into()
+        }
         error => error,
     }
 }
