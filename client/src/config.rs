@@ -1,8 +1,9 @@
 //! Kafka's property names as typed settings.
 //!
-//! Each client has a table of [`Property`]: name, default, meaning, and how a text is checked and
-//! stored. A builder method sets the same field as the property does, so both roads meet in one
-//! place, [`Properties::apply`] reads a properties file, and unknown names are errors.
+//! Each client has a configuration whose fields are Kafka's properties, and a table of
+//! [`Property`]: name, default, meaning, and how a text is checked and stored. `from_properties`
+//! takes [`Properties`], from a file or by hand; unknown names are errors. Both roads end in
+//! `check`, which says whether values go together.
 
 mod admin;
 mod connection;
