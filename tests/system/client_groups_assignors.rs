@@ -12,7 +12,6 @@ use ringbrook_client::consumer::assignor::{
     LastAssignment,
 };
 use ringbrook_client::consumer::{Consumer, GroupMembershipOperation};
-use ringbrook_client::net::TcpConnector;
 use ringbrook_client::serialization::StringSerializer;
 use ringbrook_protocol::ResponseError;
 use ringbrook_tests::unique;
@@ -73,13 +72,11 @@ impl Ground {
         properties.set("bootstrap.servers", self.broker.address().to_string());
         properties.set("group.id", group);
         let config = ConsumerConfig::from_properties(&properties)?;
-        Ok(Consumer::with_assignors(
-            config,
-            Arc::new(TcpConnector),
-            vec![Arc::new(ByWeight { weight })],
-            StringSerializer,
-            StringSerializer,
-        )?)
+        Ok(Consumer::builder(config)
+            .key_deserializer(StringSerializer)
+            .value_deserializer(StringSerializer)
+            .assignor(ByWeight { weight })
+            .build()?)
     }
 }
 
