@@ -6,6 +6,7 @@
 //! goes to a [`recorder::Recorder`] per thread, and what it comes to is [`measured::Measured`],
 //! which `report` turns into files.
 
+mod advise;
 mod consuming;
 mod crew;
 mod disk;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub(crate) use advise::{AdviseArgs, command as advise};
 pub(crate) use study::load;
 
 /// How to run a load.
@@ -38,46 +40,53 @@ pub(crate) struct LoadArgs {
     /// quick, latency, throughput, tuning, soak, or a file: TOML, or YAML of the OpenMessaging
     /// benchmark
     #[arg(default_value = "quick")]
-    pub(crate) workload: String,
-    /// A broker that runs already, as host:port; without it, ours is started for the run
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) bootstrap_server: Option<String>,
-    /// Process of that broker, if it runs here: its CPU time and memory are reported then
-    #[arg(long, requires = "bootstrap_server")]
-    pub(crate) broker_pid: Option<u32>,
-    /// Binary of our broker
-    #[arg(long, default_value = "target/release/ringbrook")]
-    pub(crate) ringbrook: PathBuf,
-    /// A setting of our broker, such as log.flush.before.ack=false; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) broker_override: Vec<String>,
-    /// Core of the broker that is started; any core without it
-    #[arg(long)]
-    pub(crate) server_cpu: Option<usize>,
-    /// Core of all clients; any core without it
-    #[arg(long)]
-    pub(crate) client_cpu: Option<usize>,
-    /// Threads that clients are spread over
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub(crate) client_threads: u32,
+    workload: String,
     /// Records per second of all producers together, or a share such as 80%, or max, or find-max;
     /// instead of what the workload says
     #[arg(long)]
-    pub(crate) load: Option<workload::Load>,
+    load: Option<workload::Load>,
     /// Another field of the workload, such as record_bytes=100 or producer.linger.ms=20; may be
     /// repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
-    pub(crate) settings: Vec<String>,
-    /// Leave the topics where they are after the run
-    #[arg(long)]
-    pub(crate) keep_topics: bool,
-    /// Where our broker keeps its files during the run, and whose disk is looked at
-    #[arg(long, default_value = ".")]
-    pub(crate) dir: PathBuf,
+    settings: Vec<String>,
     /// Where the directory of results is made
     #[arg(long, default_value = "bench/results")]
-    pub(crate) out: PathBuf,
+    out: PathBuf,
     /// Only say what would be run
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    dry_run: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Which broker, and where it and the clients run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// A broker that runs already, as host:port; without it, ours is started for the run
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap_server: Option<String>,
+    /// Process of that broker, if it runs here: its CPU time and memory are reported then
+    #[arg(long, requires = "bootstrap_server")]
+    broker_pid: Option<u32>,
+    /// Binary of our broker
+    #[arg(long, default_value = "target/release/ringbrook")]
+    ringbrook: PathBuf,
+    /// A setting of our broker, such as log.flush.before.ack=false; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    broker_override: Vec<String>,
+    /// Core of the broker that is started; any core without it
+    #[arg(long)]
+    server_cpu: Option<usize>,
+    /// Core of all clients; any core without it
+    #[arg(long)]
+    client_cpu: Option<usize>,
+    /// Threads that clients are spread over
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    client_threads: u32,
+    /// Leave the topics where they are after the run
+    #[arg(long)]
+    keep_topics: bool,
+    /// Where our broker keeps its files during the run, and whose disk is looked at
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
 }

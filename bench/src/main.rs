@@ -46,6 +46,8 @@ struct Args {
 enum Command {
     /// Put a load on any Kafka-compatible broker, and report throughput, latencies and losses
     Load(generator::LoadArgs),
+    /// Recommend linger.ms and batch.size for a load, with the reason
+    Advise(generator::AdviseArgs),
     /// Run scenarios and print broker, null server and their ratio
     Run(RunArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
@@ -116,6 +118,7 @@ struct RunArgs {
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Load(args) => generator::load(&args),
+        Command::Advise(args) => generator::advise(&args),
         Command::Run(args) => scenario::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),

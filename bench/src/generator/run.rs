@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
-use super::LoadArgs;
+use super::TargetArgs;
 use super::consuming::{self, Reader};
 use super::crew::{Crew, Plan};
 use super::disk;
@@ -36,7 +36,7 @@ pub(crate) fn run(
     workload: &Workload,
     repetition: u32,
     records_per_s: Option<f64>,
-    args: &LoadArgs,
+    args: &TargetArgs,
     on_period: &mut dyn FnMut(&Period),
 ) -> anyhow::Result<Measured> {
     let unique = uuid::Uuid::new_v4().simple().to_string();
@@ -65,7 +65,7 @@ struct Run<'a> {
     workload: &'a Workload,
     repetition: u32,
     records_per_s: Option<f64>,
-    args: &'a LoadArgs,
+    args: &'a TargetArgs,
     topics: Vec<Arc<str>>,
     runtime: &'a Runtime,
 }

@@ -40,9 +40,9 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let environment = machine::describe(&args.dir);
-    let disk = disk::baseline(&args.dir).context("the baseline of the disk")?;
-    let target = Target::open(args)?;
+    let environment = machine::describe(&args.target.dir);
+    let disk = disk::baseline(&args.target.dir).context("the baseline of the disk")?;
+    let target = Target::open(&args.target)?;
     let mut running = Running {
         args,
         base: &workload,
@@ -52,7 +52,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
     };
     let mut measured = running.all(&cells)?;
     running.progress.finish_and_clear();
-    let description = target.description(args);
+    let description = target.description(&args.target);
     target.close()?;
     measured
         .sort_by(|a, b| (&a.workload.name, a.repetition).cmp(&(&b.workload.name, b.repetition)));
@@ -169,7 +169,7 @@ impl Running<'_> {
             cell,
             repetition,
             rate,
-            self.args,
+            &self.args.target,
             &mut on_period,
         )
         .with_context(|| format!("the run {}", cell.name))

@@ -10,7 +10,7 @@ use ringbrook_client::config::{AdminConfig, Properties};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::LoadArgs;
+use super::TargetArgs;
 use super::workload::Workload;
 use crate::process::{self, Server};
 use crate::round::broker_command;
@@ -39,7 +39,7 @@ impl Target {
     ///
     /// # Errors
     /// The broker does not start.
-    pub(crate) fn open(args: &LoadArgs) -> anyhow::Result<Self> {
+    pub(crate) fn open(args: &TargetArgs) -> anyhow::Result<Self> {
         if let Some(bootstrap) = &args.bootstrap_server {
             return Ok(Self {
                 bootstrap: bootstrap.clone(),
@@ -83,7 +83,7 @@ impl Target {
     }
 
     /// Whether it was started for the run, without settings that a reader would have to know.
-    pub(crate) fn description(&self, args: &LoadArgs) -> String {
+    pub(crate) fn description(&self, args: &TargetArgs) -> String {
         if self.server.is_none() {
             return format!("broker at {}", self.bootstrap);
         }
