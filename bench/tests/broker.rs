@@ -221,3 +221,34 @@ fn the_producer_is_compared_with_librdkafka() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn advice_is_given_and_checked() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .args([
+            "advise",
+            "--rate",
+            "500",
+            "--record-bytes",
+            "100",
+            "--p99-ms",
+            "60000",
+        ])
+        .args(["--seconds", "0.4", "--check", "--dir"])
+        .arg(dir.path())
+        .arg("--ringbrook")
+        .arg(broker()?)
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    tells(&lines, &["linger.ms="]);
+    tells(&lines, &["batch.size=16384"]);
+    tells(&lines, &["checked: p99", "predicted"]);
+    Ok(())
+}

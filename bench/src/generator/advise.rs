@@ -50,6 +50,9 @@ pub(crate) struct AdviseArgs {
     /// Run the advice for some seconds, and say how far the prediction was off
     #[arg(long)]
     check: bool,
+    /// Seconds of each of the four measurements; a check takes three times as long
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -62,8 +65,8 @@ pub(crate) fn command(args: &AdviseArgs) -> anyhow::Result<()> {
     let demand = demand(args)?;
     line(&format!("wanted: {demand}"));
     let target = Target::open(&args.target)?;
-    let costs =
-        calibrate(&target, &demand, &args.target).context("measuring what requests cost")?;
+    let base = workload(&demand, args.seconds);
+    let costs = calibrate(&target, &base, &args.target).context("measuring what requests cost")?;
     line(&format!("measured: {costs}"));
     let advice = advise(&demand, &costs);
     for text in advice.explanation(&demand) {
@@ -101,8 +104,8 @@ fn demand(args: &AdviseArgs) -> anyhow::Result<Demand> {
     })
 }
 
-/// The workload of an advice.
-fn workload(demand: &Demand) -> Workload {
+/// The workload of an advice, without its settings.
+fn workload(demand: &Demand, seconds: f64) -> Workload {
     Workload {
         name: "advice".to_owned(),
         partitions_per_topic: demand.partitions.into(),
@@ -113,8 +116,8 @@ fn workload(demand: &Demand) -> Workload {
         } else {
             Keys::None
         },
-        warm_up_s: 2.0,
-        measured_s: 10.0,
+        warm_up_s: seconds / 3.0,
+        measured_s: seconds,
         ..Workload::default()
     }
 }
@@ -126,7 +129,7 @@ fn check(
     demand: &Demand,
     advice: &Advice,
 ) -> anyhow::Result<()> {
-    let mut workload = workload(demand);
+    let mut workload = workload(demand, args.seconds * 3.0);
     workload.load = Load::Rate(demand.records_per_s);
     for (name, value) in advice.settings() {
         workload.producer.insert(name.to_owned(), value);

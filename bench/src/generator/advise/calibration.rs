@@ -6,29 +6,24 @@ use super::super::run::run;
 use super::super::target::Target;
 use super::super::workload::{Verify, Workload};
 use super::costs::{Costs, Saturated};
-use super::prediction::Demand;
 
-const WARM_UP_S: f64 = 1.0;
-const MEASURED_S: f64 = 3.0;
 /// Few enough records that none meets another.
 const IDLE_RECORDS_PER_S: f64 = 200.0;
 
-/// Measures what requests cost.
+/// Measures what requests of `base` cost, each load for as long as it says.
 ///
 /// # Errors
 /// The broker or a client failed.
 pub(super) fn calibrate(
     target: &Target,
-    demand: &Demand,
+    base: &Workload,
     args: &TargetArgs,
 ) -> anyhow::Result<Costs> {
     let workload = |partitions: i32, batch_size: &str| {
         let mut workload = Workload {
             partitions_per_topic: partitions,
             verify: Verify::Off,
-            warm_up_s: WARM_UP_S,
-            measured_s: MEASURED_S,
-            ..super::workload(demand)
+            ..base.clone()
         };
         workload
             .producer
@@ -42,9 +37,9 @@ pub(super) fn calibrate(
     let saturated = |workload: &Workload| anyhow::Ok(shape(&measure(workload, None)?));
     // A batch.size of 1 makes every batch hold one record.
     let one_batch = saturated(&workload(1, "1"))?;
-    let many_batches = saturated(&workload(demand.partitions.max(8).into(), "1"))?;
+    let many_batches = saturated(&workload(base.partitions_per_topic.max(8), "1"))?;
     let large_batches = saturated(&workload(1, "1000000"))?;
-    let mut idle = workload(demand.partitions.into(), "16384");
+    let mut idle = workload(base.partitions_per_topic, "16384");
     idle.producers = 1;
     let idle = measure(&idle, Some(IDLE_RECORDS_PER_S))?
         .latencies()
