@@ -175,8 +175,8 @@ async fn client_producer_tells_the_brokers_time_of_log_append_time() -> anyhow::
 async fn client_producer_sends_when_full_or_lingered_or_flushed() -> anyhow::Result<()> {
     let ground = Ground::new()?;
     let topic = ground.topic("producer-linger", 1).await?;
-    let linger = Duration::from_millis(400);
-    let settings = [("linger.ms", "400"), ("batch.size", "4000")];
+    let linger = Duration::from_millis(1_500);
+    let settings = [("linger.ms", "1500"), ("batch.size", "4000")];
     let producer = builder(&ground, &settings)?.build()?;
     let count = |reason| producer.counters().batches_for(reason);
     let begin = now();
@@ -265,7 +265,7 @@ async fn client_producer_keeps_within_buffer_memory() -> anyhow::Result<()> {
 async fn client_producer_refuses_what_is_too_large() -> anyhow::Result<()> {
     let ground = Ground::new()?;
     let topic = topic_with(&ground, &[("max.message.bytes", "2000")]).await?;
-    let settings = [("max.request.size", "100000"), ("linger.ms", "200")];
+    let settings = [("max.request.size", "100000"), ("linger.ms", "1500")];
     let producer = builder(&ground, &settings)?.build()?;
     let of = |bytes: usize| Text::new(topic.as_str(), "v".repeat(bytes)).with_partition(0);
     let refused = producer.send(of(100_000)).await.map(drop);
