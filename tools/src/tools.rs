@@ -18,8 +18,9 @@ pub mod get_offsets;
 pub mod groups;
 pub mod leader_election;
 pub mod log_dirs;
-pub mod producer_perf_test;
 pub mod metadata_quorum;
+pub mod producer_perf_test;
+pub mod streams_application_reset;
 pub mod topics;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
@@ -52,4 +53,5 @@ pub const ALL: &[Tool] = &[
     e2e_latency::TOOL,
     verifiable_producer::TOOL,
     verifiable_consumer::TOOL,
+    streams_application_reset::TOOL,
 ];

@@ -15,6 +15,11 @@ mod reset;
 mod tables;
 mod time_text;
 
+pub(super) use self::csv::read as read_plan;
+pub(super) use self::describe::committed;
+pub(super) use self::offsets::{Offsets, log_offsets, partitions_of};
+pub(super) use self::time_text::{datetime_ms, duration_ms};
+
 use ringbrook_client::config::AdminConfig;
 use ringbrook_client::{Admin, ClientError};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ringbrook_client::TopicPartition;
 
 /// Offsets to be committed, by group.
-pub(super) type Plan = BTreeMap<String, BTreeMap<TopicPartition, i64>>;
+pub(in crate::tools) type Plan = BTreeMap<String, BTreeMap<TopicPartition, i64>>;
 
 /// Writes a plan; with the groups' names unless there is one group only.
 pub(super) fn write(plan: &Plan, is_of_one_group: bool) -> String {
@@ -40,7 +40,7 @@ fn quoted(field: &str) -> String {
 ///
 /// # Errors
 /// A line that is none of a plan, in words.
-pub(super) fn read(csv: &str, one_group: Option<&str>) -> Result<Plan, String> {
+pub(in crate::tools) fn read(csv: &str, one_group: Option<&str>) -> Result<Plan, String> {
     let mut plan = Plan::new();
     for (index, line) in csv.lines().enumerate() {
         if line.trim().is_empty() {

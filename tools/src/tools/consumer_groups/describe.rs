@@ -99,7 +99,7 @@ fn tell_state(
 }
 
 /// Committed offsets of a group. A partition without one has none here.
-pub(super) async fn committed(
+pub(in crate::tools) async fn committed(
     admin: &Admin,
     group: &str,
 ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, Failure> {

@@ -8,10 +8,10 @@ use ringbrook_client::{Admin, TopicPartition};
 use crate::frame::Failure;
 
 /// Offsets by partition.
-pub(super) type Offsets = BTreeMap<TopicPartition, i64>;
+pub(in crate::tools) type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// Asks for one kind of offset of each partition; -1 where there is none.
-pub(super) async fn log_offsets(
+pub(in crate::tools) async fn log_offsets(
     admin: &Admin,
     partitions: impl IntoIterator<Item = TopicPartition>,
     spec: OffsetSpec,
@@ -31,7 +31,7 @@ pub(super) async fn log_offsets(
 }
 
 /// The partitions of topics, and whether each has a leader.
-pub(super) async fn partitions_of(
+pub(in crate::tools) async fn partitions_of(
     admin: &Admin,
     topics: BTreeSet<String>,
 ) -> Result<BTreeMap<TopicPartition, bool>, Failure> {

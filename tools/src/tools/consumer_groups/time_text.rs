@@ -5,7 +5,7 @@
 ///
 /// # Errors
 /// It is no such date, in the words of Kafka's exception.
-pub(super) fn datetime_ms(text: &str) -> Result<i64, String> {
+pub(in crate::tools) fn datetime_ms(text: &str) -> Result<i64, String> {
     let unparseable = || format!("java.text.ParseException: Unparseable date: \"{text}\"");
     let Some((date, time)) = text.split_once('T') else {
         return Err(
@@ -84,7 +84,7 @@ fn zone_ms(zone: &str) -> Option<i64> {
 ///
 /// # Errors
 /// It is no such duration, in the words of Java's exception.
-pub(super) fn duration_ms(text: &str) -> Result<i64, String> {
+pub(in crate::tools) fn duration_ms(text: &str) -> Result<i64, String> {
     duration(text).ok_or_else(|| "Text cannot be parsed to a Duration".to_owned())
 }
 

@@ -30,6 +30,7 @@ final class KafkaTools {
         CLASSES.put("metadata-quorum", TOOLS + "MetadataQuorumCommand");
         CLASSES.put("producer-perf-test", TOOLS + "ProducerPerformance");
         CLASSES.put("reassign-partitions", TOOLS + "reassign.ReassignPartitionsCommand");
+        CLASSES.put("streams-application-reset", TOOLS + "StreamsResetter");
         CLASSES.put("topics", TOOLS + "TopicCommand");
         CLASSES.put("transactions", TOOLS + "TransactionsCommand");
         CLASSES.put("verifiable-consumer", TOOLS + "VerifiableConsumer");
