@@ -22,6 +22,7 @@ pub mod metadata_quorum;
 pub mod producer_perf_test;
 pub mod streams_application_reset;
 pub mod topics;
+pub mod transactions;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
 
@@ -48,6 +49,7 @@ pub const ALL: &[Tool] = &[
     console_consumer::TOOL,
     consumer_groups::TOOL,
     groups::TOOL,
+    transactions::TOOL,
     producer_perf_test::TOOL,
     consumer_perf_test::TOOL,
     e2e_latency::TOOL,

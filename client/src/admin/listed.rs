@@ -41,13 +41,13 @@ impl Admin {
         &self,
         call: Call,
         build: impl Fn(i16) -> Result<R, ClientError>,
-        read: impl Fn(R::Response) -> Result<Vec<T>, ClientError>,
+        read: impl Fn(i32, R::Response) -> Result<Vec<T>, ClientError>,
     ) -> Result<Listed<T>, ClientError> {
         let nodes = self.all_nodes(call).await?;
         let (build, read) = (&build, &read);
         let listing = self.drive(call, nodes, async |open: Vec<i32>| {
             let asking = open.iter().map(|node| {
-                let read = |answer| Ok(vec![(*node, Ok(read(answer)?))]);
+                let read = |answer| Ok(vec![(*node, Ok(read(*node, answer)?))]);
                 self.ask(
                     call,
                     Target::Node(*node),

@@ -120,7 +120,7 @@ impl Admin {
             .every_node(
                 call,
                 |version| options.to_wire(version),
-                |answer| {
+                |_, answer| {
                     checked(answer.error_code, None, || call.what.to_owned())?;
                     let groups = answer.groups.into_iter().map(GroupListing::from);
                     Ok(groups.filter(|group| options.has(group)).collect())

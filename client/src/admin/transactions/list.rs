@@ -33,6 +33,8 @@ pub struct TransactionListing {
     pub producer_id: i64,
     /// Where its transaction stands.
     pub state: TransactionState,
+    /// The broker that listed it: its coordinator.
+    pub coordinator_id: i32,
 }
 
 impl ListTransactionsOptions {
@@ -75,7 +77,7 @@ impl Admin {
             .every_node(
                 call,
                 |version| options.to_wire(version),
-                |answer| {
+                |node, answer| {
                     checked(answer.error_code, None, || call.what.to_owned())?;
                     if let Some(state) = answer.unknown_state_filters.first() {
                         return Err(ClientError::InvalidArgument(format!(
@@ -87,6 +89,7 @@ impl Admin {
                         transactional_id: it.transactional_id.to_string(),
                         producer_id: it.producer_id.0,
                         state: TransactionState::of_name(&it.transaction_state),
+                        coordinator_id: node,
                     });
                     Ok(listings.collect())
                 },
