@@ -5,9 +5,10 @@
 //! makes writers wait: a write that waits long sends all that follow through the ring for a while,
 //! where a wait holds nobody else up. That while doubles as long as waits come soon after its end,
 //! so under lasting writeback the thread is held up once a minute. Whether a slow write waited, or
-//! the core was busy with something else, is asked only after another slow one: asking is a system
-//! call, which each write would pay for. Writes to a file whose blocks are being reserved never
-//! come here. Of durable writes only the first half does: the sync goes through the ring.
+//! the core was busy with something else, is asked only soon after another slow one: asking is a
+//! system call, which each write pays for meanwhile. Where the core turns out to be busy nobody
+//! asks for a while. Writes to a file whose blocks are being reserved never come here. Of durable
+//! writes only the first half does: the sync is made elsewhere.
 //!
 //! Used by [`super::ring`]; what was measured is in BENCHMARKS.md.
 
@@ -29,6 +30,10 @@ const WAIT: Duration = Duration::from_millis(1);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// How long at most.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long after a slow write the kernel is asked whether the next one waited.
+const WATCH: Duration = Duration::from_millis(100);
+/// How long it is not asked after a slow write that did not wait.
+const REST: Duration = Duration::from_millis(300);
 
 thread_local! {
     static CALM: Cell<Calm> = const { Cell::new(Calm::new()) };
@@ -63,7 +68,7 @@ pub(super) fn write(
         match waits_before {
             None => calm.watch(ended),
             Some(before) if before < waits_of_this_thread() => calm.end(begun, ended),
-            Some(_) => {}
+            Some(_) => calm.rest(ended),
         }
         CALM.set(calm);
     }
@@ -98,6 +103,8 @@ struct Calm {
     pause: Duration,
     /// Until when the kernel is asked whether a slow write waited.
     watched_until: Option<Instant>,
+    /// Until when a slow write is no reason to ask.
+    rests_until: Option<Instant>,
 }
 
 impl Calm {
@@ -106,6 +113,7 @@ impl Calm {
             begins_at: None,
             pause: Duration::ZERO,
             watched_until: None,
+            rests_until: None,
         }
     }
 
@@ -120,7 +128,15 @@ impl Calm {
     /// A write was slow, and nobody knows whether it waited or the core was busy with something
     /// else: the next ones are looked at more closely.
     fn watch(&mut self, ended: Instant) {
-        self.watched_until = Some(ended + PAUSE_MIN);
+        if self.rests_until.is_none_or(|until| until <= ended) {
+            self.watched_until = Some(ended + WATCH);
+        }
+    }
+
+    /// A slow write did not wait: the core is shared, and the next slow ones say as little.
+    fn rest(&mut self, ended: Instant) {
+        self.watched_until = None;
+        self.rests_until = Some(ended + REST);
     }
 
     /// A write that was made here had to wait.
@@ -163,10 +179,24 @@ mod tests {
         assert!(!calm.is_watched(begin), "asking costs a system call");
         calm.watch(begin);
         assert!(calm.holds(begin), "one slow write proves nothing");
-        assert!(calm.is_watched(begin) && !calm.is_watched(begin + PAUSE_MIN));
+        assert!(calm.is_watched(begin) && !calm.is_watched(begin + WATCH));
         calm.end(begin, begin + SLOW);
         let resumed = begin + SLOW + PAUSE_MIN;
         assert!(calm.is_watched(resumed) && !calm.is_watched(resumed + PAUSE_MIN));
+    }
+
+    #[test]
+    fn on_a_shared_core_slow_writes_are_seldom_looked_at() {
+        let begin = now();
+        let mut calm = Calm::new();
+        calm.watch(begin);
+        calm.rest(begin + SLOW);
+        assert!(!calm.is_watched(begin + SLOW) && calm.holds(begin + SLOW));
+        calm.watch(begin + SLOW);
+        assert!(!calm.is_watched(begin + SLOW), "it rests");
+        let rested = begin + SLOW + REST;
+        calm.watch(rested);
+        assert!(calm.is_watched(rested));
     }
 
     #[test]

@@ -439,8 +439,9 @@ fn reserve<D: Disk>(
     let to = (end + ahead).min(limit);
     segment.raise_allocated(to);
     let (disk, file, segment) = (log.disk.clone(), Arc::clone(file), Arc::clone(segment));
-    segment.set_reserving(true);
     access.start(&log.disk, move || {
+        // Not before the job runs: writes go a longer way meanwhile.
+        segment.set_reserving(true);
         let result = disk.allocate(&file, end..to);
         segment.set_reserving(false);
         if let Err(error) = result {
