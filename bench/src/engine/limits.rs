@@ -123,8 +123,7 @@ impl WriteLoop {
             is_reserved: self.is_reserved,
             sync: self.sync,
         };
-        let per_thread = self.targets.len().div_ceil(threads);
-        let parts = self.targets.chunks_mut(per_thread);
+        let parts = even_parts(&mut self.targets, threads).into_iter();
         let meter = Meter::start();
         let results: Vec<_> = if threads == 1 {
             parts.map(|targets| part.run(targets)).collect()
@@ -155,6 +154,17 @@ impl WriteLoop {
         cost.latencies = latencies;
         Ok(cost)
     }
+}
+
+/// So many parts whose sizes differ by one at most.
+fn even_parts<T>(mut all: &mut [T], count: usize) -> Vec<&mut [T]> {
+    let mut parts = Vec::with_capacity(count);
+    for left in (1..=count).rev() {
+        let (part, rest) = all.split_at_mut(all.len().div_ceil(left));
+        parts.push(part);
+        all = rest;
+    }
+    parts
 }
 
 /// What one thread of a loop does.
@@ -321,4 +331,24 @@ pub(crate) fn measure_memory(name: String, bytes: usize, effort: &Effort) -> any
         }
     }
     Ok(Table::new(name, sides.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_even_and_as_many_as_asked_for() {
+        let mut all: Vec<usize> = (0..100).collect();
+        let sizes: Vec<_> = even_parts(&mut all, 64)
+            .iter()
+            .map(|part| part.len())
+            .collect();
+        assert_eq!(sizes.len(), 64);
+        assert_eq!(sizes.iter().sum::<usize>(), 100);
+        assert!(
+            sizes.iter().all(|&size| size == 1 || size == 2),
+            "{sizes:?}"
+        );
+    }
 }
