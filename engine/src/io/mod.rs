@@ -14,6 +14,7 @@ mod inline_writes;
 mod page_cache;
 mod ring;
 mod sim;
+mod sync_groups;
 mod thread_priority;
 mod uring;
 mod write_gauge;

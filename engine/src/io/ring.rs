@@ -14,7 +14,7 @@ use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::buffer::WriteBuffers;
 use super::disk::WriteMode;
-use super::inline_writes;
+use super::{inline_writes, sync_groups};
 
 /// Slices one vectored write may have, the kernel's `UIO_MAXIOV`.
 pub(super) const IOV_MAX: usize = 1024;
@@ -70,9 +70,10 @@ fn allow_many_syncs() {
 }
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
-/// that nothing will hold up, else through the ring. A durable write made here is synced through
-/// the ring. The kernel lets writes to different files wait for each other when their inodes fall
-/// into the same of 64 buckets, syncs included that are part of them; it does not for syncs alone.
+/// that nothing will hold up, else through the ring. A durable write made here is synced by
+/// [`sync_groups`]. The kernel lets ring writes to different files wait for each other when their
+/// inodes fall into the same of 64 buckets, syncs included that are part of them; it does not for
+/// syncs alone.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,
@@ -88,7 +89,7 @@ pub(super) async fn write_vectored(
         && let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position)
     {
         let result = match result {
-            Ok(bytes) if mode.is_durable => sync(file).await.map(|()| bytes),
+            Ok(bytes) if mode.is_durable => sync_groups::sync(file).await.map(|()| bytes),
             result => result,
         };
         return (result, buffers);
