@@ -21,6 +21,7 @@ pub mod log_dirs;
 pub mod metadata_quorum;
 pub mod producer_perf_test;
 pub mod streams_application_reset;
+pub mod reassign_partitions;
 pub mod topics;
 pub mod transactions;
 pub mod verifiable_consumer;
@@ -44,6 +45,7 @@ pub const ALL: &[Tool] = &[
     delegation_tokens::TOOL,
     leader_election::TOOL,
     metadata_quorum::TOOL,
+    reassign_partitions::TOOL,
     log_dirs::TOOL,
     console_producer::TOOL,
     console_consumer::TOOL,

@@ -1,11 +1,13 @@
 //! Topics with their partitions, as lines or as JSON.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ringbrook_client::Admin;
 use ringbrook_client::admin::{
-    ConfigEntry, ConfigResource, DescribeConfigsOptions, TopicDescription, TopicPartitionInfo,
+    ConfigEntry, ConfigResource, DescribeConfigsOptions, PartitionReassignment, TopicDescription,
+    TopicPartitionInfo,
 };
+use ringbrook_client::{Admin, ClientError, TopicPartition};
+use ringbrook_protocol::ResponseError;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,11 +31,12 @@ pub(super) async fn describe(
     let nodes = admin.describe_cluster().await?.nodes;
     let live: BTreeSet<i32> = nodes.iter().map(|node| node.id).collect();
     let wanted = Wanted::new(options);
+    let under_way = reassignments(admin, &topics).await?;
     let mut documents = Vec::new();
     for topic in &topics {
         let resource = ConfigResource::topic(&topic.name);
         let configs = configs.remove(&resource).transpose()?.unwrap_or_default();
-        let shown = Shown::new(topic, configs, &live, wanted);
+        let shown = Shown::new(topic, configs, &live, wanted, &under_way);
         if context.is_json() {
             documents.push(shown.to_json(topic));
         } else {
@@ -79,6 +82,50 @@ async fn descriptions(
         .all()?;
     let described = described.into_values().collect();
     Ok(in_java_order(described, count, |topic| &topic.name))
+}
+
+type Reassignments = BTreeMap<TopicPartition, PartitionReassignment>;
+
+/// The moves under way; none where brokers do not tell.
+async fn reassignments(
+    admin: &Admin,
+    topics: &[TopicDescription],
+) -> Result<Reassignments, Failure> {
+    let partitions = topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|it| TopicPartition::new(topic.name.as_str(), it.partition))
+    });
+    let partitions: BTreeSet<_> = partitions.collect();
+    if partitions.is_empty() {
+        return Ok(Reassignments::new());
+    }
+    match admin.list_partition_reassignments(Some(&partitions)).await {
+        Err(ClientError::UnsupportedVersion { .. }) => Ok(Reassignments::new()),
+        Err(error) if error.response_error() == Some(ResponseError::ClusterAuthorizationFailed) => {
+            Ok(Reassignments::new())
+        }
+        listed => Ok(listed?),
+    }
+}
+
+/// How many replicas a partition shall have, not counting those that a move adds for a time.
+fn replication_factor(
+    partition: &TopicPartitionInfo,
+    moved: Option<&PartitionReassignment>,
+) -> usize {
+    let all = &partition.replicas;
+    match moved {
+        Some(it) if is_under_way(it, all) => {
+            it.replicas.len().saturating_sub(it.adding_replicas.len())
+        }
+        _ => all.len(),
+    }
+}
+
+/// A move may have ended between the two questions.
+fn is_under_way(moved: &PartitionReassignment, replicas: &[i32]) -> bool {
+    let mut changing = moved.adding_replicas.iter().chain(&moved.removing_replicas);
+    changing.any(|id| replicas.contains(id))
 }
 
 /// The id in `--topic-id`; one of zeroes counts as none.
@@ -131,11 +178,12 @@ impl Wanted {
         partition: &TopicPartitionInfo,
         min_isr: usize,
         live: &BTreeSet<i32>,
+        moved: Option<&PartitionReassignment>,
     ) -> bool {
         let isr = partition.isr.len();
         let leader = partition.leader;
         self.topics()
-            || self.under_replicated && isr < partition.replicas.len()
+            || self.under_replicated && isr < replication_factor(partition, moved)
             || self.unavailable && leader.is_none_or(|leader| !live.contains(&leader))
             || self.under_min_isr && (leader.is_none() || isr < min_isr)
             || self.at_min_isr && isr == min_isr
@@ -147,6 +195,7 @@ struct Shown<'a> {
     has_topic: bool,
     configs: Vec<ConfigEntry>,
     partitions: Vec<&'a TopicPartitionInfo>,
+    under_way: &'a Reassignments,
 }
 
 impl<'a> Shown<'a> {
@@ -155,12 +204,16 @@ impl<'a> Shown<'a> {
         configs: Vec<ConfigEntry>,
         live: &BTreeSet<i32>,
         wanted: Wanted,
+        under_way: &'a Reassignments,
     ) -> Self {
         let min_isr = configs.iter().find(|it| it.name == "min.insync.replicas");
         let min_isr = min_isr.and_then(|it| it.value.as_deref()?.parse().ok());
         let min_isr = min_isr.unwrap_or(1);
         let all = topic.partitions.iter();
-        let partitions = all.filter(|partition| wanted.partition(partition, min_isr, live));
+        let partitions = all.filter(|partition| {
+            let moved = moved(under_way, topic, partition);
+            wanted.partition(partition, min_isr, live, moved)
+        });
         let mut partitions: Vec<_> = partitions.collect();
         if wanted.only_overridden {
             partitions.clear();
@@ -171,6 +224,7 @@ impl<'a> Shown<'a> {
             has_topic: wanted.topics() && !(wanted.only_overridden && configs.is_empty()),
             configs,
             partitions,
+            under_way,
         }
     }
 
@@ -180,7 +234,10 @@ impl<'a> Shown<'a> {
             lines.push(self.topic_line(topic));
         }
         let partitions = self.partitions.iter();
-        lines.extend(partitions.map(|partition| partition_line(&topic.name, partition)));
+        lines.extend(partitions.map(|partition| {
+            let moved = moved(self.under_way, topic, partition);
+            partition_line(&topic.name, partition, moved)
+        }));
         lines
     }
 
@@ -197,15 +254,22 @@ impl<'a> Shown<'a> {
             "Topic: {}{id}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: {}",
             topic.name,
             topic.partitions.len(),
-            replication_factor(topic),
+            self.replication_factor(topic),
             configs.collect::<Vec<_>>().join(",")
         )
+    }
+
+    fn replication_factor(&self, topic: &TopicDescription) -> usize {
+        topic.partitions.first().map_or(0, |first| {
+            replication_factor(first, moved(self.under_way, topic, first))
+        })
     }
 
     fn to_json(&self, topic: &TopicDescription) -> Value {
         let configs = self.configs.iter();
         let configs = configs.map(|config| (config.name.clone(), json!(config.value)));
         let partitions = self.partitions.iter().map(|partition| {
+            let moved = moved(self.under_way, topic, partition);
             json!({
                 "partition": partition.partition,
                 "leader": partition.leader,
@@ -213,6 +277,8 @@ impl<'a> Shown<'a> {
                 "isr": partition.isr,
                 "elr": partition.elr,
                 "last_known_elr": partition.last_known_elr,
+                "adding_replicas": moved.map(|it| &it.adding_replicas),
+                "removing_replicas": moved.map(|it| &it.removing_replicas),
             })
         });
         json!({
@@ -220,21 +286,29 @@ impl<'a> Shown<'a> {
             "id": uuid_text(topic.topic_id),
             "internal": topic.is_internal,
             "partition_count": topic.partitions.len(),
-            "replication_factor": replication_factor(topic),
+            "replication_factor": self.replication_factor(topic),
             "configs": Value::Object(configs.collect()),
             "partitions": partitions.collect::<Vec<_>>(),
         })
     }
 }
 
-fn replication_factor(topic: &TopicDescription) -> usize {
-    topic
-        .partitions
-        .first()
-        .map_or(0, |first| first.replicas.len())
+fn moved<'a>(
+    under_way: &'a Reassignments,
+    topic: &TopicDescription,
+    partition: &TopicPartitionInfo,
+) -> Option<&'a PartitionReassignment> {
+    under_way.get(&TopicPartition::new(
+        topic.name.as_str(),
+        partition.partition,
+    ))
 }
 
-fn partition_line(topic: &str, partition: &TopicPartitionInfo) -> String {
+fn partition_line(
+    topic: &str,
+    partition: &TopicPartitionInfo,
+    moved: Option<&PartitionReassignment>,
+) -> String {
     let ids = |ids: &[i32]| {
         let ids: Vec<_> = ids.iter().map(i32::to_string).collect();
         ids.join(",")
@@ -243,13 +317,55 @@ fn partition_line(topic: &str, partition: &TopicPartitionInfo) -> String {
     let leader = partition
         .leader
         .map_or("none".to_owned(), |id| id.to_string());
+    let moves = moved.map_or_else(String::new, |it| {
+        format!(
+            "\tAdding Replicas: {}\tRemoving Replicas: {}",
+            ids(&it.adding_replicas),
+            ids(&it.removing_replicas)
+        )
+    });
     format!(
-        "\tTopic: {topic}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}\tElr: {}\
-         \tLastKnownElr: {}",
+        "\tTopic: {topic}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}{moves}\
+         \tElr: {}\tLastKnownElr: {}",
         partition.partition,
         ids(&partition.replicas),
         ids(&partition.isr),
         elr(&partition.elr),
         elr(&partition.last_known_elr)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moves_are_shown_and_do_not_count_as_replicas() {
+        let partition = TopicPartitionInfo {
+            partition: 0,
+            leader: Some(1),
+            replicas: vec![1, 2, 3],
+            isr: vec![1, 2],
+            elr: None,
+            last_known_elr: None,
+        };
+        let moved = PartitionReassignment {
+            replicas: vec![1, 2, 3],
+            adding_replicas: vec![3],
+            removing_replicas: vec![1],
+        };
+        assert_eq!(replication_factor(&partition, Some(&moved)), 2);
+        assert_eq!(replication_factor(&partition, None), 3);
+        assert_eq!(
+            partition_line("t", &partition, Some(&moved)),
+            "\tTopic: t\tPartition: 0\tLeader: 1\tReplicas: 1,2,3\tIsr: 1,2\tAdding Replicas: 3\
+             \tRemoving Replicas: 1\tElr: N/A\tLastKnownElr: N/A"
+        );
+        let over = PartitionReassignment {
+            replicas: vec![4, 5, 6],
+            adding_replicas: vec![6],
+            removing_replicas: vec![4],
+        };
+        assert_eq!(replication_factor(&partition, Some(&over)), 3);
+    }
 }
