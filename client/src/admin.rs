@@ -122,3 +122,6 @@ impl Admin {
         Instant::now() + self.config.default_api_timeout
     }
 }
+
+#[cfg(test)]
+mod tests;
