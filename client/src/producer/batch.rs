@@ -190,9 +190,9 @@ impl Batch {
         Ok(bytes.clone())
     }
 
-    /// Tells everybody that the records are written; returns the memory if it can be used again.
+    /// Tells everybody that the records are written, callbacks before those who await, so that
+    /// callbacks are over when a flush is; returns the memory if it can be used again.
     pub(super) fn acknowledge(self, acknowledged: Acknowledged) -> Option<Vec<u8>> {
-        self.outcome.acknowledge(acknowledged);
         for PendingCallback { record, call } in self.callbacks {
             let offset = match acknowledged.base_offset {
                 -1 => -1,
@@ -202,16 +202,18 @@ impl Batch {
             let metadata = record.metadata(&self.outcome, offset, time);
             run(move || call(Ok(metadata)));
         }
+        self.outcome.acknowledge(acknowledged);
         self.content.into_buffer()
     }
 
-    /// Tells everybody that the records are given up; returns the memory if it can be used again.
+    /// Tells everybody that the records are given up, in the same order; returns the memory if it
+    /// can be used again.
     pub(super) fn fail(self, failure: Failure) -> Option<Vec<u8>> {
-        self.outcome.fail(failure.clone());
         for PendingCallback { record, call } in self.callbacks {
             let error = failure.of_record(record.index);
             run(move || call(Err(error)));
         }
+        self.outcome.fail(failure);
         self.content.into_buffer()
     }
 

@@ -178,6 +178,30 @@ async fn callbacks_come_in_order_and_their_panics_do_no_harm() {
     assert_eq!(*told, [0, 1, 2, 3, 4]);
 }
 
+/// A flush came back while callbacks still ran on another thread, because deliveries were told
+/// first: who flushed and then counted what callbacks had seen counted too few.
+#[tokio::test(start_paused = true)]
+async fn callbacks_run_before_deliveries_and_flushes_are_told() {
+    let rig = Rig::new(1, &[]);
+    rig.send("warm up").await.await.unwrap();
+    for is_answered in [true, false] {
+        if !is_answered {
+            let refused = ringbrook_protocol::ResponseError::InvalidTopicException;
+            rig.fake.next_error::<ProduceRequest>(refused);
+        }
+        let delivery = rig.send("first").await;
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let callback = move |outcome: Result<RecordMetadata, ClientError>| {
+            let is_told = futures_util::FutureExt::now_or_never(delivery).is_some();
+            tell.send((outcome.is_ok(), is_told)).unwrap();
+        };
+        let record = ProducerRecord::new("t", "second".to_owned()).with_partition(0);
+        rig.producer.send_with(record, callback).await.unwrap();
+        rig.producer.flush().await;
+        assert_eq!(told.await.unwrap(), (is_answered, false));
+    }
+}
+
 /// A callback may do what a user does: ask the producer something.
 #[tokio::test(start_paused = true)]
 async fn callbacks_run_without_any_lock() {
