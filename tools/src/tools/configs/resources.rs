@@ -1,10 +1,11 @@
 //! Topics, brokers, their loggers, groups and client metrics: what has a configuration as such.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringbrook_client::Admin;
 use ringbrook_client::admin::{
     ConfigEntry, ConfigResource, ConfigResourceType, ConfigSource, DescribeConfigsOptions,
+    ListGroupsOptions,
 };
 use serde_json::{Value, json};
 
@@ -176,7 +177,13 @@ async fn all_names(admin: &Admin, kind: ConfigResourceType) -> Result<Vec<String
         }
         kind => {
             let resources = admin.list_config_resources(&[kind]).await?;
-            Ok(resources.into_iter().map(|it| it.name).collect())
+            let mut names: BTreeSet<_> = resources.into_iter().map(|it| it.name).collect();
+            if kind == ConfigResourceType::Group {
+                // Also those that nothing is set for.
+                let groups = admin.list_groups(&ListGroupsOptions::default()).await?;
+                names.extend(groups.all()?.into_iter().map(|group| group.group_id));
+            }
+            Ok(names.into_iter().collect())
         }
     }
 }
