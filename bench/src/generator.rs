@@ -19,6 +19,7 @@ mod model;
 mod pacer;
 mod payload;
 mod producing;
+mod ratios;
 mod recorder;
 mod report;
 mod run;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub(crate) use advise::{AdviseArgs, command as advise};
+pub(crate) use ratios::{RatiosArgs, command as ratios};
 pub(crate) use study::load;
 
 /// How to run a load.

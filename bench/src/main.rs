@@ -48,6 +48,8 @@ enum Command {
     Load(generator::LoadArgs),
     /// Recommend linger.ms and batch.size for a load, with the reason
     Advise(generator::AdviseArgs),
+    /// Compare the results of loads on two brokers
+    Ratios(generator::RatiosArgs),
     /// Run scenarios and print broker, null server and their ratio
     Run(RunArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
@@ -119,6 +121,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Load(args) => generator::load(&args),
         Command::Advise(args) => generator::advise(&args),
+        Command::Ratios(args) => generator::ratios(&args),
         Command::Run(args) => scenario::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),

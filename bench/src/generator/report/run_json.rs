@@ -38,6 +38,7 @@ fn result(measured: &Measured) -> Value {
         "aggregatedConsumeRate": total.read as f64 / measured.elapsed_s,
         "triggers": measured.batching.triggers,
         "batching": measured.batching,
+        "bytesPerBatch": measured.batching.bytes_per_batch(),
         "cpu": {
             "brokerSeconds": measured.broker.map(|usage| usage.cpu_s),
             "brokerSecondsPerGB": measured.broker_cpu_s_per_gb(),
