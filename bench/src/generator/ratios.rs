@@ -49,6 +49,9 @@ const QUANTITIES: [(&str, &str, bool); 9] = [
     ("bytes per batch", "/bytesPerBatch", true),
 ];
 
+/// What is not worse by more counts as equal.
+const EQUAL_MAX: f64 = 1.01;
+
 /// Prints a line per cell and quantity.
 ///
 /// # Errors
@@ -130,11 +133,7 @@ impl Results {
             let ratios = ours.over(theirs);
             let is_more_better = QUANTITIES.iter().any(|it| it.0 == *name && it.2);
             let ratio = ours.median() / theirs.median();
-            let is_better = if is_more_better {
-                1.0 <= ratio
-            } else {
-                ratio <= 1.0
-            };
+            let worse = if is_more_better { 1.0 / ratio } else { ratio };
             let flags = [self, other].map(|side| side.flags.get(cell).cloned().unwrap_or_default());
             lines.push(format!(
                 "{cell:<40} {name:<22} {:<28} {:<28} ratio {ratio:.3} ({:.3}-{:.3}){}{}",
@@ -142,7 +141,7 @@ impl Results {
                 theirs.text(),
                 ratios.min(),
                 ratios.max(),
-                if is_better { "" } else { "  LOSES" },
+                if worse <= EQUAL_MAX { "" } else { "  LOSES" },
                 if flags.iter().all(Vec::is_empty) {
                     String::new()
                 } else {
