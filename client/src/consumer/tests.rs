@@ -11,6 +11,7 @@ mod validation;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringbrook_protocol::ResponseError;
 
 use super::*;
 use crate::config::AutoOffsetReset;
@@ -19,6 +20,19 @@ use crate::testing::FakeCluster;
 use crate::topic_partition::TopicPartition;
 
 pub(super) type TextConsumer = Consumer<Bytes, String>;
+
+/// What leaders of partitions say that passes by itself, whatever they were asked.
+pub(super) const PASSING: [ResponseError; 9] = [
+    ResponseError::NotLeaderOrFollower,
+    ResponseError::ReplicaNotAvailable,
+    ResponseError::KafkaStorageError,
+    ResponseError::FencedLeaderEpoch,
+    ResponseError::UnknownLeaderEpoch,
+    ResponseError::OffsetNotAvailable,
+    ResponseError::LeaderNotAvailable,
+    ResponseError::UnknownTopicOrPartition,
+    ResponseError::RequestTimedOut,
+];
 
 /// How long tests wait for what has to come.
 pub(super) const LONG: Duration = Duration::from_secs(100);

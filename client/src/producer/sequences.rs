@@ -17,6 +17,7 @@ use ringbrook_protocol::ResponseError;
 use ringbrook_record::next_sequence;
 
 use super::batch::BatchKey;
+use crate::error::ClientError;
 
 /// A producer id and its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,6 +368,21 @@ fn is_after(sequence: i32, other: i32) -> bool {
 
 fn before(sequence: i32, decrement: i32) -> i32 {
     sequence.wrapping_sub(decrement) & i32::MAX
+}
+
+/// Whether a producer with numbers can write nothing any more, as Kafka's
+/// `TransactionManager.maybeTransitionToErrorState` has it.
+pub(super) fn is_fatal(error: &ClientError) -> bool {
+    matches!(error, ClientError::UnsupportedVersion { .. })
+        || matches!(
+            error.response_error(),
+            Some(
+                ResponseError::ClusterAuthorizationFailed
+                    | ResponseError::TransactionalIdAuthorizationFailed
+                    | ResponseError::ProducerFenced
+                    | ResponseError::UnsupportedVersion
+            )
+        )
 }
 
 #[cfg(test)]

@@ -147,17 +147,7 @@ async fn moved(fake: &FakeCluster) -> TextConsumer {
 
 #[tokio::test(start_paused = true)]
 async fn errors_of_leader_epochs_are_waited_out() {
-    for error in [
-        E::NotLeaderOrFollower,
-        E::ReplicaNotAvailable,
-        E::KafkaStorageError,
-        E::FencedLeaderEpoch,
-        E::UnknownLeaderEpoch,
-        E::OffsetNotAvailable,
-        E::LeaderNotAvailable,
-        E::UnknownTopicOrPartition,
-        E::RequestTimedOut,
-    ] {
+    for error in PASSING {
         let fake = FakeCluster::new(2);
         fake.next_error::<OffsetForLeaderEpochRequest>(error);
         let consumer = moved(&fake).await;

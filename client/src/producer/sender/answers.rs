@@ -17,7 +17,7 @@ use crate::cluster::Target;
 use crate::error::{BrokerError, ClientError};
 use crate::producer::batch::Batch;
 use crate::producer::outcome::{Acknowledged, Failure};
-use crate::producer::sequences::Refusal;
+use crate::producer::sequences::{Refusal, is_fatal};
 
 /// Why a batch was not written.
 struct Refused {
@@ -242,21 +242,6 @@ impl Sender {
         let longest = client.retry_backoff_max.max(client.retry_backoff);
         doubled.min(longest).mul_f64(fastrand::f64() * 0.4 + 0.8)
     }
-}
-
-/// Whether a producer with numbers can write nothing any more, as Kafka's
-/// `TransactionManager.maybeTransitionToErrorState` has it.
-fn is_fatal(error: &ClientError) -> bool {
-    matches!(error, ClientError::UnsupportedVersion { .. })
-        || matches!(
-            error.response_error(),
-            Some(
-                ResponseError::ClusterAuthorizationFailed
-                    | ResponseError::TransactionalIdAuthorizationFailed
-                    | ResponseError::ProducerFenced
-                    | ResponseError::UnsupportedVersion
-            )
-        )
 }
 
 /// Takes the batch that an answer is about; looks first behind the one before.

@@ -13,7 +13,7 @@ use super::state::State;
 use crate::error::ClientError;
 use crate::group_metadata::ConsumerGroupMetadata;
 use crate::offset_and_metadata::OffsetAndMetadata;
-use crate::producer::sequences::ProducerId;
+use crate::producer::sequences::{ProducerId, is_fatal};
 use crate::topic_partition::TopicPartition;
 
 /// The transactions of one producer. One request is with a coordinator at a time.
@@ -502,15 +502,5 @@ impl Transactions {
 
 /// Errors of batches after which nothing else can succeed.
 fn is_fatal_for_batches(error: &ClientError) -> bool {
-    matches!(error, ClientError::UnsupportedVersion { .. })
-        || matches!(
-            error.response_error(),
-            Some(
-                ResponseError::ClusterAuthorizationFailed
-                    | ResponseError::TransactionalIdAuthorizationFailed
-                    | ResponseError::ProducerFenced
-                    | ResponseError::UnsupportedVersion
-                    | ResponseError::InvalidProducerIdMapping
-            )
-        )
+    is_fatal(error) || error.response_error() == Some(ResponseError::InvalidProducerIdMapping)
 }
