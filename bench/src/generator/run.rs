@@ -53,11 +53,12 @@ pub(crate) fn run(
         topics: names.iter().map(|it| it.as_str().into()).collect(),
         runtime: &runtime,
     };
-    let measured = measured.run(on_period);
+    // After a failure the topics stay, for whoever wants to know why.
+    let measured = measured.run(on_period)?;
     if !args.keep_topics {
         runtime.block_on(target.delete_topics(&names))?;
     }
-    measured
+    Ok(measured)
 }
 
 struct Run<'a> {
