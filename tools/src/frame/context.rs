@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -119,16 +119,19 @@ impl Context {
         Ok(self.out.flush()?)
     }
 
-    /// A bar on standard error for work of `len` steps; it does not show unless that is a terminal.
+    /// A bar on standard error for work of `len` steps, which goes when it is dropped. It shows on a
+    /// terminal only, and not between lines of output on one: `is_silent` says that there are none
+    /// as long as the work goes on.
     #[must_use]
-    pub fn progress(&self, len: u64, what: &'static str) -> ProgressBar {
-        let target = if self.is_err_terminal {
+    pub fn progress(&self, len: u64, what: &'static str, is_silent: bool) -> ProgressBar {
+        let target = if self.is_err_terminal && (is_silent || !self.is_out_terminal) {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(len), target).with_message(what);
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        let bar = bar.with_finish(ProgressFinish::AndClear);
         match style {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,

@@ -161,6 +161,7 @@ async fn read(
 ) -> Result<(), Failure> {
     let mut last_record_ms = now_ms();
     let mut now = last_record_ms;
+    let bar = context.progress(arguments.num_records, "records", !arguments.shows_details);
     while progress.records < arguments.num_records && now - last_record_ms <= arguments.timeout_ms {
         let records = consumer.poll(POLL_MAX).await?;
         now = now_ms();
@@ -169,6 +170,7 @@ async fn read(
         }
         last_record_ms = now;
         count(&records, progress);
+        bar.set_position(progress.records);
         if progress.is_due(now, arguments.reporting_interval_ms) {
             let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
             let line = progress.window(&arguments.date_format, now, times.round_ms);
@@ -180,6 +182,7 @@ async fn read(
             }
         }
     }
+    drop(bar);
     if progress.records < arguments.num_records {
         context.line(format_args!(
             "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) \

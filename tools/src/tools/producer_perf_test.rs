@@ -8,6 +8,7 @@ mod stats;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use indicatif::ProgressBar;
 use ringbrook_client::ClientError;
 use ringbrook_client::clock::now_ms;
 use ringbrook_client::config::ProducerConfig;
@@ -63,12 +64,14 @@ struct Shared {
     all: Stats,
     /// Of what comes after the warm-up.
     steady: Option<Stats>,
+    bar: ProgressBar,
     told: mpsc::UnboundedSender<Told>,
 }
 
 impl Shared {
     fn record(&mut self, begun_ms: i64, bytes: usize, result: Result<(), ClientError>) {
         let now = now_ms();
+        self.bar.inc(1);
         let told = match result {
             Ok(()) => {
                 let mut lines = self.all.record(begun_ms, bytes, now);
@@ -111,11 +114,11 @@ async fn measure(
             now_ms(),
         ),
         steady: None,
+        bar: context.progress(arguments.num_records, "records", false),
         told: sender,
     }));
     let mut sending = Box::pin(async {
         send_all(arguments, &producer, &shared).await?;
-        // A flush would end before the last callbacks do.
         Ok::<(), Failure>(producer.close().await?)
     });
     loop {
@@ -135,6 +138,7 @@ async fn measure(
     let now = now_ms();
     {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.bar.finish_and_clear();
         context.line(shared.all.total(now))?;
         if let Some(steady) = &mut shared.steady {
             context.line(steady.total(now))?;

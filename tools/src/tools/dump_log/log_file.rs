@@ -44,6 +44,7 @@ impl LogDump {
         let mut last_offset = -1;
         let mut found = Vec::new();
         let mut buffer = RecordBuffer::new();
+        let bar = context.progress(file.end, "bytes", false);
         while let Some(bytes) = file.batch_at(position)? {
             let batch = file.parse(&bytes)?;
             context.line(batch_line(&batch, position))?;
@@ -61,7 +62,9 @@ impl LogDump {
                 }
             }
             position += bytes.len() as u64;
+            bar.set_position(position);
         }
+        drop(bar);
         note(gaps, path, found);
         let trailing_bytes = file.end - position;
         if 0 < trailing_bytes && self.bytes_max.is_none() {
