@@ -119,9 +119,9 @@ impl Context {
         Ok(self.out.flush()?)
     }
 
-    /// A bar on standard error for work of `len` steps, which goes when it is dropped. It shows on a
-    /// terminal only, and not between lines of output on one: `is_silent` says that there are none
-    /// as long as the work goes on.
+    /// A bar on standard error for work of `len` steps, which goes when it is dropped. It shows on
+    /// a terminal only, and not between lines of output on one: `is_silent` says that there are
+    /// none as long as the work goes on.
     #[must_use]
     pub fn progress(&self, len: u64, what: &'static str, is_silent: bool) -> ProgressBar {
         let target = if self.is_err_terminal && (is_silent || !self.is_out_terminal) {
