@@ -2,11 +2,12 @@
 //! latencies counted from intended times and every record looked for afterwards.
 //!
 //! A [`workload::Workload`] says what the load is. `run` does one: a [`crew::Crew`] of threads has
-//! the clients, which are the native ones, `producing` on schedules and `consuming`; what they see
-//! goes to a [`recorder::Recorder`] per thread, and what it comes to is [`measured::Measured`],
-//! which `report` turns into files.
+//! the clients, which are the native ones, `producing` on schedules, `committing` and `consuming`;
+//! what they see goes to a [`recorder::Recorder`] per thread, and what it comes to is
+//! [`measured::Measured`], which `report` turns into files.
 
 mod advise;
+mod committing;
 mod consuming;
 mod crew;
 mod disk;

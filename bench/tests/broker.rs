@@ -184,6 +184,71 @@ fn linger_makes_batches_of_a_slow_load_larger() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// In an open loop by time, read back afterwards; in a closed loop by records, read by a group.
+#[test]
+fn records_of_transactions_are_found_and_commits_are_timed() -> anyhow::Result<()> {
+    let by_time = ["quick", "--load", "2000", "--set", "consumer_groups=0"];
+    let by_time = [&by_time[..], &["--set", "transaction_ms=50"]].concat();
+    let by_records = ["quick", "--load", "max", "--set", "producers=3"];
+    let by_records = [&by_records[..], &["--set", "transaction_records=200"]].concat();
+    for arguments in [by_time, by_records] {
+        let (_dir, results) = load(&arguments)?;
+        let run: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(results.join("run.json"))?)?;
+        let result = &run["results"][0];
+        let verdict = &result["verification"][0];
+        assert!(verdict["acknowledged"].as_u64() > Some(0), "{verdict}");
+        assert_eq!(verdict["read"], verdict["acknowledged"], "{verdict}");
+        assert!(
+            result["transactions"]["committed"].as_u64() > Some(1),
+            "{result}"
+        );
+        assert_eq!(result["transactions"]["aborted"], 0, "{result}");
+        let p50 = result["aggregatedCommitLatency50pct"].as_f64();
+        let p99 = result["aggregatedCommitLatency99pct"].as_f64();
+        assert!(Some(0.0) < p50 && p50 <= p99, "{result}");
+        let rows = summary(&results)?;
+        assert!(rows[0]["commit_p99_ms"].parse::<f64>()? > 0.0, "{rows:?}");
+    }
+    Ok(())
+}
+
+/// The settings are those that each broker itself says it has.
+#[test]
+fn settings_of_the_broker_are_swept_with_a_broker_each() -> anyhow::Result<()> {
+    let text = "name = \"brokers\"\nload = 500\n[sweep]\n\
+                \"broker.log.flush.before.ack\" = [true, false]\n";
+    let file = tempfile::NamedTempFile::with_suffix(".toml")?;
+    std::fs::write(file.path(), text)?;
+    let path = file.path().to_str().context("UTF-8")?;
+    let (_dir, results) = load(&[path, "--broker-override", "log.segment.bytes=67108864"])?;
+    let run: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(results.join("run.json"))?)?;
+    let settings = run["results"].as_array().context("results")?.iter();
+    let settings = settings.map(|it| &it["brokerSettings"]);
+    let settings: Vec<_> = settings.collect();
+    assert_eq!(settings.len(), 2, "{run}");
+    for (settings, value) in settings.into_iter().zip(["false", "true"]) {
+        assert_eq!(settings["log.flush.before.ack"], value);
+        assert_eq!(settings["log.segment.bytes"], "67108864");
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_of_a_broker_that_runs_already_are_refused() -> anyhow::Result<()> {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .args(["load", "quick", "--bootstrap-server", "127.0.0.1:1"])
+        .args(["--set", "broker.log.flush.before.ack=false"])
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && errors.contains("--bootstrap-server"),
+        "{errors}"
+    );
+    Ok(())
+}
+
 #[test]
 fn the_consumer_is_compared_with_librdkafka() -> anyhow::Result<()> {
     for compression in ["none", "lz4"] {

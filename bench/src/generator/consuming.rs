@@ -70,21 +70,44 @@ pub(crate) fn member(
     group: &str,
     topics: &[Arc<str>],
 ) -> anyhow::Result<Consumer> {
-    let consumer = consumer(bootstrap, workload, Some(group))?;
+    let consumer = consumer(bootstrap, workload, Some(group), isolation(workload))?;
     consumer.subscribe(topics.iter().map(Arc::clone))?;
     Ok(consumer)
 }
 
-fn consumer(bootstrap: &str, workload: &Workload, group: Option<&str>) -> anyhow::Result<Consumer> {
+const READ_COMMITTED: &str = "read_committed";
+const READ_UNCOMMITTED: &str = "read_uncommitted";
+
+/// What consumers should see: what is committed, where there are transactions.
+fn isolation(workload: &Workload) -> &'static str {
+    if workload.is_transactional() {
+        READ_COMMITTED
+    } else {
+        READ_UNCOMMITTED
+    }
+}
+
+/// A consumer that sees what `isolation` says, unless it is one of a group and the workload says
+/// otherwise.
+fn consumer(
+    bootstrap: &str,
+    workload: &Workload,
+    group: Option<&str>,
+    isolation: &str,
+) -> anyhow::Result<Consumer> {
     let mut properties = Properties::new()
         .with("bootstrap.servers", bootstrap)
+        .with("isolation.level", isolation)
         .with("auto.offset.reset", "earliest");
     for (name, value) in &workload.consumer {
         properties.set(name, value);
     }
     match group {
         Some(group) => properties.set("group.id", group),
-        None => drop(properties.remove("group.id")),
+        None => {
+            drop(properties.remove("group.id"));
+            properties.set("isolation.level", isolation);
+        }
     }
     let config = ConsumerConfig::from_properties(&properties)?;
     Ok(Consumer::<Bytes>::new(
@@ -129,24 +152,32 @@ pub(crate) async fn read_back(
     topics: &[Arc<str>],
     reader: &Reader,
 ) -> anyhow::Result<()> {
-    let consumer = consumer(bootstrap, workload, None)?;
     let partitions = topics.iter().flat_map(|topic| {
         (0..workload.partitions_per_topic).map(|it| TopicPartition::new(Arc::clone(topic), it))
     });
     let partitions: Vec<_> = partitions.collect();
-    let mut unfinished = consumer.end_offsets(&partitions).await?;
+    // For those who read what is committed, a partition ends where the markers of the last
+    // transactions are not written yet.
+    let all = consumer(bootstrap, workload, None, READ_UNCOMMITTED)?;
+    let mut unfinished = all.end_offsets(&partitions).await?;
+    all.close().await?;
+    let consumer = consumer(bootstrap, workload, None, isolation(workload))?;
     unfinished.retain(|_, end| 0 < *end);
     consumer.assign(unfinished.keys().cloned())?;
     let mut deadline = now() + SILENCE_MAX;
     while !unfinished.is_empty() {
         let records = consumer.poll(POLL).await?;
         reader.note(&records);
-        for (partition, next) in records.next_offsets() {
+        let next = records.next_offsets().into_iter();
+        let mut reached: Vec<_> = next.map(|(it, next)| (it, next.offset)).collect();
+        if records.is_empty() {
+            // Markers of transactions move positions and are no records.
+            reached = positions(&consumer, unfinished.keys()).await?;
+        } else {
             deadline = now() + SILENCE_MAX;
-            if unfinished
-                .get(&partition)
-                .is_some_and(|end| *end <= next.offset)
-            {
+        }
+        for (partition, offset) in reached {
+            if unfinished.get(&partition).is_some_and(|end| *end <= offset) {
                 unfinished.remove(&partition);
             }
         }
@@ -158,4 +189,16 @@ pub(crate) async fn read_back(
         );
     }
     Ok(consumer.close().await?)
+}
+
+/// Where each partition is read next.
+async fn positions(
+    consumer: &Consumer,
+    partitions: impl Iterator<Item = &TopicPartition>,
+) -> anyhow::Result<Vec<(TopicPartition, i64)>> {
+    let mut positions = Vec::new();
+    for partition in partitions {
+        positions.push((partition.clone(), consumer.position(partition).await?));
+    }
+    Ok(positions)
 }

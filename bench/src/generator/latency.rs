@@ -61,6 +61,8 @@ pub(crate) struct Latencies {
     pub(crate) response: Latency,
     /// From the intended time to the consumer.
     pub(crate) end_to_end: Latency,
+    /// Of committing transactions, with what had still to be sent.
+    pub(crate) commit: Latency,
 }
 
 impl Latencies {
@@ -68,13 +70,15 @@ impl Latencies {
         self.service.merge(&other.service);
         self.response.merge(&other.response);
         self.end_to_end.merge(&other.end_to_end);
+        self.commit.merge(&other.commit);
     }
 
-    pub(crate) fn named(&self) -> [(&'static str, &Latency); 3] {
+    pub(crate) fn named(&self) -> [(&'static str, &Latency); 4] {
         [
             ("service", &self.service),
             ("response", &self.response),
             ("end-to-end", &self.end_to_end),
+            ("commit", &self.commit),
         ]
     }
 }

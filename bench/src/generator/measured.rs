@@ -124,6 +124,12 @@ pub(crate) struct Measured {
     pub(crate) batching: Batching,
     /// Of the broker during the measured time: CPU seconds, and memory at its end.
     pub(crate) broker: Option<Usage>,
+    /// Settings of the broker that are not its defaults, as it says itself, if it was started here.
+    pub(crate) broker_settings: BTreeMap<String, String>,
+    /// Memory of the broker before it had the topics of the run, if its process is known.
+    pub(crate) resident_before: Option<u64>,
+    /// The same with topics and connected clients, before the first record.
+    pub(crate) resident_idle: Option<u64>,
     pub(crate) client_cpu_s: f64,
     pub(crate) client_threads: u32,
     /// Times that the disk was told to flush its cache, if known.
@@ -166,6 +172,22 @@ impl Measured {
             self.client_cpu_s,
             self.total().acknowledged_bytes as f64 / 1e9,
         )
+    }
+
+    /// What a partition costs in memory before anything is in it. It says nothing when a broker
+    /// had other topics before, whose memory was reused.
+    pub(crate) fn idle_bytes_per_partition(&self) -> Option<f64> {
+        let grown = self.resident_idle?.saturating_sub(self.resident_before?);
+        let workload = &self.workload;
+        let partitions = f64::from(workload.topics) * f64::from(workload.partitions_per_topic);
+        Some(share(grown as f64, partitions))
+    }
+
+    /// Batches that one flush of the disk made durable, on average; nothing without flushes. Other
+    /// users of the disk count too.
+    pub(crate) fn batches_per_flush(&self) -> Option<f64> {
+        let flushes = self.disk_flushes.filter(|it| 0 < *it)?;
+        Some(self.batching.batches as f64 / flushes as f64)
     }
 
     pub(crate) fn flags(&self) -> Vec<Flag> {
@@ -231,6 +253,9 @@ pub(crate) mod tests {
                 cpu_s: 1.0,
                 resident_bytes: 1 << 20,
             }),
+            broker_settings: BTreeMap::new(),
+            resident_before: Some(1 << 20),
+            resident_idle: Some((1 << 20) + 8 * 1000),
             client_cpu_s: 2.0,
             client_threads: 1,
             disk_flushes: Some(0),
@@ -251,6 +276,17 @@ pub(crate) mod tests {
         let measured = measured(Some(1000.0), 1000, 1);
         assert!((measured.mb_per_s() - 1.0).abs() < 1e-9);
         assert!((measured.broker_cpu_s_per_gb().expect("known") - 100.0).abs() < 1e-6);
+        let idle = measured.idle_bytes_per_partition().expect("known");
+        assert!((idle - 1000.0).abs() < 1e-6, "{idle}");
+    }
+
+    #[test]
+    fn batches_share_flushes_if_there_are_any() {
+        let mut measured = measured(None, 1000, 1);
+        measured.batching.batches = 100;
+        assert_eq!(measured.batches_per_flush(), None);
+        measured.disk_flushes = Some(25);
+        assert!((measured.batches_per_flush().expect("flushes") - 4.0).abs() < 1e-9);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ringbrook_client::config::{ProducerConfig, Properties};
 use ringbrook_client::producer::{Producer, ProducerRecord};
 
+use super::committing::Committer;
 use super::keys::KeyChoice;
 use super::pacer::Pacer;
 use super::payload::{Payload, Stamp};
@@ -18,10 +19,11 @@ use super::workload::Workload;
 /// A producer of native clients' kind.
 pub(crate) type LoadProducer = Producer<Bytes, Bytes>;
 
-/// Makes the producer `index` of a workload, knowing its topics already.
+/// Makes the producer `index` of a workload, knowing its topics already. If it is transactional,
+/// its `transactional.id` is named for the first topic, and initialized.
 ///
 /// # Errors
-/// Its settings are not valid, or a topic is not there.
+/// Its settings are not valid, a topic is not there, or there is no coordinator.
 pub(crate) async fn connect(
     bootstrap: &str,
     workload: &Workload,
@@ -31,12 +33,19 @@ pub(crate) async fn connect(
     let mut properties = Properties::new()
         .with("bootstrap.servers", bootstrap)
         .with("client.id", format!("load-producer-{index}"));
+    if workload.is_transactional() {
+        let topic = topics.first().context("a load has a topic at least")?;
+        properties.set("transactional.id", format!("{topic}-{index}"));
+    }
     for (name, value) in &workload.producer {
         properties.set(name, value);
     }
     let producer = Producer::builder(ProducerConfig::from_properties(&properties)?).build()?;
     for topic in topics {
         producer.partitions_for(topic).await?;
+    }
+    if workload.is_transactional() {
+        producer.init_transactions().await?;
     }
     Ok(producer)
 }
@@ -51,6 +60,8 @@ pub(crate) struct Producing {
     keys: KeyChoice,
     /// Nothing in a closed loop.
     schedule: Option<Schedule>,
+    /// Nothing without transactions.
+    committer: Option<Committer>,
     recorder: Recorder,
 }
 
@@ -78,6 +89,7 @@ impl Producing {
             )
         });
         Ok(Self {
+            committer: Committer::of(workload, &producer, index, &recorder),
             producer,
             topics,
             index,
@@ -92,7 +104,8 @@ impl Producing {
     /// Sends from `epoch` for `duration`, then waits until all is acknowledged or given up.
     ///
     /// # Errors
-    /// The machine has no timers left, or the producer did not end in order.
+    /// The machine has no timers left, a transaction is neither committed nor aborted, or the
+    /// producer did not end in order.
     pub(crate) async fn run(mut self, epoch: Instant, duration: Duration) -> anyhow::Result<()> {
         let pacer = Pacer::new()?;
         let end_ns = super::latency::as_ns(duration);
@@ -105,22 +118,48 @@ impl Producing {
                 break;
             }
             if self.schedule.is_some() {
-                pacer
-                    .wait_until(epoch + Duration::from_nanos(intended_ns))
-                    .await?;
+                self.wait_until(&pacer, epoch, intended_ns).await?;
             }
-            self.send(sequence, intended_ns).await;
+            self.send(sequence, intended_ns).await?;
+        }
+        if let Some(committer) = &mut self.committer {
+            committer.end().await?;
         }
         Ok(self.producer.close().await?)
     }
 
-    async fn send(&mut self, sequence: u64, intended_ns: u64) {
+    /// Waits for the time of the next record; a transaction that has to end before it does.
+    async fn wait_until(
+        &mut self,
+        pacer: &Pacer,
+        epoch: Instant,
+        intended_ns: u64,
+    ) -> anyhow::Result<()> {
+        if let Some(committer) = &mut self.committer {
+            let deadline_ns = committer.deadline_ns().filter(|it| *it < intended_ns);
+            if let Some(deadline_ns) = deadline_ns {
+                pacer
+                    .wait_until(epoch + Duration::from_nanos(deadline_ns))
+                    .await?;
+                committer.end().await?;
+            }
+        }
+        pacer
+            .wait_until(epoch + Duration::from_nanos(intended_ns))
+            .await
+    }
+
+    async fn send(&mut self, sequence: u64, intended_ns: u64) -> anyhow::Result<()> {
+        if let Some(committer) = &mut self.committer {
+            committer.begin_record()?;
+        }
         let sent = SentRecord {
             producer: self.index,
             sequence,
             intended_ns,
             sent_ns: self.recorder.elapsed_ns(),
             value_bytes: self.value_bytes,
+            is_transactional: self.committer.is_some(),
         };
         let value = self.payload.value(Stamp {
             producer: self.index,
@@ -128,9 +167,10 @@ impl Producing {
             intended_ns,
         });
         let turn = usize::try_from(sequence).unwrap_or_default() % self.topics.len().max(1);
-        let Some(topic) = self.topics.get(turn) else {
-            return;
-        };
+        let topic = self
+            .topics
+            .get(turn)
+            .context("a load has a topic at least")?;
         let record = ProducerRecord::of(Arc::clone(topic), self.keys.key(), Some(value));
         self.recorder.note_sent();
         let recorder = self.recorder.clone();
@@ -142,6 +182,10 @@ impl Producing {
             });
         if let Err(error) = result.await {
             self.recorder.note_failed(|| error.to_string());
+        }
+        match &mut self.committer {
+            Some(committer) => committer.end_if_due().await,
+            None => Ok(()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One run of a load: topics are made, clients started, warmed up, measured and ended, and every
 //! record is looked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::ledger::{Acknowledged, Verdict};
 use super::measured::{Batching, Measured, Period};
 use super::recorder::GroupRecords;
 use super::target::{Target, Usage};
-use super::workload::{Verify, Workload};
+use super::workload::Workload;
 use crate::process::{self, now};
 
 /// Joining groups and connecting takes no longer.
@@ -43,6 +44,8 @@ pub(crate) fn run(
     let names = (0..workload.topics).map(|it| format!("load-{}-{it}", &unique[..12]));
     let names: Vec<_> = names.collect();
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let resident_before = target.usage()?.map(|usage| usage.resident_bytes);
+    let broker_settings = runtime.block_on(target.settings())?;
     runtime.block_on(target.create_topics(&names, workload))?;
     let measured = Run {
         target,
@@ -52,6 +55,8 @@ pub(crate) fn run(
         args,
         topics: names.iter().map(|it| it.as_str().into()).collect(),
         runtime: &runtime,
+        broker_settings,
+        resident_before,
     };
     // After a failure the topics stay, for whoever wants to know why.
     let measured = measured.run(on_period)?;
@@ -69,6 +74,9 @@ struct Run<'a> {
     args: &'a TargetArgs,
     topics: Vec<Arc<str>>,
     runtime: &'a Runtime,
+    broker_settings: BTreeMap<String, String>,
+    /// Of the broker, before it had the topics.
+    resident_before: Option<u64>,
 }
 
 /// What is known at a moment, to be compared with a later one.
@@ -97,6 +105,7 @@ impl Run<'_> {
             cpu: self.args.client_cpu,
         })?;
         crew.wait_ready(READY_LIMIT)?;
+        let resident_idle = self.target.usage()?.map(|usage| usage.resident_bytes);
         let epoch = crew.begin();
         crew.wait_for_time(epoch + warm_up)?;
         let mut totals = Totals::default();
@@ -123,8 +132,9 @@ impl Run<'_> {
         }
         let after = self.moment()?;
         let batching = Batching::between(&counters, &crew.counters());
-        let failure = crew.recorders().iter().find_map(|it| it.failure());
+        let recorders = crew.recorders().to_vec();
         let verdicts = self.end(crew)?;
+        let failure = recorders.iter().find_map(|it| it.failure());
         let since = |before: u64, after: u64| after.saturating_sub(before);
         Ok(Measured {
             workload: self.workload.clone(),
@@ -140,6 +150,9 @@ impl Run<'_> {
                     cpu_s: after.cpu_s - before.cpu_s,
                     resident_bytes: after.resident_bytes,
                 }),
+            broker_settings: self.broker_settings.clone(),
+            resident_before: self.resident_before,
+            resident_idle,
             client_cpu_s: after.client_cpu_s - before.client_cpu_s,
             client_threads: self.args.client_threads,
             disk_flushes: before.flushes.zip(after.flushes).map(|(b, a)| since(b, a)),
@@ -173,7 +186,7 @@ impl Run<'_> {
             .context("a thread at least")?;
         let topics = crew.indexes();
         crew.end()?;
-        if self.workload.verify == Verify::Off {
+        if !self.workload.is_verified() {
             return Ok(Vec::new());
         }
         if groups.is_empty() {

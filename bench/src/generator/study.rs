@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,7 +15,7 @@ use super::measured::{Flag, Measured, Period};
 use super::report::{self, Study};
 use super::run::run;
 use super::target::Target;
-use super::workload::{Load, Sweep, Verify, Workload, cells};
+use super::workload::{Load, Verify, Workload, cells, with_field};
 use crate::engine::machine;
 use crate::report::line;
 
@@ -40,18 +40,20 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    check_target(args, &cells)?;
     let environment = machine::describe(&args.target.dir);
     let disk = disk::baseline(&args.target.dir).context("the baseline of the disk")?;
     let target = Target::open(&args.target)?;
     let mut running = Running {
         args,
         base: &workload,
-        target: &target,
+        target: Some(target),
         maxima: HashMap::new(),
         progress: progress(&cells, workload.repetitions)?,
     };
     let mut measured = running.all(&cells)?;
     running.progress.finish_and_clear();
+    let target = running.target.take().context("a run leaves its broker")?;
     let description = target.description(&args.target);
     target.close()?;
     measured
@@ -75,6 +77,25 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the cells can be run on the broker that `args` names.
+///
+/// # Errors
+/// They need one that is started for them.
+fn check_target(args: &LoadArgs, cells: &[Workload]) -> anyhow::Result<()> {
+    let Some(bootstrap) = &args.target.bootstrap_server else {
+        return Ok(());
+    };
+    match cells.iter().find(|cell| cell.needs_own_broker()) {
+        None => Ok(()),
+        Some(cell) => bail!(
+            "{}: settings of the broker (broker.NAME) and fresh_broker are for a broker that is \
+             started for the run; {bootstrap} runs already: leave out --bootstrap-server, or set \
+             them there by hand",
+            cell.name
+        ),
+    }
+}
+
 /// The workload with what the command line changes.
 fn workload(args: &LoadArgs) -> anyhow::Result<Workload> {
     let mut workload = Workload::open(&args.workload)?;
@@ -84,22 +105,12 @@ fn workload(args: &LoadArgs) -> anyhow::Result<Workload> {
             .with_context(|| format!("--set {setting}: give FIELD=VALUE"))?;
         let value = value.parse::<toml::Value>();
         let value = value.unwrap_or_else(|_| setting[name.len() + 1..].into());
-        workload.sweep.remove(name);
-        let sweep = std::mem::replace(
-            &mut workload.sweep,
-            Sweep::from([(name.to_owned(), vec![value])]),
-        );
-        let title = std::mem::take(&mut workload.name);
-        let changed = cells(&workload)?.pop().context("a value makes a cell")?;
-        workload = Workload {
-            name: title,
-            sweep,
-            ..changed
-        };
+        workload = with_field(&workload, name, &value)?;
     }
     if let Some(load) = args.load {
         workload.load = load;
         workload.sweep.remove("load");
+        workload.axes.remove("load");
     }
     workload.check()?;
     Ok(workload)
@@ -126,7 +137,8 @@ struct Running<'a> {
     args: &'a LoadArgs,
     /// With the settings that maxima are those of.
     base: &'a Workload,
-    target: &'a Target,
+    /// With the settings of the last run.
+    target: Option<Target>,
     /// Records per second of closed loops, by what a maximum depends on.
     maxima: HashMap<String, f64>,
     progress: ProgressBar,
@@ -154,7 +166,15 @@ impl Running<'_> {
         Ok(measured)
     }
 
-    fn one(&self, cell: &Workload, repetition: u32, rate: Option<f64>) -> anyhow::Result<Measured> {
+    fn one(
+        &mut self,
+        cell: &Workload,
+        repetition: u32,
+        rate: Option<f64>,
+    ) -> anyhow::Result<Measured> {
+        let target = self.target.take().context("the last broker failed")?;
+        let target = target.for_workload(&self.args.target, cell)?;
+        let target = self.target.insert(target);
         let progress = &self.progress;
         let mut on_period = |period: &Period| {
             let rate = period.interval.acknowledged as f64 / period.length_s;
@@ -165,7 +185,7 @@ impl Running<'_> {
             ));
         };
         run(
-            self.target,
+            target,
             cell,
             repetition,
             rate,
@@ -231,7 +251,7 @@ impl Running<'_> {
     }
 
     /// The greatest rate whose latencies stay within the limit of the workload.
-    fn find_max(&self, cell: &Workload) -> anyhow::Result<f64> {
+    fn find_max(&mut self, cell: &Workload) -> anyhow::Result<f64> {
         let mut attempt = cell.clone();
         attempt.verify = Verify::Off;
         attempt.warm_up_s = TRY_WARM_UP_S;

@@ -1,11 +1,14 @@
 //! The broker under load: one that runs already, or ours, started for the run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use ringbrook_client::Admin;
-use ringbrook_client::admin::{CreateTopicsOptions, NewTopic};
+use ringbrook_client::admin::{
+    ConfigResource, CreateTopicsOptions, DescribeConfigsOptions, NewTopic,
+};
 use ringbrook_client::config::{AdminConfig, Properties};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -23,6 +26,8 @@ pub(crate) struct Target {
     /// The broker's process, if it runs here.
     pid: Option<u32>,
     server: Option<Server>,
+    /// Of workloads; those of the command line come on top.
+    settings: BTreeMap<String, String>,
     /// Of the broker that was started.
     _dir: Option<TempDir>,
 }
@@ -40,11 +45,23 @@ impl Target {
     /// # Errors
     /// The broker does not start.
     pub(crate) fn open(args: &TargetArgs) -> anyhow::Result<Self> {
+        Self::open_with(args, &BTreeMap::new())
+    }
+
+    /// The same with settings of the broker, which only one that is started can have.
+    ///
+    /// # Errors
+    /// The broker does not start.
+    pub(crate) fn open_with(
+        args: &TargetArgs,
+        settings: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
         if let Some(bootstrap) = &args.bootstrap_server {
             return Ok(Self {
                 bootstrap: bootstrap.clone(),
                 pid: args.broker_pid,
                 server: None,
+                settings: BTreeMap::new(),
                 _dir: None,
             });
         }
@@ -56,6 +73,9 @@ impl Target {
         );
         let dir = tempfile::tempdir_in(&args.dir)?;
         let mut command = broker_command(&args.ringbrook, dir.path());
+        for (name, value) in settings {
+            command.args(["--override", &format!("{name}={value}")]);
+        }
         for setting in &args.broker_override {
             command.args(["--override", setting]);
         }
@@ -64,8 +84,27 @@ impl Target {
             bootstrap: server.address.to_string(),
             pid: Some(server.pid()),
             server: Some(server),
+            settings: settings.clone(),
             _dir: Some(dir),
         })
+    }
+
+    /// Another broker of the same kind for `workload`, if this one will not do; this one is stopped
+    /// then.
+    ///
+    /// # Errors
+    /// A broker does not stop in order, or does not start.
+    pub(crate) fn for_workload(
+        self,
+        args: &TargetArgs,
+        workload: &Workload,
+    ) -> anyhow::Result<Self> {
+        if self.server.is_none() || !workload.fresh_broker && self.settings == workload.broker {
+            return Ok(self);
+        }
+        self.close()?;
+        Self::open_with(args, &workload.broker)
+            .with_context(|| format!("a broker with {:?}", workload.broker))
     }
 
     /// What the broker has used so far; nothing when its process is not known.
@@ -125,6 +164,30 @@ impl Target {
         let created = admin.create_topics(&topics, CreateTopicsOptions::default());
         created.await.all().context("creating the topics")?;
         Ok(())
+    }
+
+    /// The settings that the broker that was started says are not its defaults; nothing of one that
+    /// ran already, which may be of any kind.
+    ///
+    /// # Errors
+    /// The broker refused.
+    pub(crate) async fn settings(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        if self.server.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let admin = self.admin()?;
+        let cluster = admin.describe_cluster().await?;
+        let nodes = cluster.nodes.iter();
+        let described = admin.describe_configs(
+            nodes.map(|node| ConfigResource::broker(node.id)),
+            DescribeConfigsOptions::default(),
+        );
+        let described = described.await.all().context("asking for settings")?;
+        let entries = described.into_values().flatten();
+        Ok(entries
+            .filter(|entry| !entry.is_default())
+            .filter_map(|entry| Some((entry.name, entry.value?)))
+            .collect())
     }
 
     /// Deletes them again.

@@ -1,9 +1,11 @@
 //! What a load is: topics, records, clients and their settings, how fast and for how long.
 //!
 //! A workload is a TOML file whose names are the fields below, or a YAML file of the
-//! OpenMessaging benchmark (`open_messaging`), or a preset by its name.
+//! OpenMessaging benchmark (`open_messaging`), or a preset by its name (`presets`). One workload
+//! may stand for many that differ (`sweep`).
 
 mod open_messaging;
+mod presets;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use super::schedule::Arrival;
-pub(crate) use sweep::{Sweep, cells};
+pub(crate) use sweep::{Sweep, Variant, cells, with_field};
 
 /// How fast records are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ impl From<Load> for String {
 pub(crate) enum Verify {
     /// By the consumers of the load if it has any, else after the load.
     Always,
+    /// As `Always`, but not with `acks=0`, when nobody knows what was acknowledged.
+    WhereKnown,
     /// Not at all.
     Off,
 }
@@ -118,14 +122,29 @@ pub(crate) struct Workload {
     pub(crate) seed: u64,
     /// Times that each cell is measured, on a fresh topic each.
     pub(crate) repetitions: u32,
+    /// Transactions of every producer end this long after they began; 0 for no such limit. With
+    /// neither limit there are no transactions.
+    pub(crate) transaction_ms: u64,
+    /// Transactions of every producer end with so many records; 0 for no such limit.
+    pub(crate) transaction_records: u64,
+    /// Every run has a broker of its own, so that its memory and files tell of that run alone.
+    pub(crate) fresh_broker: bool,
+    /// Which of the variants this is; empty without any.
+    pub(crate) variant: String,
+    /// Settings of the broker that is started for the run, by Kafka's names.
+    pub(crate) broker: BTreeMap<String, String>,
     /// Settings of the producers, by Kafka's names.
     pub(crate) producer: BTreeMap<String, String>,
     /// Settings of the consumers, by Kafka's names.
     pub(crate) consumer: BTreeMap<String, String>,
     /// Settings of the topics, by Kafka's names.
     pub(crate) topic: BTreeMap<String, String>,
-    /// What varies from cell to cell.
+    /// What varies from cell to cell, in every combination.
     pub(crate) sweep: Sweep,
+    /// What varies one at a time, while the others stay as the workload says.
+    pub(crate) axes: Sweep,
+    /// Several fields that vary together; another dimension of `sweep`.
+    pub(crate) variants: Vec<Variant>,
 }
 
 impl Default for Workload {
@@ -150,22 +169,20 @@ impl Default for Workload {
             verify: Verify::Always,
             seed: 1,
             repetitions: 1,
+            transaction_ms: 0,
+            transaction_records: 0,
+            fresh_broker: false,
+            variant: String::new(),
+            broker: BTreeMap::new(),
             producer: BTreeMap::new(),
             consumer: BTreeMap::new(),
             topic: BTreeMap::new(),
             sweep: Sweep::new(),
+            axes: Sweep::new(),
+            variants: Vec::new(),
         }
     }
 }
-
-/// Presets: name, what for, file.
-const PRESETS: [(&str, &str); 5] = [
-    ("quick", include_str!("presets/quick.toml")),
-    ("latency", include_str!("presets/latency.toml")),
-    ("throughput", include_str!("presets/throughput.toml")),
-    ("tuning", include_str!("presets/tuning.toml")),
-    ("soak", include_str!("presets/soak.toml")),
-];
 
 impl Workload {
     /// A preset of this name, or the file of this path.
@@ -173,9 +190,8 @@ impl Workload {
     /// # Errors
     /// There is neither, the file does not say what a load is, or its values contradict.
     pub(crate) fn open(name_or_path: &str) -> anyhow::Result<Self> {
-        let preset = PRESETS.iter().find(|(name, _)| *name == name_or_path);
-        let workload = match preset {
-            Some((_, text)) => Self::from_toml(text)?,
+        let workload = match presets::text(name_or_path) {
+            Some(text) => Self::from_toml(text)?,
             None => Self::from_file(Path::new(name_or_path))
                 .with_context(|| format!("the workload {name_or_path}"))?,
         };
@@ -185,7 +201,7 @@ impl Workload {
 
     fn from_file(path: &Path) -> anyhow::Result<Self> {
         if !path.exists() {
-            let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = presets::names().collect();
             bail!("there is no such file; presets are {}", names.join(", "));
         }
         let text = std::fs::read_to_string(path)?;
@@ -232,10 +248,33 @@ impl Workload {
         );
         let acks = self.producer.get("acks").map(String::as_str);
         ensure!(
-            self.verify == Verify::Off || acks != Some("0"),
+            self.verify != Verify::Always || acks != Some("0"),
             "with acks=0 nobody knows what was acknowledged: set verify = \"off\""
         );
+        ensure!(
+            !self.is_transactional() || matches!(acks, None | Some("all" | "-1")),
+            "transactions need acks=all"
+        );
         Ok(())
+    }
+
+    /// Whether producers send in transactions.
+    pub(crate) fn is_transactional(&self) -> bool {
+        0 < self.transaction_ms || 0 < self.transaction_records
+    }
+
+    /// Whether records are looked for.
+    pub(crate) fn is_verified(&self) -> bool {
+        match self.verify {
+            Verify::Always => true,
+            Verify::WhereKnown => self.producer_setting("acks") != "0",
+            Verify::Off => false,
+        }
+    }
+
+    /// Whether it needs a broker that is started for it.
+    pub(crate) fn needs_own_broker(&self) -> bool {
+        self.fresh_broker || !self.broker.is_empty()
     }
 
     /// A setting of the producers, or Kafka's default.
@@ -257,7 +296,7 @@ mod tests {
 
     #[test]
     fn every_preset_is_a_workload_with_cells() {
-        for (name, _) in PRESETS {
+        for name in presets::names() {
             let workload = Workload::open(name).expect(name);
             assert_eq!(workload.name, name);
             assert!(!cells(&workload).expect(name).is_empty());
@@ -293,5 +332,25 @@ mod tests {
         let acks = Workload::from_toml("[producer]\nacks = \"0\"").expect("valid by itself");
         let error = acks.check().expect_err("cannot verify").to_string();
         assert!(error.contains("verify"), "{error}");
+        let known = Workload {
+            verify: Verify::WhereKnown,
+            ..acks
+        };
+        known.check().expect("not verified then");
+        assert!(!known.is_verified() && Workload::default().is_verified());
+    }
+
+    #[test]
+    fn transactions_end_by_time_or_by_records_and_need_every_acknowledgement() {
+        assert!(!Workload::default().is_transactional());
+        for text in ["transaction_ms = 100", "transaction_records = 1000"] {
+            let workload = Workload::from_toml(text).expect(text);
+            workload.check().expect(text);
+            assert!(workload.is_transactional(), "{text}");
+        }
+        let text = "transaction_ms = 100\n[producer]\nacks = \"1\"";
+        let workload = Workload::from_toml(text).expect("valid by itself");
+        let error = workload.check().expect_err("acks=1").to_string();
+        assert!(error.contains("acks=all"), "{error}");
     }
 }

@@ -46,7 +46,13 @@ fn result(measured: &Measured) -> Value {
             "clientSecondsPerGB": measured.client_cpu_s_per_gb(),
         },
         "brokerResidentBytes": measured.broker.map(|usage| usage.resident_bytes),
+        "brokerSettings": measured.broker_settings,
+        "brokerResidentBytesBeforeTopics": measured.resident_before,
+        "brokerResidentBytesIdle": measured.resident_idle,
+        "brokerIdleBytesPerPartition": measured.idle_bytes_per_partition(),
         "diskFlushes": measured.disk_flushes,
+        "batchesPerDiskFlush": measured.batches_per_flush(),
+        "transactions": {"committed": total.committed, "aborted": total.aborted},
         "verification": measured.verdicts,
         "flags": measured.flags(),
         "failure": measured.failure,
@@ -66,6 +72,7 @@ fn result(measured: &Measured) -> Value {
             "publishLatency",
             "publishResponseLatency",
             "endToEndLatency",
+            "commitLatency",
         ];
         for (index, kind) in kinds.into_iter().enumerate() {
             latencies(fields, measured, kind, index);
@@ -165,6 +172,10 @@ mod tests {
             .as_f64()
             .expect("a number");
         assert!((service - 0.5).abs() < 0.01, "{service}");
+        assert!(
+            value.get("aggregatedCommitLatency99pct").is_none(),
+            "no transactions"
+        );
         assert!(
             value.get("aggregatedEndToEndLatencyAvg").is_none(),
             "nobody read"

@@ -1,9 +1,10 @@
 //! Tables as CSV, and the lines that Kafka's performance tools print.
 
+use super::super::latency::Latency;
 use super::super::measured::{Flag, Measured};
 
 /// The columns of `summary.csv` and of the table in reports, in order.
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 33] = [
     "cell",
     "repetition",
     "record_bytes",
@@ -24,11 +25,18 @@ const COLUMNS: [&str; 26] = [
     "batch_bytes",
     "batch_records",
     "requests_per_s",
+    "transactions_per_s",
+    "commit_p50_ms",
+    "commit_p99_ms",
     "full",
     "linger",
     "piggyback",
     "broker_cpu_s_per_gb",
     "client_cpu_s_per_gb",
+    "broker_resident_mb",
+    "idle_bytes_per_partition",
+    "disk_flushes_per_s",
+    "batches_per_disk_flush",
     "flags",
 ];
 
@@ -71,17 +79,19 @@ fn summary_fields(measured: &Measured) -> Vec<String> {
     let batching = &measured.batching;
     let workload = &measured.workload;
     let ms = |value: f64| format!("{value:.3}");
-    let if_any = |ms: f64| {
-        if end_to_end.count() == 0 {
-            String::new()
-        } else {
-            format!("{ms:.3}")
-        }
+    let if_any = |latency: &Latency, percentile: f64| {
+        let ms = (0 < latency.count()).then(|| latency.ms(percentile));
+        ms.map_or_else(String::new, |ms| format!("{ms:.3}"))
     };
+    let commit = &total.latencies.commit;
     let requests_per_s = batching.requests as f64 / measured.elapsed_s;
     let flags: Vec<_> = measured.flags().into_iter().map(Flag::name).collect();
     let optional =
         |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
+    let resident_mb = measured
+        .broker
+        .map(|usage| usage.resident_bytes as f64 / 1e6);
+    let flushes = measured.disk_flushes;
     let share = |name: &str| format!("{:.3}", batching.trigger_share(name));
     vec![
         workload.name.replace(',', ";"),
@@ -101,16 +111,23 @@ fn summary_fields(measured: &Measured) -> Vec<String> {
         ms(response.ms(99.9)),
         ms(response.max_ms()),
         ms(total.latencies.service.ms(99.0)),
-        if_any(end_to_end.ms(50.0)),
-        if_any(end_to_end.ms(99.0)),
+        if_any(end_to_end, 50.0),
+        if_any(end_to_end, 99.0),
         format!("{:.0}", batching.bytes_per_batch()),
         format!("{:.2}", batching.records_per_batch()),
         format!("{requests_per_s:.0}"),
+        optional((0 < total.committed).then(|| total.committed as f64 / measured.elapsed_s)),
+        if_any(commit, 50.0),
+        if_any(commit, 99.0),
         share("full"),
         share("linger"),
         share("piggyback"),
         optional(measured.broker_cpu_s_per_gb()),
         format!("{:.3}", measured.client_cpu_s_per_gb()),
+        optional(resident_mb),
+        optional(measured.idle_bytes_per_partition()),
+        optional(flushes.map(|it| it as f64 / measured.elapsed_s)),
+        optional(measured.batches_per_flush()),
         flags.join(" "),
     ]
 }
