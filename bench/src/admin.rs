@@ -9,17 +9,23 @@ use bytes::Bytes;
 use ringbrook_protocol::messages::create_topics_request::CreatableTopic;
 use ringbrook_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ringbrook_protocol::messages::{
-    BrokerId, CreateTopicsRequest, FindCoordinatorRequest, ListOffsetsRequest, TopicName,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreateTopicsRequest,
+    FindCoordinatorRequest, ListOffsetsRequest, TopicName,
 };
 use ringbrook_protocol::{Request, StrBytes};
 use uuid::Uuid;
 
-use crate::frames::encode;
+use crate::frames::{FETCH_VERSION, PRODUCE_VERSION, Versions, encode};
 use crate::load::decode;
 use crate::process::{now, rest};
 
 /// The topic of all scenarios.
-const TOPIC: &str = "bench";
+pub(crate) const TOPIC: &str = "bench";
+/// The one that every broker has answered since there are such requests.
+const API_VERSIONS_VERSION: i16 = 0;
+/// Batches with CRC-32C came with these.
+const PRODUCE_VERSION_MIN: i16 = 3;
+const FETCH_VERSION_MIN: i16 = 4;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const TIMEOUT_MS: i32 = 60_000;
@@ -54,6 +60,29 @@ impl Admin {
         Ok(Self {
             stream,
             correlation_id: 0,
+        })
+    }
+
+    /// Asks which versions are served, and chooses the newest of them that this client knows.
+    ///
+    /// # Errors
+    /// The broker serves none of a request that loads need.
+    pub(crate) fn versions(&mut self) -> anyhow::Result<Versions> {
+        let answer = self.call(&ApiVersionsRequest::default(), API_VERSIONS_VERSION)?;
+        for (key, version) in [
+            (ApiKey::CreateTopics, CREATE_TOPICS_VERSION),
+            (ApiKey::ListOffsets, LIST_OFFSETS_VERSION),
+        ] {
+            newest(&answer, key, version, version)?;
+        }
+        Ok(Versions {
+            produce: newest(
+                &answer,
+                ApiKey::Produce,
+                PRODUCE_VERSION_MIN,
+                PRODUCE_VERSION,
+            )?,
+            fetch: newest(&answer, ApiKey::Fetch, FETCH_VERSION_MIN, FETCH_VERSION)?,
         })
     }
 
@@ -102,12 +131,12 @@ impl Admin {
         Ok(topic)
     }
 
-    /// The sum of the log end offsets of all partitions: how many records the topic holds.
+    /// The sum of the log end offsets of all partitions: how many records a topic holds.
     ///
     /// # Errors
     /// The broker refused.
-    pub(crate) fn records_count(&mut self, partitions: u16) -> anyhow::Result<i64> {
-        self.end_offsets(TOPIC, partitions, READ_UNCOMMITTED)
+    pub(crate) fn records_count(&mut self, name: &str, partitions: u16) -> anyhow::Result<i64> {
+        self.end_offsets(name, partitions, READ_UNCOMMITTED)
     }
 
     /// The sum of the last stable offsets of all partitions of a topic: how many records and
@@ -212,4 +241,48 @@ impl Admin {
 /// A topic's name as messages have it.
 pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+/// The newest version from `oldest` to `newest` that a broker serves.
+fn newest(
+    served: &ApiVersionsResponse,
+    key: ApiKey,
+    oldest: i16,
+    newest: i16,
+) -> anyhow::Result<i16> {
+    let number = key as i16;
+    let range = served.api_keys.iter().find(|it| it.api_key == number);
+    let range = range.with_context(|| format!("the broker does not serve {key:?}"))?;
+    let version = newest.min(range.max_version);
+    ensure!(
+        oldest.max(range.min_version) <= version,
+        "the broker serves versions {} to {} of {key:?}, this client knows {oldest} to {newest}",
+        range.min_version,
+        range.max_version
+    );
+    Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use ringbrook_protocol::messages::api_versions_response::ApiVersion;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_version_that_both_know_is_chosen() {
+        let served = |oldest, newest| {
+            let range = ApiVersion::default()
+                .with_api_key(ApiKey::Produce as i16)
+                .with_min_version(oldest)
+                .with_max_version(newest);
+            ApiVersionsResponse::default().with_api_keys(vec![range])
+        };
+        let chosen = |range: ApiVersionsResponse| newest(&range, ApiKey::Produce, 3, 13);
+        assert_eq!(chosen(served(0, 7)).unwrap(), 7);
+        assert_eq!(chosen(served(0, 20)).unwrap(), 13);
+        for none in [served(0, 2), served(14, 20), ApiVersionsResponse::default()] {
+            assert!(chosen(none).is_err());
+        }
+    }
 }

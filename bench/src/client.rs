@@ -45,6 +45,16 @@ pub(crate) struct Limit {
     pub(crate) requests: u64,
 }
 
+impl Limit {
+    /// One `part`th of it.
+    pub(crate) fn part(self, part: u32) -> Self {
+        Self {
+            duration: self.duration / part,
+            requests: self.requests / u64::from(part),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Done {

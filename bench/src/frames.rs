@@ -9,10 +9,39 @@ use ringbrook_protocol::{Encodable, Request, StrBytes};
 use ringbrook_record::{BatchBuilder, Codec};
 use uuid::Uuid;
 
+use crate::admin::topic_name;
+
 /// Version of the produce requests: the newest, which current Java clients send.
 pub(crate) const PRODUCE_VERSION: i16 = 13;
 /// Version of the fetch requests.
 pub(crate) const FETCH_VERSION: i16 = 17;
+
+/// Produce requests name topics by their ids from this version on (KIP-516), others by their names.
+const PRODUCE_VERSION_TOPIC_ID: i16 = 13;
+/// The same of fetch requests.
+const FETCH_VERSION_TOPIC_ID: i16 = 13;
+
+/// Versions of the requests that a load is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Versions {
+    pub(crate) produce: i16,
+    pub(crate) fetch: i16,
+}
+
+impl Versions {
+    /// Those of current Java clients.
+    pub(crate) const NEWEST: Self = Self {
+        produce: PRODUCE_VERSION,
+        fetch: FETCH_VERSION,
+    };
+}
+
+/// A topic as requests of any version name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+}
 
 const CLIENT_ID: &str = "ringbrook-bench";
 /// Wait for all in-sync replicas: the default of current producers.
@@ -100,18 +129,41 @@ pub(crate) fn produce_as(
     batch: &Bytes,
 ) -> anyhow::Result<Bytes> {
     let transactional_id = transactional_id.map(|id| StrBytes::from_string(id.to_owned()));
-    let data = PartitionProduceData::default()
-        .with_index(partition)
-        .with_records(Some(batch.clone()));
-    let topic = TopicProduceData::default()
-        .with_topic_id(topic)
-        .with_partition_data(vec![data]);
+    let topic = TopicProduceData::default().with_topic_id(topic);
     let request = ProduceRequest::default()
         .with_transactional_id(transactional_id.map(TransactionalId))
         .with_acks(ACKS_ALL)
         .with_timeout_ms(TIMEOUT_MS)
-        .with_topic_data(vec![topic]);
+        .with_topic_data(vec![topic.with_partition_data(data(partition, batch))]);
     encode(&request, PRODUCE_VERSION, partition)
+}
+
+/// The same without one, in a version that the broker is known to serve.
+///
+/// # Errors
+/// None in practice.
+pub(crate) fn produce_in(
+    version: i16,
+    topic: &Topic,
+    partition: i32,
+    batch: &Bytes,
+) -> anyhow::Result<Bytes> {
+    if PRODUCE_VERSION_TOPIC_ID <= version {
+        return produce(topic.id, partition, batch);
+    }
+    let topic = TopicProduceData::default().with_name(topic_name(&topic.name));
+    let request = ProduceRequest::default()
+        .with_acks(ACKS_ALL)
+        .with_timeout_ms(TIMEOUT_MS)
+        .with_topic_data(vec![topic.with_partition_data(data(partition, batch))]);
+    encode(&request, version, partition)
+}
+
+fn data(partition: i32, batch: &Bytes) -> Vec<PartitionProduceData> {
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(batch.clone()));
+    vec![data]
 }
 
 /// A request outside of any session for up to `bytes` bytes of one partition.
@@ -124,22 +176,49 @@ pub(crate) fn fetch(
     offset: i64,
     bytes: usize,
 ) -> anyhow::Result<Bytes> {
+    let topic = FetchTopic::default().with_topic_id(topic);
+    fetch_of(FETCH_VERSION, topic, partition, offset, bytes)
+}
+
+/// The same in a version that the broker is known to serve.
+///
+/// # Errors
+/// None in practice.
+pub(crate) fn fetch_in(
+    version: i16,
+    topic: &Topic,
+    partition: i32,
+    offset: i64,
+    bytes: usize,
+) -> anyhow::Result<Bytes> {
+    let topic = if FETCH_VERSION_TOPIC_ID <= version {
+        FetchTopic::default().with_topic_id(topic.id)
+    } else {
+        FetchTopic::default().with_topic(topic_name(&topic.name))
+    };
+    fetch_of(version, topic, partition, offset, bytes)
+}
+
+fn fetch_of(
+    version: i16,
+    topic: FetchTopic,
+    partition: i32,
+    offset: i64,
+    bytes: usize,
+) -> anyhow::Result<Bytes> {
     let bytes = i32::try_from(bytes)?;
     let wanted = FetchPartition::default()
         .with_partition(partition)
         .with_current_leader_epoch(-1)
         .with_fetch_offset(offset)
         .with_partition_max_bytes(bytes);
-    let topic = FetchTopic::default()
-        .with_topic_id(topic)
-        .with_partitions(vec![wanted]);
     let request = FetchRequest::default()
         .with_max_wait_ms(500)
         .with_min_bytes(1)
         .with_max_bytes(bytes)
         .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    encode(&request, FETCH_VERSION, partition)
+        .with_topics(vec![topic.with_partitions(vec![wanted])]);
+    encode(&request, version, partition)
 }
 
 /// A request to a null server for a range of its file.
@@ -183,6 +262,24 @@ mod tests {
     use ringbrook_record::Batch;
 
     use super::*;
+
+    #[test]
+    fn requests_of_older_versions_name_the_topic() {
+        let topic = Topic {
+            name: "bench-old".to_owned(),
+            id: Uuid::from_u128(7),
+        };
+        let batch = batch(4096, 1_700_000_000_000).unwrap();
+        let names_it = |frame: &Bytes| frame.windows(9).any(|it| it == b"bench-old");
+        for (version, is_named) in [(3, true), (12, true), (13, false)] {
+            let frame = produce_in(version, &topic, 0, &batch).unwrap();
+            assert_eq!(names_it(&frame), is_named, "produce {version}");
+        }
+        for (version, is_named) in [(4, true), (12, true), (13, false), (17, false)] {
+            let frame = fetch_in(version, &topic, 0, 0, 4096).unwrap();
+            assert_eq!(names_it(&frame), is_named, "fetch {version}");
+        }
+    }
 
     #[test]
     fn a_batch_has_exactly_the_bytes_asked_for() {

@@ -7,7 +7,7 @@ use ringbrook_protocol::{Decodable, HeaderVersion};
 use ringbrook_record::Batches;
 
 use crate::client::Requests;
-use crate::frames::{FETCH_VERSION, PRODUCE_VERSION};
+use crate::frames::PRODUCE_VERSION;
 use crate::null_server::REPLY_BYTES;
 
 /// Frames sent again and again, in turn.
@@ -48,12 +48,23 @@ pub(crate) struct BrokerProduce {
     turn: Turn,
     /// Lowest offset that the next answer of each partition may bring.
     next_offsets: Vec<i64>,
+    version: i16,
 }
 
 impl BrokerProduce {
+    /// Of the newest version.
     pub(crate) fn new(turn: Turn) -> Self {
+        Self::in_version(PRODUCE_VERSION, turn)
+    }
+
+    /// Of another version, which the frames are in.
+    pub(crate) fn in_version(version: i16, turn: Turn) -> Self {
         let next_offsets = vec![0; turn.frames.len()];
-        Self { turn, next_offsets }
+        Self {
+            turn,
+            next_offsets,
+            version,
+        }
     }
 }
 
@@ -65,7 +76,7 @@ impl Requests for BrokerProduce {
     fn check(&mut self, head: &[u8], _answer_bytes: usize) -> anyhow::Result<()> {
         let index = self.turn.answered();
         let head = Bytes::copy_from_slice(head);
-        let base_offset = produced_offset(head, i32::try_from(index)?)?;
+        let base_offset = produced_offset_in(self.version, head, i32::try_from(index)?)?;
         let next = self.next_offsets.get_mut(index).context("a partition")?;
         ensure!(*next <= base_offset, "offset {base_offset} given twice");
         *next = base_offset + 1;
@@ -86,18 +97,20 @@ pub(crate) struct BrokerFetch {
 
 impl BrokerFetch {
     /// `answer` is a whole answer to the first of the frames, without the length field: it is
-    /// checked completely, so that looking at the beginning suffices for the others.
+    /// checked completely, so that looking at the beginning suffices for the others. All are of
+    /// `version`.
     ///
     /// # Errors
     /// It is not an answer that holds exactly `records_bytes` of intact batches.
     pub(crate) fn new(
+        version: i16,
         turn: Turn,
         offsets: Vec<i64>,
         answer: &Bytes,
         correlation_id: i32,
         records_bytes: usize,
     ) -> anyhow::Result<Self> {
-        let response: FetchResponse = decode(answer.clone(), correlation_id, FETCH_VERSION)?;
+        let response: FetchResponse = decode(answer.clone(), correlation_id, version)?;
         let data = response
             .responses
             .first()
@@ -206,7 +219,19 @@ impl Requests for NullFetch {
 /// # Errors
 /// The broker refused, or it is another answer.
 pub(crate) fn produced_offset(answer: Bytes, correlation_id: i32) -> anyhow::Result<i64> {
-    let response: ProduceResponse = decode(answer, correlation_id, PRODUCE_VERSION)?;
+    produced_offset_in(PRODUCE_VERSION, answer, correlation_id)
+}
+
+/// The same in another version.
+///
+/// # Errors
+/// The broker refused, or it is another answer.
+pub(crate) fn produced_offset_in(
+    version: i16,
+    answer: Bytes,
+    correlation_id: i32,
+) -> anyhow::Result<i64> {
+    let response: ProduceResponse = decode(answer, correlation_id, version)?;
     let topic = response.responses.first();
     let answer = topic
         .and_then(|topic| topic.partition_responses.first())

@@ -7,6 +7,7 @@
 //! BENCHMARKS.md holds the results; criterion benches of the parts are in `benches/`.
 
 mod admin;
+mod against;
 mod client;
 mod client_consume;
 mod client_produce;
@@ -52,6 +53,8 @@ enum Command {
     Ratios(generator::RatiosArgs),
     /// Run scenarios and print broker, null server and their ratio
     Run(RunArgs),
+    /// Put the loads of `run` on any broker that runs already, and print rates and CPU times
+    Against(against::AgainstArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
     Engine(engine::EngineArgs),
     /// Stop the engine cleanly and by kill -9, and measure how long it takes to open its logs again
@@ -123,6 +126,7 @@ fn main() -> anyhow::Result<()> {
         Command::Advise(args) => generator::advise(&args),
         Command::Ratios(args) => generator::ratios(&args),
         Command::Run(args) => scenario::run(&args),
+        Command::Against(args) => against::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),
         Command::FillLogs(args) => restart::fill(&args),

@@ -9,6 +9,22 @@ use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal};
 use rustix::thread::CpuSet;
 
+/// A server that runs, whoever started it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Its process.
+    pub(crate) pid: u32,
+}
+
+impl Served {
+    /// CPU time of all threads of the process so far, kernel workers of its rings included.
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        cpu_seconds(&self.pid.to_string())
+    }
+}
+
 /// A server under load; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -44,12 +60,20 @@ impl Server {
 
     /// CPU time of all threads of the process so far, kernel workers of its rings included.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds(&self.child.id().to_string())
+        self.served().cpu_seconds()
     }
 
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// For those who do not care who started it.
+    pub(crate) fn served(&self) -> Served {
+        Served {
+            address: self.address,
+            pid: self.pid(),
+        }
     }
 
     /// Resident memory in bytes.

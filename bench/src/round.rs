@@ -11,20 +11,20 @@ use bytes::Bytes;
 use ringbrook_record::BatchHeader;
 use uuid::Uuid;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, TOPIC};
 use crate::client::{self, Limit, Requests};
-use crate::frames::{self, Values};
-use crate::load::{BrokerFetch, BrokerProduce, NullFetch, NullProduce, Turn, produced_offset};
+use crate::frames::{self, Topic, Values, Versions};
+use crate::load::{BrokerFetch, BrokerProduce, NullFetch, NullProduce, Turn, produced_offset_in};
 use crate::null_server::Work;
-use crate::process::{Server, cpu_seconds};
-use crate::scenario::{Batches, Load, Scenario};
+use crate::process::{Served, Server, cpu_seconds};
+use crate::scenario::{Batches, Load, Scenario, Shape};
 
 /// Bytes of the batches in fetch scenarios, and of those in produce scenarios that are not small.
 pub(crate) const BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of a record in scenarios of small requests.
 const SMALL_RECORD_BYTES: usize = 200;
-/// The warm-up is this part of a round.
-const WARM_UP_PART: u32 = 5;
+/// No server answers more requests, so that more are not provided for.
+const REQUESTS_PER_S_MAX: f64 = 1e6;
 
 /// What holds for all rounds of a run.
 pub(crate) struct Setup {
@@ -32,16 +32,48 @@ pub(crate) struct Setup {
     pub(crate) ringbrook: PathBuf,
     /// Core of the server.
     pub(crate) server_cpu: usize,
-    /// Partitions that produce requests go to.
-    pub(crate) partitions: u16,
     /// Where servers keep their files.
     pub(crate) dir: PathBuf,
-    /// Time and requests of a round.
-    pub(crate) limit: Limit,
-    /// Bytes produced in a round, at most.
-    pub(crate) produced_bytes_max: u64,
+    pub(crate) amounts: Amounts,
+}
+
+/// How much is done in a round, whatever the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Amounts {
+    /// Partitions that produce requests go to.
+    pub(crate) partitions: u16,
+    /// Before anything is measured.
+    pub(crate) warm_up: Quota,
+    pub(crate) load: Quota,
     /// Bytes of each partition that is fetched.
     pub(crate) fetched_partition_bytes: usize,
+}
+
+/// How much is done; whichever is reached first ends it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    pub(crate) limit: Limit,
+    /// Bytes of produced batches, so that disk and page cache suffice.
+    pub(crate) produced_bytes: u64,
+}
+
+impl Quota {
+    /// One `part`th of it.
+    pub(crate) fn part(self, part: u32) -> Self {
+        Self {
+            limit: self.limit.part(part),
+            produced_bytes: self.produced_bytes / u64::from(part),
+        }
+    }
+
+    /// For produce requests with batches of so many bytes.
+    fn of_batches(self, batch_bytes: usize) -> Limit {
+        let requests = self.produced_bytes / batch_bytes as u64;
+        Limit {
+            requests: self.limit.requests.min(requests),
+            ..self.limit
+        }
+    }
 }
 
 /// What a round came to.
@@ -66,23 +98,31 @@ pub(crate) struct Sample {
 pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample> {
     let dir = tempfile::tempdir_in(&setup.dir)?;
     let file = dir.path().join("null.log");
-    match scenario.load {
-        Load::Produce { null, batches } => {
-            let frames = produce_frames(setup, Uuid::nil(), &make_batch(batches)?)?;
-            let server = start_null(setup, null, &file)?;
-            let connections = turns(scenario, &frames)
-                .map(|turn| NullProduce::new(turn, null != Work::Echo))
+    let Scenario { shape, null, .. } = scenario;
+    let amounts = &setup.amounts;
+    let (warm_up, load) = (amounts.warm_up, amounts.load);
+    match shape.load {
+        Load::Produce(batches) => {
+            let batch = make_batch(batches)?;
+            let topic = Topic {
+                name: String::new(),
+                id: Uuid::nil(),
+            };
+            let frames = produce_frames(amounts, Versions::NEWEST, &topic, &batch)?;
+            let server = start_null(setup, *null, &file)?;
+            let connections = turns(shape, &frames)
+                .map(|turn| NullProduce::new(turn, *null != Work::Echo))
                 .collect();
-            let limit = produce_limit(setup, batches)?;
-            touch_memory(limit.requests * batch_bytes(batches)? as u64 / 4 * 5)?;
-            let (sample, _) =
-                measure(&server, connections, scenario, batch_bytes(batches)?, limit)?;
+            let limits = [warm_up, load].map(|quota| quota.of_batches(batch.len()));
+            touch_memory(produced_bytes(&limits, batch.len()))?;
+            let server = server.served();
+            let (sample, _) = measure(server, connections, shape, batch.len(), limits)?;
             Ok(sample)
         }
         Load::Fetch { bytes } => {
-            let partition_bytes = setup.fetched_partition_bytes;
-            fill_file(&file, partition_bytes * scenario.connections)?;
-            let server = start_null(setup, Work::Send, &file)?;
+            let partition_bytes = amounts.fetched_partition_bytes;
+            fill_file(&file, partition_bytes * shape.connections)?;
+            let server = start_null(setup, *null, &file)?;
             let ranges = |connection: usize| {
                 let begin = connection * partition_bytes;
                 (begin..begin + partition_bytes)
@@ -90,19 +130,20 @@ pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample>
                     .map(|position| frames::null_fetch(position as u64, bytes as u64))
                     .collect()
             };
-            let connections = (0..scenario.connections)
+            let connections = (0..shape.connections)
                 .map(|connection| NullFetch {
                     turn: Turn::new(ranges(connection), 0),
                     range_bytes: bytes,
                 })
                 .collect();
-            let (sample, _) = measure(&server, connections, scenario, bytes, setup.limit)?;
+            let limits = [warm_up.limit, load.limit];
+            let (sample, _) = measure(server.served(), connections, shape, bytes, limits)?;
             Ok(sample)
         }
     }
 }
 
-/// A round against the broker.
+/// A round against our broker, started for it.
 ///
 /// # Errors
 /// The broker or its client failed, or the broker does not hold exactly what it acknowledged.
@@ -114,35 +155,65 @@ pub(crate) fn broker(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sampl
         command.args(["--override", setting]);
     }
     let server = Server::start(&mut command, Some(setup.server_cpu))?;
-    let mut admin = Admin::connect(server.address)?;
-    let sample = match scenario.load {
-        Load::Produce { batches, .. } => {
-            let topic = admin.create_topic(setup.partitions)?;
+    let served = server.served();
+    let sample = running_broker(
+        served,
+        Versions::NEWEST,
+        &setup.amounts,
+        &scenario.shape,
+        TOPIC,
+    )?;
+    server.stop()?;
+    Ok(sample)
+}
+
+/// A round against a broker that runs, with a new topic called `topic`, which is left there.
+///
+/// # Errors
+/// The broker or its client failed, or the broker does not hold exactly what it acknowledged.
+pub(crate) fn running_broker(
+    served: Served,
+    versions: Versions,
+    amounts: &Amounts,
+    shape: &Shape,
+    topic: &str,
+) -> anyhow::Result<Sample> {
+    let mut admin = Admin::connect(served.address)?;
+    let mut create = |partitions| {
+        let id = admin.create_served(topic, partitions)?;
+        let name = topic.to_owned();
+        anyhow::Ok(Topic { name, id })
+    };
+    match shape.load {
+        Load::Produce(batches) => {
+            let topic = create(amounts.partitions)?;
             let batch = make_batch(batches)?;
-            let frames = produce_frames(setup, topic, &batch)?;
-            let connections = turns(scenario, &frames).map(BrokerProduce::new).collect();
-            let limit = produce_limit(setup, batches)?;
-            touch_memory(limit.requests * batch_bytes(batches)? as u64 / 4 * 5)?;
-            let (sample, requests) = measure(&server, connections, scenario, batch.len(), limit)?;
+            let frames = produce_frames(amounts, versions, &topic, &batch)?;
+            let connections = turns(shape, &frames)
+                .map(|turn| BrokerProduce::in_version(versions.produce, turn))
+                .collect();
+            let quotas = [amounts.warm_up, amounts.load];
+            let limits = quotas.map(|quota| quota.of_batches(batch.len()));
+            touch_memory(produced_bytes(&limits, batch.len()))?;
+            let (sample, requests) = measure(served, connections, shape, batch.len(), limits)?;
             let records = i64::from(BatchHeader::parse(&batch)?.records_count);
             let expected = i64::try_from(requests)? * records;
-            let found = admin.records_count(setup.partitions)?;
+            let found = admin.records_count(&topic.name, amounts.partitions)?;
             ensure!(
                 found == expected,
                 "{found} records in the logs, {expected} acknowledged"
             );
-            sample
+            Ok(sample)
         }
         Load::Fetch { bytes } => {
-            let topic = admin.create_topic(u16::try_from(scenario.connections)?)?;
-            let connections = (0..scenario.connections)
-                .map(|index| fetches(setup, &mut admin, topic, index, bytes))
+            let topic = create(u16::try_from(shape.connections)?)?;
+            let connections = (0..shape.connections)
+                .map(|index| fetches(amounts, &mut admin, versions, &topic, index, bytes))
                 .collect::<anyhow::Result<_>>()?;
-            measure(&server, connections, scenario, bytes, setup.limit)?.0
+            let limits = [amounts.warm_up.limit, amounts.load.limit];
+            Ok(measure(served, connections, shape, bytes, limits)?.0)
         }
-    };
-    server.stop()?;
-    Ok(sample)
+    }
 }
 
 /// The broker's command line, listening on a free port.
@@ -160,18 +231,34 @@ fn start_null(setup: &Setup, work: Work, file: &Path) -> anyhow::Result<Server> 
 }
 
 /// Each connection's frames; the connections begin at different ones.
-fn turns(scenario: &Scenario, frames: &[Bytes]) -> impl Iterator<Item = Turn> {
-    (0..scenario.connections).map(|connection| {
-        let first = connection * frames.len() / scenario.connections;
+fn turns(shape: &Shape, frames: &[Bytes]) -> impl Iterator<Item = Turn> {
+    (0..shape.connections).map(|connection| {
+        let first = connection * frames.len() / shape.connections;
         Turn::new(frames.to_vec(), first)
     })
+}
+
+/// Bytes of batches that may be produced within limits.
+fn produced_bytes(limits: &[Limit], batch_bytes: usize) -> u64 {
+    let requests = limits.iter().map(|limit| {
+        let answered = limit.duration.as_secs_f64() * REQUESTS_PER_S_MAX;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a time is positive, and what is too great for u64 is limited anyway"
+        )]
+        limit.requests.min(answered as u64)
+    });
+    requests.sum::<u64>() * batch_bytes as u64
 }
 
 /// Takes memory from the hypervisor and gives it back to the kernel, which uses it for the page
 /// cache next. Virtual machines may return free memory to their host; then whoever writes first to
 /// a page waits for the host, which costs more than the write itself and strikes at random.
+/// Small machines cannot have all of `bytes`.
 fn touch_memory(bytes: u64) -> anyhow::Result<()> {
     const PAGE_BYTES: usize = 4096;
+    let bytes = bytes.min(available_bytes()? / 2);
     let mut memory = vec![0u8; usize::try_from(bytes)?];
     for page in memory.chunks_mut(PAGE_BYTES) {
         if let Some(byte) = page.first_mut() {
@@ -182,22 +269,28 @@ fn touch_memory(bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Memory that can be had without others losing theirs.
+fn available_bytes() -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    Ok(kib.context("MemAvailable")?.parse::<u64>()? * 1024)
+}
+
 /// Warms up, then loads: what the server spent, and all requests including the warm-up's.
 fn measure<R: Requests + 'static>(
-    server: &Server,
+    server: Served,
     connections: Vec<R>,
-    scenario: &Scenario,
+    shape: &Shape,
     payload_bytes: usize,
-    limit: Limit,
+    [warm_up, load]: [Limit; 2],
 ) -> anyhow::Result<(Sample, u64)> {
-    let warm_up = Limit {
-        duration: limit.duration / WARM_UP_PART,
-        requests: limit.requests / u64::from(WARM_UP_PART),
-    };
-    let in_flight = scenario.in_flight;
+    let in_flight = shape.in_flight;
     let (warmed_up, connections) = client::run(server.address, connections, in_flight, warm_up)?;
     let (cpu_s, client_cpu_s) = (server.cpu_seconds()?, cpu_seconds("self")?);
-    let (done, _) = client::run(server.address, connections, in_flight, limit)?;
+    let (done, _) = client::run(server.address, connections, in_flight, load)?;
     #[expect(
         clippy::cast_precision_loss,
         reason = "far fewer requests than 2 to the 52"
@@ -225,55 +318,50 @@ pub(crate) fn now_ms() -> anyhow::Result<i64> {
 
 fn make_batch(batches: Batches) -> anyhow::Result<Bytes> {
     match batches {
-        Batches::Large => frames::batch(BATCH_BYTES, now_ms()?),
+        Batches::Filled(bytes) => frames::batch(bytes, now_ms()?),
         Batches::OneRecord => frames::one_record(SMALL_RECORD_BYTES, now_ms()?),
     }
 }
 
-fn batch_bytes(batches: Batches) -> anyhow::Result<usize> {
-    Ok(make_batch(batches)?.len())
-}
-
-fn produce_frames(setup: &Setup, topic: Uuid, batch: &Bytes) -> anyhow::Result<Vec<Bytes>> {
-    (0..i32::from(setup.partitions))
-        .map(|partition| frames::produce(topic, partition, batch))
+fn produce_frames(
+    amounts: &Amounts,
+    versions: Versions,
+    topic: &Topic,
+    batch: &Bytes,
+) -> anyhow::Result<Vec<Bytes>> {
+    (0..i32::from(amounts.partitions))
+        .map(|partition| frames::produce_in(versions.produce, topic, partition, batch))
         .collect()
-}
-
-fn produce_limit(setup: &Setup, batches: Batches) -> anyhow::Result<Limit> {
-    let requests = setup.produced_bytes_max / batch_bytes(batches)? as u64;
-    Ok(Limit {
-        requests: setup.limit.requests.min(requests),
-        ..setup.limit
-    })
 }
 
 /// Fills a partition and makes the fetches that read it from beginning to end.
 fn fetches(
-    setup: &Setup,
+    amounts: &Amounts,
     admin: &mut Admin,
-    topic: Uuid,
+    versions: Versions,
+    topic: &Topic,
     partition: usize,
     bytes: usize,
 ) -> anyhow::Result<BrokerFetch> {
     let partition = i32::try_from(partition)?;
-    let batch = make_batch(Batches::Large)?;
+    let batch = make_batch(Batches::Filled(BATCH_BYTES))?;
     let records_per_batch = i64::from(BatchHeader::parse(&batch)?.records_count);
-    let batches = setup.fetched_partition_bytes / BATCH_BYTES;
-    let frame = frames::produce(topic, partition, &batch)?;
+    let batches = amounts.fetched_partition_bytes / BATCH_BYTES;
+    let frame = frames::produce_in(versions.produce, topic, partition, &batch)?;
     for _ in 0..batches {
-        produced_offset(admin.exchange(&frame)?, partition)?;
+        produced_offset_in(versions.produce, admin.exchange(&frame)?, partition)?;
     }
     let batches_per_fetch = i64::try_from(bytes / BATCH_BYTES)?;
-    let offsets: Vec<i64> = (0..i64::try_from(setup.fetched_partition_bytes / bytes)?)
+    let offsets: Vec<i64> = (0..i64::try_from(amounts.fetched_partition_bytes / bytes)?)
         .map(|index| index * batches_per_fetch * records_per_batch)
         .collect();
     let frames = offsets
         .iter()
-        .map(|&offset| frames::fetch(topic, partition, offset, bytes))
+        .map(|&offset| frames::fetch_in(versions.fetch, topic, partition, offset, bytes))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let first = admin.exchange(frames.first().context("a fetch")?)?;
-    BrokerFetch::new(Turn::new(frames, 0), offsets, &first, partition, bytes)
+    let turn = Turn::new(frames, 0);
+    BrokerFetch::new(versions.fetch, turn, offsets, &first, partition, bytes)
 }
 
 /// Writes a file to send from; it is cached and on disk then, as the broker's logs are.

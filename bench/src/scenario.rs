@@ -8,17 +8,17 @@ use clap::builder::PossibleValuesParser;
 use crate::client::Limit;
 use crate::null_server::Work;
 use crate::report::{Comparison, Series, append_json, environment, line};
-use crate::round::{BATCH_BYTES, Sample, Setup};
+use crate::round::{Amounts, BATCH_BYTES, Quota, Sample, Setup};
 use crate::{RunArgs, cold, group_join, idle, offset_commit, process, round, transactions};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const MIB: usize = 1024 * 1024;
 
-/// What clients do, and what the null server does about it.
+/// What clients do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Load {
     /// Produce requests of one batch each, to the partitions in turn.
-    Produce { batches: Batches, null: Work },
+    Produce(Batches),
     /// Fetch requests of so many bytes, of a partition per connection.
     Fetch { bytes: usize },
 }
@@ -26,20 +26,51 @@ pub(crate) enum Load {
 /// The batches of a produce load, uncompressed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Batches {
-    /// 64 KiB in records of 1 KiB.
-    Large,
+    /// So many bytes in records of 1 KiB.
+    Filled(usize),
     /// One record of 200 bytes.
     OneRecord,
 }
 
-/// A load that both sides are put under.
-#[derive(Debug)]
-pub(crate) struct Scenario {
-    name: &'static str,
+/// A load that any server can be put under.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
     pub(crate) load: Load,
     pub(crate) connections: usize,
     /// Requests in flight per connection.
     pub(crate) in_flight: usize,
+}
+
+/// Of 64 KiB.
+pub(crate) const PRODUCE_64K: Shape = Shape {
+    load: Load::Produce(Batches::Filled(BATCH_BYTES)),
+    connections: 4,
+    in_flight: 5,
+};
+/// A request for every record.
+pub(crate) const PRODUCE_ONE_RECORD: Shape = Shape {
+    load: Load::Produce(Batches::OneRecord),
+    connections: 64,
+    in_flight: 1,
+};
+pub(crate) const FETCH_1M: Shape = fetch(MIB);
+pub(crate) const FETCH_64K: Shape = fetch(BATCH_BYTES);
+
+const fn fetch(bytes: usize) -> Shape {
+    Shape {
+        load: Load::Fetch { bytes },
+        connections: 4,
+        in_flight: 1,
+    }
+}
+
+/// A load that the broker and a null server are put under.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    name: &'static str,
+    pub(crate) shape: Shape,
+    /// What the null server does.
+    pub(crate) null: Work,
     /// Settings of the broker that are not its defaults.
     pub(crate) settings: &'static [&'static str],
     /// Greatest ratio of CPU time that is aimed at.
@@ -51,56 +82,45 @@ const PAGE_CACHE: &[&str] = &["log.flush.before.ack=false"];
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "produce-64k",
-        load: Load::Produce {
-            batches: Batches::Large,
-            null: Work::Ingest,
-        },
-        connections: 4,
-        in_flight: 5,
+        shape: PRODUCE_64K,
+        null: Work::Ingest,
         settings: PAGE_CACHE,
         aim: Some(1.25),
     },
     Scenario {
         name: "produce-64k-durable",
-        load: Load::Produce {
-            batches: Batches::Large,
-            null: Work::IngestDurable,
-        },
-        connections: 4,
-        in_flight: 5,
+        shape: PRODUCE_64K,
+        null: Work::IngestDurable,
         settings: &[],
         aim: None,
     },
     Scenario {
         name: "produce-one-record",
-        load: Load::Produce {
-            batches: Batches::OneRecord,
-            null: Work::Echo,
-        },
-        connections: 64,
-        in_flight: 1,
+        shape: PRODUCE_ONE_RECORD,
+        null: Work::Echo,
         settings: PAGE_CACHE,
         aim: Some(1.6),
     },
     Scenario {
         name: "fetch-1m",
-        load: Load::Fetch { bytes: MIB },
-        connections: 4,
-        in_flight: 1,
+        shape: FETCH_1M,
+        null: Work::Send,
         settings: &[],
         aim: Some(1.25),
     },
     Scenario {
         name: "fetch-64k",
-        load: Load::Fetch { bytes: BATCH_BYTES },
-        connections: 4,
-        in_flight: 1,
+        shape: FETCH_64K,
+        null: Work::Send,
         settings: &[],
         aim: None,
     },
 ];
 
 type Run = fn(&RunArgs) -> anyhow::Result<()>;
+
+/// The warm-up is this part of a round.
+const WARM_UP_PART: u32 = 5;
 
 /// Scenarios without a null server.
 const BROKER_ONLY: [(&str, Run); 5] = [
@@ -162,14 +182,20 @@ fn setup(args: &RunArgs) -> Setup {
             requests: u64::MAX,
         }
     };
+    let load = Quota {
+        limit,
+        produced_bytes: u64::from(args.gib) << 30,
+    };
     Setup {
         ringbrook: args.ringbrook.clone(),
         server_cpu: args.server_cpu,
-        partitions: args.partitions,
         dir: args.dir.clone(),
-        limit,
-        produced_bytes_max: u64::from(args.gib) << 30,
-        fetched_partition_bytes: if args.quick { 2 * MIB } else { 64 * MIB },
+        amounts: Amounts {
+            partitions: args.partitions,
+            warm_up: load.part(WARM_UP_PART),
+            load,
+            fetched_partition_bytes: if args.quick { 2 * MIB } else { 64 * MIB },
+        },
     }
 }
 
@@ -191,20 +217,9 @@ fn compare(args: &RunArgs, setup: &Setup, scenario: &Scenario) -> anyhow::Result
             null.push(round::null(setup, scenario)?);
         }
     }
-    let quantities: [Quantity; 3] = match scenario.load {
-        Load::Produce {
-            batches: Batches::OneRecord,
-            ..
-        } => [
-            ("CPU us/req", |it| 1e6 * it.cpu_s / it.requests),
-            ("requests/s", |it| it.requests / it.elapsed_s),
-            CLIENT_SHARE,
-        ],
-        _ => [
-            ("CPU-s/GiB", |it| it.cpu_s / (it.payload_bytes / GIB)),
-            ("MB/s", |it| it.payload_bytes / 1e6 / it.elapsed_s),
-            CLIENT_SHARE,
-        ],
+    let quantities = match scenario.shape.load {
+        Load::Produce(Batches::OneRecord) => [CPU_US, REQUESTS, CLIENT_SHARE],
+        _ => [CPU_S, MB, CLIENT_SHARE],
     };
     for (index, (unit, of)) in quantities.into_iter().enumerate() {
         let comparison = Comparison {
@@ -221,7 +236,12 @@ fn compare(args: &RunArgs, setup: &Setup, scenario: &Scenario) -> anyhow::Result
 }
 
 /// A unit, and how to get the quantity of a sample.
-type Quantity = (&'static str, fn(&Sample) -> f64);
+pub(crate) type Quantity = (&'static str, fn(&Sample) -> f64);
 
+pub(crate) const CPU_US: Quantity = ("CPU us/req", |it| 1e6 * it.cpu_s / it.requests);
+pub(crate) const CPU_S: Quantity = ("CPU-s/GiB", |it| it.cpu_s / (it.payload_bytes / GIB));
+pub(crate) const REQUESTS: Quantity = ("requests/s", |it| it.requests / it.elapsed_s);
+pub(crate) const MB: Quantity = ("MB/s", |it| it.payload_bytes / 1e6 / it.elapsed_s);
 /// Near 100 % the client is the limit, and rates tell nothing about the server.
-const CLIENT_SHARE: Quantity = ("client CPU %", |it| 100.0 * it.client_cpu_s / it.elapsed_s);
+pub(crate) const CLIENT_SHARE: Quantity =
+    ("client CPU %", |it| 100.0 * it.client_cpu_s / it.elapsed_s);

@@ -2,8 +2,9 @@
 //! built in the profile of the tests.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
 
@@ -57,6 +58,77 @@ fn run_command(scenario: &str, args: &[&str]) -> anyhow::Result<Vec<String>> {
     let results = std::fs::read_to_string(&results)?;
     ensure!(results.contains(&format!("\"{scenario}\"")), "{results}");
     Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// A broker of this checkout that is killed when dropped, and where it listens.
+struct Broker(Child, String);
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn start_broker(dir: &Path) -> anyhow::Result<Broker> {
+    let mut child = Command::new(broker()?)
+        .arg("--data-dir")
+        .arg(dir)
+        .args(["--override", "listeners=PLAINTEXT://127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take();
+    let mut broker = Broker(child, String::new());
+    let mut line = String::new();
+    BufReader::new(stdout.context("stdout is piped")?).read_line(&mut line)?;
+    let address = line
+        .split(['/', ';'])
+        .find(|it| it.starts_with("127.0.0.1:"))
+        .with_context(|| format!("no address in {line:?}"))?;
+    broker.1 = address.trim().to_owned();
+    Ok(broker)
+}
+
+#[test]
+fn a_broker_that_runs_already_is_put_under_every_load() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let broker = start_broker(&dir.path().join("data"))?;
+    let results = dir.path().join("results.jsonl");
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .args(["against", &broker.1, "--quick", "--client-cpu", "0"])
+        .args(["--broker-pid", &broker.0.id().to_string()])
+        .args(["--rounds", "2", "--json"])
+        .arg(&results)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let lines = String::from_utf8(output.stdout)?;
+    let lines: Vec<_> = lines.lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 10, "{lines:?}");
+    for load in [
+        "produce-16k",
+        "produce-64k",
+        "produce-one-record",
+        "fetch-1m",
+        "fetch-64k",
+    ] {
+        tells(
+            &lines,
+            &[
+                load,
+                "CPU us/req",
+                "CPU-s/GiB",
+                "requests/s",
+                "client CPU %",
+            ],
+        );
+    }
+    let results = std::fs::read_to_string(&results)?;
+    for line in results.lines().skip(1) {
+        let result: serde_json::Value = serde_json::from_str(line)?;
+        assert_eq!(result["requests"], 200.0, "{result}");
+    }
+    Ok(())
 }
 
 /// Whether a line has all `words`.

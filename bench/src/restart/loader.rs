@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, TOPIC};
 use crate::client::{self, Limit};
 use crate::frames;
 use crate::load::{BrokerProduce, Turn};
-use crate::process::{now, rest};
 use crate::report::line;
 use crate::round::now_ms;
 
-/// How long the partitions of a new topic may be without a leader.
-const LEADERS_TIMEOUT: Duration = Duration::from_secs(120);
 const IN_FLIGHT: usize = 5;
 /// Longest time the load may take.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -42,12 +39,7 @@ pub(crate) struct LoadArgs {
 /// The broker refused or failed.
 pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
     let mut admin = Admin::connect(args.address)?;
-    let topic = admin.create_topic(args.partitions)?;
-    let deadline = now() + LEADERS_TIMEOUT;
-    while let Err(error) = admin.records_count(args.partitions) {
-        ensure!(now() < deadline, "no leaders: {error}");
-        rest(Duration::from_millis(200));
-    }
+    let topic = admin.create_served(TOPIC, args.partitions)?;
     let batch = frames::batch(args.batch, now_ms()?)?;
     let frames = (0..i32::from(args.partitions))
         .map(|partition| frames::produce(topic, partition, &batch))
