@@ -11,6 +11,8 @@ mod committing;
 mod consuming;
 mod crew;
 mod disk;
+mod environment;
+mod fields;
 mod find_max;
 mod keys;
 mod latency;
@@ -40,16 +42,17 @@ pub(crate) use study::load;
 /// How to run a load.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArgs {
-    /// quick, latency, throughput, tuning, soak, or a file: TOML, or YAML of the OpenMessaging
-    /// benchmark
+    /// A preset, or a file: TOML, or YAML of the OpenMessaging benchmark. Presets are quick,
+    /// latency, throughput, tuning, rate-curve, end-to-end, durability, partitions, codecs,
+    /// transactions, fan-out, batching, axes and soak
     #[arg(default_value = "quick")]
     workload: String,
     /// Records per second of all producers together, or a share such as 80%, or max, or find-max;
     /// instead of what the workload says
     #[arg(long)]
     load: Option<workload::Load>,
-    /// Another field of the workload, such as record_bytes=100 or producer.linger.ms=20; may be
-    /// repeated
+    /// Another field of the workload, such as record_bytes=100, producer.linger.ms=20,
+    /// broker.num.io.threads=2 or sweep.load=["50%","max"]; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     settings: Vec<String>,
     /// Where the directory of results is made

@@ -1,4 +1,7 @@
-//! Compares the results of loads on two brokers, cell by cell, run by run: ratios, not figures.
+//! Compares the results of loads, run by run: ratios, not figures. Either on two brokers, cell by
+//! cell, or between the cells of one (`within`).
+
+mod within;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,15 +11,17 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::report::{Series, line};
+pub(crate) use within::{markdown, rows};
 
 /// What to compare.
 #[derive(Debug, Args)]
 pub(crate) struct RatiosArgs {
-    /// Directories of results of one broker, in the order of the rounds
+    /// Directories of results of one broker, in the order of the rounds; without --against, the
+    /// ratios between their cells are printed, as BENCHMARKS.md has them
     #[arg(required = true)]
     ours: Vec<PathBuf>,
     /// Those of the other broker, as many
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, num_args = 1..)]
     against: Vec<PathBuf>,
 }
 
@@ -52,11 +57,14 @@ const QUANTITIES: [(&str, &str, bool); 9] = [
 /// What is not worse by more counts as equal.
 const EQUAL_MAX: f64 = 1.01;
 
-/// Prints a line per cell and quantity.
+/// Prints a line per cell and quantity, or per ratio between cells.
 ///
 /// # Errors
 /// A result cannot be read, or the two sides were not measured alike.
 pub(crate) fn command(args: &RatiosArgs) -> anyhow::Result<()> {
+    if args.against.is_empty() {
+        return between_cells(&args.ours);
+    }
     ensure!(
         args.ours.len() == args.against.len(),
         "give as many directories of one broker as of the other: rounds are compared in pairs"
@@ -67,6 +75,32 @@ pub(crate) fn command(args: &RatiosArgs) -> anyhow::Result<()> {
         line(&text);
     }
     Ok(())
+}
+
+/// Prints a row per ratio that the cells allow.
+///
+/// # Errors
+/// A result cannot be read, or no two cells make a ratio.
+fn between_cells(dirs: &[PathBuf]) -> anyhow::Result<()> {
+    let mut results = Vec::new();
+    for dir in dirs {
+        let run = read(dir).with_context(|| dir.display().to_string())?;
+        results.extend(run["results"].as_array().context("results")?.clone());
+    }
+    let rows = rows(&results);
+    ensure!(
+        !rows.is_empty(),
+        "no two cells make a ratio: the presets durability, batching, tuning, codecs, fan-out and \
+         transactions do"
+    );
+    line(markdown(&rows).trim_end());
+    Ok(())
+}
+
+/// The `run.json` of a directory of results.
+fn read(dir: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(dir.join("run.json"))?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// Of one broker: by cell and quantity, a value per round.
@@ -90,8 +124,7 @@ impl Results {
     }
 
     fn add(&mut self, dir: &Path) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(dir.join("run.json"))?;
-        let run: Value = serde_json::from_str(&text)?;
+        let run = read(dir)?;
         self.target = run["target"].as_str().unwrap_or("?").to_owned();
         for result in run["results"].as_array().context("results")? {
             self.add_result(result);

@@ -10,13 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::LoadArgs;
 use super::disk;
+use super::environment;
 use super::find_max::FindMax;
 use super::measured::{Flag, Measured, Period};
 use super::report::{self, Study};
 use super::run::run;
 use super::target::Target;
-use super::workload::{Load, Verify, Workload, cells, with_field};
-use crate::engine::machine;
+use super::workload::{Load, Sweep, Verify, Workload, cells, with_field};
 use crate::report::line;
 
 /// Seconds of each try while a maximum is looked for, as long as the OpenMessaging benchmark tries.
@@ -41,7 +41,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     check_target(args, &cells)?;
-    let environment = machine::describe(&args.target.dir);
+    let environment = environment::describe(&args.target);
     let disk = disk::baseline(&args.target.dir).context("the baseline of the disk")?;
     let target = Target::open(&args.target)?;
     let mut running = Running {
@@ -133,6 +133,16 @@ fn results_dir(args: &LoadArgs, workload: &Workload) -> anyhow::Result<PathBuf> 
     Ok(args.out.join(format!("{}-{seconds}", workload.name)))
 }
 
+/// The workload as it is before anything varies.
+fn without_sweeps(workload: &Workload) -> Workload {
+    Workload {
+        sweep: Sweep::new(),
+        axes: Sweep::new(),
+        variants: Vec::new(),
+        ..workload.clone()
+    }
+}
+
 struct Running<'a> {
     args: &'a LoadArgs,
     /// With the settings that maxima are those of.
@@ -217,9 +227,13 @@ impl Running<'_> {
     }
 
     /// What a closed loop reaches with the settings of the base: the same for all cells that differ
-    /// in batching and load only.
+    /// in batching and load only, or for all if the workload says so.
     fn maximum(&mut self, cell: &Workload) -> anyhow::Result<f64> {
-        let mut closed = cell.clone();
+        let mut closed = if cell.shares_of_base {
+            without_sweeps(self.base)
+        } else {
+            cell.clone()
+        };
         closed.load = Load::Max;
         for name in ["linger.ms", "batch.size"] {
             match self.base.producer.get(name) {
@@ -228,6 +242,7 @@ impl Running<'_> {
             }
         }
         closed.verify = Verify::Off;
+        closed.repetitions = 1;
         closed.warm_up_s = TRY_WARM_UP_S;
         closed.measured_s = TRY_S;
         closed.name = "looking for the maximum".to_owned();

@@ -129,6 +129,9 @@ pub(crate) struct Workload {
     pub(crate) transaction_records: u64,
     /// Every run has a broker of its own, so that its memory and files tell of that run alone.
     pub(crate) fresh_broker: bool,
+    /// Shares of the maximum are of what the workload reaches before anything varies: all cells
+    /// have the same rates then.
+    pub(crate) shares_of_base: bool,
     /// Which of the variants this is; empty without any.
     pub(crate) variant: String,
     /// Settings of the broker that is started for the run, by Kafka's names.
@@ -172,6 +175,7 @@ impl Default for Workload {
             transaction_ms: 0,
             transaction_records: 0,
             fresh_broker: false,
+            shares_of_base: false,
             variant: String::new(),
             broker: BTreeMap::new(),
             producer: BTreeMap::new(),

@@ -135,11 +135,13 @@ fn latencies(fields: &mut Map<String, Value>, measured: &Measured, kind: &str, i
                 .map_or(0.0, |(_, latency)| value(latency))
         });
     }
-    let quantiles = [50.0, 75.0, 95.0, 99.0, 99.9, 99.99, 100.0];
-    let quantiles = quantiles.map(|it| (it.to_string(), json!(total.ms(it))));
+    let quantiles = [50.0, 75.0, 95.0, 99.0, 99.9, 99.99, 100.0].into_iter();
+    let quantiles = quantiles
+        .filter(|it| *it != 99.99 || SAMPLES_OF_9999 <= total.count())
+        .map(|it| (it.to_string(), json!(total.ms(it))));
     fields.insert(
         format!("aggregated{}Quantiles", capitalised(kind)),
-        Value::Object(quantiles.into_iter().collect()),
+        Value::Object(quantiles.collect()),
     );
 }
 
@@ -184,5 +186,7 @@ mod tests {
             value.get("aggregatedPublishLatency9999pct").is_none(),
             "too few samples"
         );
+        let quantiles = &value["aggregatedPublishLatencyQuantiles"];
+        assert!(quantiles.get("99.9").is_some() && quantiles.get("99.99").is_none());
     }
 }
