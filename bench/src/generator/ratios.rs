@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::report::{Series, line};
-pub(crate) use within::{markdown, rows};
+pub(crate) use within::{Row, markdown, rows};
 
 /// What to compare.
 #[derive(Debug, Args)]

@@ -8,12 +8,17 @@
 //! | `cells/NAME/*.hlog`, `*.hgrm` | histograms per second, and percentiles of all |
 //! | `report.md`, `*.svg`, `report.html` | tables and charts; the HTML has all in it |
 
+mod bars;
+mod cells;
 mod charts;
 mod curves;
+mod heat_map;
 mod histograms;
 mod html;
 mod markdown;
 mod run_json;
+mod scale;
+mod svg;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +28,7 @@ use serde_json::Value;
 
 use super::disk::DiskBaseline;
 use super::measured::Measured;
+use super::ratios;
 pub(crate) use tables::summary_line;
 
 /// All measurements of one command.
@@ -55,20 +61,26 @@ pub(crate) fn write(study: &Study, dir: &Path) -> anyhow::Result<()> {
         put(cell_dir.join("periods.csv"), &tables::periods_csv(measured))?;
         histograms::write(measured, &cell_dir)?;
     }
-    put(
-        dir.join("run.json"),
-        &format!("{:#}\n", run_json::of(study)),
-    )?;
+    let run = run_json::of(study);
+    put(dir.join("run.json"), &format!("{run:#}\n"))?;
     put(
         dir.join("summary.csv"),
         &tables::summary_csv(&study.measured),
     )?;
-    let charts = charts::all(study)?;
+    let charts = charts::all(study);
     for chart in &charts {
         put(dir.join(format!("{}.svg", chart.name)), &chart.svg)?;
     }
-    put(dir.join("report.md"), &markdown::report(study, &charts))?;
-    put(dir.join("report.html"), &html::report(study, &charts))
+    let results = run["results"].as_array().into_iter().flatten();
+    let ratios = ratios::rows(results);
+    put(
+        dir.join("report.md"),
+        &markdown::report(study, &ratios, &charts),
+    )?;
+    put(
+        dir.join("report.html"),
+        &html::report(study, &ratios, &charts),
+    )
 }
 
 fn put(path: PathBuf, text: &str) -> anyhow::Result<()> {

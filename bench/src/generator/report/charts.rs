@@ -1,21 +1,33 @@
-//! The charts of a report. Which there are depends on what was varied.
+//! The charts of a report. Which there are depends on what was varied: a line, a bar or a place
+//! of a map is a cell, and what it does not say the title does. Latencies of cells that were
+//! overloaded or saturated are in none.
 
-use std::collections::BTreeMap;
+mod grid;
+mod rows;
+mod time;
 
-use super::super::keys::Keys;
-use super::super::latency::Latency;
-use super::super::measured::{Flag, Measured};
-use super::super::workload::Load;
-use super::curves::{Axis, Curve, Scale, draw};
-use super::{Chart, Study};
+use super::cells::{self, Cell, grouped, values_count};
+use super::curves::{self, Curve, Panel};
+use super::scale::{Axis, Scale};
+use super::svg::Stroke;
+use super::{Chart, Study, bars};
+
+const LOAD: &str = "load";
+const LINGER_MS: &str = "producer.linger.ms";
+const BATCH_SIZE: &str = "producer.batch.size";
+const PARTITIONS: &str = "partitions_per_topic";
 
 const LINGER: Axis = Axis {
     label: "linger.ms",
-    scale: Scale::Linear,
+    scale: Scale::Steps,
 };
 const MB_PER_S: Axis = Axis {
     label: "MB/s (10^6 bytes of values)",
     scale: Scale::Linear,
+};
+const RESPONSE_MS: Axis = Axis {
+    label: "response time, ms",
+    scale: Scale::Log,
 };
 const MS: Axis = Axis {
     label: "ms",
@@ -34,282 +46,199 @@ const NINES: Axis = Axis {
     scale: Scale::Nines,
 };
 const SECONDS: Axis = Axis {
-    label: "seconds",
+    label: "seconds since the load began",
     scale: Scale::Linear,
 };
-/// Percentile plots show so many runs at most.
-const RUNS_MAX: usize = 6;
+const RESIDENT_MB: Axis = Axis {
+    label: "resident memory of the broker, MB",
+    scale: Scale::Linear,
+};
 
 /// All charts that the measurements can be drawn as.
-///
-/// # Errors
-/// The drawing library failed.
-pub(super) fn all(study: &Study) -> anyhow::Result<Vec<Chart>> {
+pub(super) fn all(study: &Study) -> Vec<Chart> {
+    let cells = cells::of(&study.measured);
+    let cells: Vec<_> = cells.iter().collect();
     let mut charts = Charts::default();
-    for (group, measured) in groups(&study.measured) {
-        charts.by_linger(&group, &measured)?;
-        charts.by_rate(&group, &measured)?;
-    }
-    charts.percentiles(&study.measured)?;
-    charts.over_time(&study.measured)?;
-    Ok(charts.0)
-}
-
-/// Measurements that differ in load and in the settings of batching only, by what they have in
-/// common.
-fn groups(measured: &[Measured]) -> BTreeMap<String, Vec<&Measured>> {
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for it in measured {
-        let workload = &it.workload;
-        let keys = if workload.keys == Keys::None {
-            "no-keys"
-        } else {
-            "keys"
-        };
-        let group = format!("{}B-{keys}", workload.record_bytes);
-        groups.entry(group).or_default().push(it);
-    }
-    groups
-}
-
-fn number(text: &str) -> f64 {
-    text.parse().unwrap_or_default()
-}
-
-fn linger_ms(measured: &Measured) -> f64 {
-    number(measured.workload.producer_setting("linger.ms"))
-}
-
-/// The load as a label.
-fn load(measured: &Measured) -> String {
-    measured.workload.load.into()
-}
-
-/// Curves over linger.ms of a quantity, one for each label; repetitions are averaged.
-fn curves_over(
-    measured: &[&Measured],
-    x: impl Fn(&Measured) -> f64,
-    y: impl Fn(&Measured) -> f64,
-    label: impl Fn(&Measured) -> String,
-) -> Vec<Curve> {
-    let mut by_label: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for it in measured {
-        by_label.entry(label(it)).or_default().push((x(it), y(it)));
-    }
-    let curves = by_label.into_iter().map(|(label, mut points)| {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let means = points
-            .chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq())
-            .map(|same| {
-                let sum: f64 = same.iter().map(|(_, y)| y).sum();
-                (same.first().map_or(0.0, |it| it.0), sum / same.len() as f64)
-            });
-        Curve::new(label, means.collect())
-    });
-    curves.collect()
+    grid::draw(&mut charts, &cells);
+    by_rate(&mut charts, &cells);
+    percentiles(&mut charts, &cells);
+    rows::draw(&mut charts, &cells);
+    time::draw(&mut charts, &cells);
+    charts.0
 }
 
 #[derive(Default)]
 struct Charts(Vec<Chart>);
 
 impl Charts {
-    fn add(
+    /// A chart of the cells that `group` says; without a point there is none.
+    fn curves(
         &mut self,
-        name: String,
-        title: String,
-        (x, y): (Axis, Axis),
-        curves: &[Curve],
-    ) -> anyhow::Result<()> {
-        if let Some(svg) = draw(&title, x, y, curves)? {
-            self.0.push(Chart { name, title, svg });
-        }
-        Ok(())
+        (name, title): (&str, &str),
+        group: &str,
+        axes: (Axis, Axis),
+        panels: &[Panel],
+    ) {
+        let title = titled(title, group);
+        let svg = curves::draw(&title, axes, panels);
+        self.add(name, group, title, svg);
     }
 
-    /// What linger.ms does, when it varies.
-    fn by_linger(&mut self, group: &str, measured: &[&Measured]) -> anyhow::Result<()> {
-        let varies = measured
-            .windows(2)
-            .any(|pair| linger_ms(pair[0]) != linger_ms(pair[1]));
-        if !varies {
-            return Ok(());
-        }
-        let batch_size = |it: &Measured| {
-            format!(
-                "batch.size {:>7}",
-                number(it.workload.producer_setting("batch.size"))
-            )
-        };
-        let (closed, open): (Vec<_>, Vec<_>) = measured
-            .iter()
-            .copied()
-            .partition(|it| it.workload.load == Load::Max);
-        self.add(
-            format!("throughput-by-linger-{group}"),
-            format!("Throughput against linger.ms, {group}, as fast as possible"),
-            (LINGER, MB_PER_S),
-            &curves_over(&closed, linger_ms, Measured::mb_per_s, batch_size),
-        )?;
-        let p99 = |it: &Measured| it.latencies().response.ms(99.0);
-        let labelled = |it: &Measured| {
-            let overloaded = if it.has(Flag::Overloaded) {
-                " (overloaded)"
-            } else {
-                ""
-            };
-            format!("{} of max, {}{overloaded}", load(it), batch_size(it))
-        };
-        self.add(
-            format!("p99-by-linger-{group}"),
-            format!("p99 of response times against linger.ms, {group}"),
-            (LINGER, MS),
-            &curves_over(&open, linger_ms, p99, labelled),
-        )?;
-        let batch_bytes = |it: &Measured| it.batching.bytes_per_batch();
-        let label = |it: &Measured| format!("{} of max, {}", load(it), batch_size(it));
-        let mut curves = curves_over(&open, linger_ms, batch_bytes, label);
-        for mut model in curves_over(&open, linger_ms, expected_batch_bytes, label) {
-            model.is_thin = true;
-            model.label.push_str(" (model)");
-            curves.push(model);
-        }
-        self.add(
-            format!("batch-bytes-by-linger-{group}"),
-            format!("Bytes per batch against linger.ms, {group}; thin: the model"),
-            (LINGER, BATCH_BYTES),
-            &curves,
-        )
+    fn bars(
+        &mut self,
+        (name, title): (&str, &str),
+        unit: &str,
+        series: &[&str],
+        rows: &[bars::Row],
+    ) {
+        let svg = bars::draw(title, unit, series, rows);
+        self.add(name, "", title.to_owned(), svg);
     }
 
-    /// The throughput-latency curve, when rates vary.
-    fn by_rate(&mut self, group: &str, measured: &[&Measured]) -> anyhow::Result<()> {
-        let open: Vec<_> = measured
-            .iter()
-            .copied()
-            .filter(|it| it.target_rate.is_some())
-            .collect();
-        if open
-            .windows(2)
-            .all(|pair| pair[0].target_rate == pair[1].target_rate)
-        {
-            return Ok(());
-        }
-        let label = |it: &Measured| {
-            let setting = |name| it.workload.producer_setting(name);
-            format!(
-                "linger.ms {} batch.size {}",
-                setting("linger.ms"),
-                setting("batch.size")
-            )
-        };
-        let p99 = |it: &Measured| it.latencies().response.ms(99.0);
-        self.add(
-            format!("latency-by-rate-{group}"),
-            format!("p99 of response times against the rate, {group}"),
-            (RATE, MS),
-            &curves_over(&open, Measured::records_per_s, p99, label),
-        )
+    fn add(&mut self, name: &str, group: &str, title: String, svg: Option<String>) {
+        let Some(svg) = svg else { return };
+        let words = group.split(|it: char| !it.is_ascii_alphanumeric());
+        let words = words.filter(|word| !word.is_empty());
+        let parts: Vec<_> = std::iter::once(name).chain(words).collect();
+        self.0.push(Chart {
+            name: parts.join("-"),
+            title,
+            svg,
+        });
     }
+}
 
-    fn percentiles(&mut self, measured: &[Measured]) -> anyhow::Result<()> {
-        let runs = measured
-            .iter()
-            .filter(|it| it.target_rate.is_some())
-            .take(RUNS_MAX);
+fn titled(title: &str, group: &str) -> String {
+    if group.is_empty() {
+        title.to_owned()
+    } else {
+        format!("{title}; {group}")
+    }
+}
+
+/// The label of a line; of the only one too.
+fn label_or<'a>(label: &'a str, only: &'a str) -> &'a str {
+    if label.is_empty() { only } else { label }
+}
+
+/// More lines do not fit one chart.
+const LINES_MAX: usize = 9;
+
+/// The throughput-latency curve, when rates vary.
+fn by_rate(charts: &mut Charts, cells: &[&Cell<'_>]) {
+    let open: Vec<_> = cells
+        .iter()
+        .copied()
+        .filter(|cell| !cell.is_closed())
+        .collect();
+    if values_count(&open, LOAD) < 3 {
+        return;
+    }
+    let lines = grouped(&open, &[LOAD]);
+    let groups = if lines.len() <= LINES_MAX {
+        vec![(String::new(), open)]
+    } else {
+        grouped(&open, &[LOAD, LINGER_MS, BATCH_SIZE])
+    };
+    for (group, cells) in groups {
+        let lines = grouped(&cells, &[LOAD]);
         let mut curves = Vec::new();
-        for run in runs {
-            let latencies = run.latencies();
-            for (kind, latency) in latencies.named().into_iter().filter(|it| it.1.count() != 0) {
-                curves.push(Curve::new(
-                    format!("{} {kind}", run.workload.name),
-                    nines(latency),
-                ));
+        for (color, (label, cells)) in lines.iter().enumerate() {
+            if lines.len() == 1 {
+                curves = [50.0, 99.0, 99.9]
+                    .iter()
+                    .enumerate()
+                    .map(|(color, it)| rate_curve(cells, *it, &format!("p{it}"), color))
+                    .collect();
+            } else {
+                curves.push(rate_curve(cells, 99.0, label, color));
             }
         }
-        let title = "Latency by percentile".to_owned();
-        self.add("percentiles".to_owned(), title, (NINES, MS), &curves)
-    }
-
-    fn over_time(&mut self, measured: &[Measured]) -> anyhow::Result<()> {
-        let Some(longest) = measured.iter().max_by_key(|it| it.periods.len()) else {
-            return Ok(());
+        let overloaded = cells.iter().filter(|cell| cell.is_overloaded()).count();
+        let title = match overloaded {
+            0 => "Response times against the rate".to_owned(),
+            count => format!("Response times against the rate ({count} overloaded cells left out)"),
         };
-        let p99 = |at: usize| {
-            let points = longest.periods.iter().filter_map(|period| {
-                let latencies = period.interval.latencies.named();
-                let (_, latency) = latencies.get(at).filter(|it| it.1.count() != 0)?;
-                Some((period.at_s, latency.ms(99.0)))
-            });
-            points.collect()
-        };
-        let curves = [
-            Curve::new("response p99", p99(1)),
-            Curve::new("end-to-end p99", p99(2)),
-        ];
-        let title = format!("p99 of each second, {}", longest.workload.name);
-        self.add("p99-over-time".to_owned(), title, (SECONDS, MS), &curves)
+        let panels = [Panel {
+            title: if lines.len() == 1 {
+                String::new()
+            } else {
+                "p99".to_owned()
+            },
+            curves,
+        }];
+        charts.curves(
+            ("latency-by-rate", &title),
+            &group,
+            (RATE, RESPONSE_MS),
+            &panels,
+        );
     }
 }
 
-/// 1 / (1 - quantile) and milliseconds, as far as there are samples.
-fn nines(latency: &Latency) -> Vec<(f64, f64)> {
-    let steps = latency.histogram().iter_quantiles(4);
-    let points = steps
-        .filter(|step| step.quantile_iterated_to() < 1.0)
-        .map(|step| {
-            let inverse = 1.0 / (1.0 - step.quantile_iterated_to());
-            (inverse, step.value_iterated_to() as f64 / 1000.0)
+fn rate_curve(cells: &[&Cell<'_>], percentile: f64, label: &str, color: usize) -> Curve {
+    let points = cells
+        .iter()
+        .filter(|cell| cell.has_latencies())
+        .map(|cell| {
+            let rate = cell.series(|run| run.records_per_s()).median();
+            cell.point(rate, |run| run.latencies().response.ms(percentile))
         });
-    points.collect()
+    let mut points: Vec<_> = points.collect();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    Curve {
+        label: label.to_owned(),
+        points,
+        color,
+        stroke: Stroke::Solid,
+    }
 }
 
-fn expected_batch_bytes(measured: &Measured) -> f64 {
-    let rate = measured
-        .target_rate
-        .unwrap_or_else(|| measured.records_per_s());
-    super::super::model::expected_batch_bytes(&measured.workload, rate)
+/// Percentile plots show so many cells at most.
+const CELLS_MAX: usize = 4;
+
+/// Latencies by percentile, a panel per kind: of all cells if there are few, else of some that are
+/// spread over them.
+fn percentiles(charts: &mut Charts, cells: &[&Cell<'_>]) {
+    let open: Vec<_> = cells
+        .iter()
+        .copied()
+        .filter(|cell| cell.has_latencies())
+        .collect();
+    let step = open.len().div_ceil(CELLS_MAX).max(1);
+    // The last ones of each stretch: the greatest rates are most of interest.
+    let chosen: Vec<_> = open
+        .iter()
+        .copied()
+        .skip((open.len() + step - 1) % step)
+        .step_by(step)
+        .collect();
+    let labelled = grouped(&chosen, &[]);
+    let kinds = ["service", "response", "end-to-end", "commit"];
+    let panels = kinds.iter().enumerate().map(|(kind, name)| {
+        let curves = labelled
+            .iter()
+            .enumerate()
+            .map(|(color, (label, cells))| Curve {
+                label: label_or(label, "latency").to_owned(),
+                points: cells
+                    .iter()
+                    .flat_map(|cell| time::nines(cell, kind))
+                    .collect(),
+                color,
+                stroke: Stroke::Solid,
+            });
+        Panel {
+            title: (*name).to_owned(),
+            curves: curves.collect(),
+        }
+    });
+    let panels: Vec<_> = panels
+        .filter(|panel| panel.curves.iter().any(|it| !it.points.is_empty()))
+        .collect();
+    let title = "Latency by percentile";
+    charts.curves(("percentiles", title), "", (NINES, MS), &panels);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::measured::tests::measured;
-    use super::*;
-
-    #[test]
-    fn a_grid_has_the_charts_of_a_grid() {
-        let mut grid = Vec::new();
-        for linger in ["0", "5", "20"] {
-            for (target, load) in [(Some(1000.0), "80%"), (None, "max")] {
-                let mut cell = measured(target, 1000, 5);
-                cell.workload
-                    .producer
-                    .insert("linger.ms".to_owned(), linger.to_owned());
-                cell.workload.load = load.parse().expect("a load");
-                cell.batching.batches = 10;
-                cell.batching.bytes = 10_000;
-                grid.push(cell);
-            }
-        }
-        let study = Study {
-            name: "grid".to_owned(),
-            environment: serde_json::json!({}),
-            disk: crate::generator::disk::DiskBaseline {
-                fdatasync_p50_ms: 1.0,
-                fdatasync_p99_ms: 2.0,
-                sequential_write_mb_per_s: 3.0,
-            },
-            target: "a broker".to_owned(),
-            measured: grid,
-        };
-        let charts = all(&study).expect("drawn");
-        let names: Vec<_> = charts.iter().map(|chart| chart.name.as_str()).collect();
-        let expected = [
-            "throughput-by-linger-1024B-no-keys",
-            "p99-by-linger-1024B-no-keys",
-            "batch-bytes-by-linger-1024B-no-keys",
-            "percentiles",
-            "p99-over-time",
-        ];
-        assert_eq!(names, expected);
-    }
-}
+mod tests;

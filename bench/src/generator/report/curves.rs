@@ -1,174 +1,163 @@
-//! Draws curves over two axes as SVG.
+//! Draws curves over two axes as SVG, in one panel or in several that share their axes.
 
-use plotters::prelude::*;
+use super::scale::{Axis, Span};
+use super::svg::{Anchor, Entry, Stroke, Svg, color, legend};
 
-const SIZE: (u32, u32) = (900, 480);
-const COLORS: [RGBColor; 8] = [
-    RGBColor(0x1f, 0x77, 0xb4),
-    RGBColor(0xd6, 0x27, 0x28),
-    RGBColor(0x2c, 0xa0, 0x2c),
-    RGBColor(0xff, 0x7f, 0x0e),
-    RGBColor(0x94, 0x67, 0xbd),
-    RGBColor(0x8c, 0x56, 0x4b),
-    RGBColor(0x17, 0xbe, 0xcf),
-    RGBColor(0x7f, 0x7f, 0x7f),
-];
+const PANEL_HEIGHT: f64 = 330.0;
+/// Of all panels together, when there are few.
+const PANELS_WIDTH: f64 = 840.0;
+const PANEL_WIDTH_MIN: f64 = 290.0;
+const GAP: f64 = 18.0;
+const LEFT: f64 = 78.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 60.0;
+const BELOW: f64 = 52.0;
+/// More points are a line without dots.
+const DOTS_MAX: usize = 40;
 
-/// How values lie on an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
-    Linear,
-    Log,
-    /// Quantiles: as far apart as their nines. Values are 1 / (1 - quantile).
-    Nines,
+/// A measured value, and between what it varied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
 }
 
-impl Scale {
-    fn place(self, value: f64) -> f64 {
-        match self {
-            Self::Linear => value,
-            Self::Log | Self::Nines => value.max(1e-6).log10(),
+impl Point {
+    /// Without a spread.
+    pub(super) fn at(x: f64, y: f64) -> Self {
+        Self {
+            x,
+            y,
+            low: y,
+            high: y,
         }
     }
-
-    fn label(self, place: f64) -> String {
-        match self {
-            Self::Linear => number(place),
-            Self::Log => number(10_f64.powf(place)),
-            Self::Nines => {
-                let percent = 100.0 - 100.0 / 10_f64.powf(place);
-                format!("{}%", number(percent))
-            }
-        }
-    }
-}
-
-/// As few digits as tell numbers of an axis apart.
-fn number(value: f64) -> String {
-    let text = match value.abs() {
-        large if 1e6 <= large => return format!("{:.3}M", value / 1e6).replace(".000", ""),
-        medium if 100.0 <= medium => format!("{value:.0}"),
-        small => format!(
-            "{:.*}",
-            if (1.0..=99.0).contains(&small) { 2 } else { 3 },
-            value
-        ),
-    };
-    if text.contains('.') {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    text
-}
-
-/// One axis.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
-    pub(super) scale: Scale,
 }
 
 /// Points joined by a line.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     pub(super) label: String,
-    pub(super) points: Vec<(f64, f64)>,
-    /// A model rather than a measurement.
-    pub(super) is_thin: bool,
+    pub(super) points: Vec<Point>,
+    /// Curves of one colour belong together.
+    pub(super) color: usize,
+    pub(super) stroke: Stroke,
 }
 
-impl Curve {
-    pub(super) fn new(label: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            label: label.into(),
-            points,
-            is_thin: false,
-        }
+/// Curves that share a frame.
+#[derive(Debug, Clone)]
+pub(super) struct Panel {
+    /// What sets it apart from the others.
+    pub(super) title: String,
+    pub(super) curves: Vec<Curve>,
+}
+
+/// Where a panel is drawn.
+struct Frame<'a> {
+    left: f64,
+    width: f64,
+    x: &'a Span,
+    y: &'a Span,
+}
+
+impl Frame<'_> {
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        (
+            self.left + self.x.share(x) * self.width,
+            TOP + (1.0 - self.y.share(y)) * PANEL_HEIGHT,
+        )
     }
 }
 
-/// Draws curves; nothing when there is no point.
-///
-/// # Errors
-/// The drawing library failed.
-pub(super) fn draw(
-    title: &str,
-    x: Axis,
-    y: Axis,
-    curves: &[Curve],
-) -> anyhow::Result<Option<String>> {
-    let points = || curves.iter().flat_map(|curve| curve.points.iter().copied());
-    let xs = range(points().map(|(at, _)| x.scale.place(at)), x.scale);
-    let ys = range(points().map(|(_, at)| y.scale.place(at)), y.scale);
-    let (Some(xs), Some(ys)) = (xs, ys) else {
-        return Ok(None);
-    };
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(44)
-            .y_label_area_size(70)
-            .build_cartesian_2d(xs.0..xs.1, ys.0..ys.1)?;
-        chart
-            .configure_mesh()
-            .x_desc(x.label)
-            .y_desc(y.label)
-            .x_label_formatter(&|at| x.scale.label(*at))
-            .y_label_formatter(&|at| y.scale.label(*at))
-            .draw()?;
-        for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
-            let places = curve
-                .points
-                .iter()
-                .map(|(a, b)| (x.scale.place(*a), y.scale.place(*b)));
-            let places: Vec<_> = places.collect();
-            let style = color.stroke_width(if curve.is_thin { 1 } else { 2 });
-            let drawn = chart.draw_series(LineSeries::new(places.iter().copied(), style))?;
-            drawn
-                .label(&curve.label)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-            if !curve.is_thin && places.len() <= 40 {
-                let dots = places
-                    .iter()
-                    .map(|place| Circle::new(*place, 3, color.filled()));
-                chart.draw_series(dots)?;
-            }
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.3))
-            .draw()?;
-        area.present()?;
-    }
-    Ok(Some(svg))
-}
-
-/// From the least to the greatest, with a margin; linear axes begin at 0.
-fn range(places: impl Iterator<Item = f64>, scale: Scale) -> Option<(f64, f64)> {
-    let bounds = places
-        .filter(|place| place.is_finite())
-        .fold(None, |bounds, place| {
-            let (low, high): (f64, f64) = bounds.unwrap_or((place, place));
-            Some((low.min(place), high.max(place)))
-        });
-    bounds.map(|(low, high)| {
-        let low = if scale == Scale::Linear {
-            low.min(0.0)
-        } else {
-            low
+/// Draws panels; nothing when there is no point.
+pub(super) fn draw(title: &str, axes: (Axis, Axis), panels: &[Panel]) -> Option<String> {
+    let curves = || panels.iter().flat_map(|panel| &panel.curves);
+    let points = || curves().flat_map(|curve| &curve.points);
+    let x = Span::of(points().map(|it| it.x), axes.0.scale)?;
+    let y = Span::of(
+        points().flat_map(|it| [it.y, it.low, it.high]),
+        axes.1.scale,
+    )?;
+    let count = panels.len().max(1) as f64;
+    let width = ((PANELS_WIDTH - GAP * (count - 1.0)) / count).max(PANEL_WIDTH_MIN);
+    let all_width = LEFT + count * (width + GAP) - GAP + RIGHT;
+    let mut svg = Svg::default();
+    svg.text((LEFT, 24.0), Anchor::Start, 17.0, title);
+    let mut left = LEFT;
+    for panel in panels {
+        let frame = Frame {
+            left,
+            width,
+            x: &x,
+            y: &y,
         };
-        let margin = if low < high { (high - low) * 0.05 } else { 0.5 };
-        (low, high + margin)
-    })
+        draw_frame(&mut svg, &frame, &panel.title, left <= LEFT);
+        for curve in &panel.curves {
+            draw_curve(&mut svg, &frame, curve);
+        }
+        left += width + GAP;
+    }
+    let bottom = TOP + PANEL_HEIGHT;
+    svg.upward_text((18.0, TOP + PANEL_HEIGHT / 2.0), 13.0, axes.1.label);
+    let middle = f64::midpoint(LEFT, all_width - RIGHT);
+    svg.text((middle, bottom + 38.0), Anchor::Middle, 13.0, axes.0.label);
+    let mut entries: Vec<Entry> = Vec::new();
+    for curve in curves().filter(|curve| !curve.points.is_empty()) {
+        let entry = (curve.label.clone(), color(curve.color), curve.stroke);
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    let height = bottom + BELOW;
+    let legend = legend(&mut svg, &entries, (LEFT, all_width - RIGHT), height);
+    Some(svg.finish(all_width, height + legend + 8.0))
+}
+
+fn draw_frame(svg: &mut Svg, frame: &Frame<'_>, title: &str, is_first: bool) {
+    const GRID: &str = "#000";
+    let (right, bottom) = (frame.left + frame.width, TOP + PANEL_HEIGHT);
+    svg.text((frame.left, TOP - 10.0), Anchor::Start, 13.0, title);
+    for (place, label) in &frame.x.ticks {
+        let x = frame.left + frame.x.share_of_place(*place) * frame.width;
+        svg.line((x, TOP), (x, bottom), GRID, Stroke::Faint);
+        svg.text((x, bottom + 17.0), Anchor::Middle, 11.5, label);
+    }
+    for (place, label) in &frame.y.ticks {
+        let y = bottom - frame.y.share_of_place(*place) * PANEL_HEIGHT;
+        svg.line((frame.left, y), (right, y), GRID, Stroke::Faint);
+        if is_first {
+            svg.text((frame.left - 7.0, y + 4.0), Anchor::End, 11.5, label);
+        }
+    }
+    svg.polyline(
+        &[(frame.left, TOP), (frame.left, bottom), (right, bottom)],
+        "#444",
+        Stroke::Thin,
+    );
+}
+
+fn draw_curve(svg: &mut Svg, frame: &Frame<'_>, curve: &Curve) {
+    let color = color(curve.color);
+    let places = curve.points.iter().map(|point| frame.at(point.x, point.y));
+    let places: Vec<_> = places.collect();
+    svg.polyline(&places, color, curve.stroke);
+    if curve.stroke == Stroke::Thin || DOTS_MAX < places.len() {
+        return;
+    }
+    for (point, place) in curve.points.iter().zip(places) {
+        svg.dot(place, color);
+        if point.low < point.high {
+            let ends = (frame.at(point.x, point.low), frame.at(point.x, point.high));
+            svg.line(ends.0, ends.1, color, Stroke::Solid);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::scale::Scale;
     use super::*;
 
     const AXIS: Axis = Axis {
@@ -176,32 +165,48 @@ mod tests {
         scale: Scale::Log,
     };
 
+    fn curve(label: &str, points: &[(f64, f64)]) -> Curve {
+        Curve {
+            label: label.to_owned(),
+            points: points.iter().map(|(x, y)| Point::at(*x, *y)).collect(),
+            color: 0,
+            stroke: Stroke::Solid,
+        }
+    }
+
+    fn panel(curves: Vec<Curve>) -> Panel {
+        Panel {
+            title: "80 %".to_owned(),
+            curves,
+        }
+    }
+
     #[test]
     fn curves_become_an_svg_with_their_labels() {
-        let curves = [
-            Curve::new("batch.size 16384", vec![(1.0, 2.0), (10.0, 200.0)]),
-            Curve::new("batch.size 1048576", vec![(1.0, 3.0), (10.0, 20.0)]),
+        let curves = vec![
+            curve("batch.size 16384", &[(1.0, 2.0), (10.0, 200.0)]),
+            curve("batch.size 1048576", &[(1.0, 3.0), (10.0, 20.0)]),
         ];
-        let svg = draw("p99", AXIS, AXIS, &curves)
-            .expect("drawn")
-            .expect("there are points");
+        let panels = [panel(curves.clone()), panel(curves)];
+        let svg = draw("p99", (AXIS, AXIS), &panels).expect("points");
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-        assert!(svg.contains("batch.size 1048576") && svg.contains("p99"));
-        assert!(!svg.contains("NaN") && !svg.contains("http://") || svg.contains("w3.org"));
+        assert_eq!(
+            svg.matches("batch.size 1048576").count(),
+            1,
+            "one legend for all panels"
+        );
+        assert_eq!(svg.matches("80 %").count(), 2);
+        assert!(
+            !svg.contains("NaN") && svg.matches("http").count() == 1,
+            "nothing to load"
+        );
     }
 
     #[test]
     fn no_points_are_no_chart_and_one_point_is_one() {
-        assert!(draw("empty", AXIS, AXIS, &[]).expect("no error").is_none());
-        let one = [Curve::new("one", vec![(5.0, 5.0)])];
-        assert!(draw("one", AXIS, AXIS, &one).expect("no error").is_some());
-    }
-
-    #[test]
-    fn labels_are_short() {
-        assert_eq!(Scale::Linear.label(2_500_000.0), "2.500M");
-        assert_eq!(Scale::Linear.label(20.0), "20");
-        assert_eq!(Scale::Log.label(-2.0), "0.01");
-        assert_eq!(Scale::Nines.label(3.0), "99.9%");
+        assert!(draw("empty", (AXIS, AXIS), &[]).is_none());
+        assert!(draw("empty", (AXIS, AXIS), &[panel(vec![curve("none", &[])])]).is_none());
+        let one = [panel(vec![curve("one", &[(5.0, 5.0)])])];
+        assert!(draw("one", (AXIS, AXIS), &one).is_some());
     }
 }

@@ -1,15 +1,21 @@
-//! `report.md`: the environment, a table and the charts.
+//! `report.md`: the environment, a table, ratios between cells and the charts.
 
 use super::super::measured::{Flag, Measured};
+use super::super::ratios::{self, Row};
 use super::{Chart, Study, tables};
 
 /// The whole file. Charts are named, not embedded.
-pub(super) fn report(study: &Study, charts: &[Chart]) -> String {
+pub(super) fn report(study: &Study, ratios: &[Row], charts: &[Chart]) -> String {
+    let ratios = if ratios.is_empty() {
+        String::new()
+    } else {
+        format!("\n## Ratios\n\n{}", ratios::markdown(ratios))
+    };
     let images = charts
         .iter()
         .map(|chart| format!("![{}]({}.svg)\n\n", chart.title, chart.name));
     format!(
-        "# {}\n\n{}\n## Results\n\n{}\n{}\n## Charts\n\n{}",
+        "# {}\n\n{}\n## Results\n\n{}\n{}{ratios}\n## Charts\n\n{}",
         study.name,
         environment(study),
         tables::summary_markdown(&study.measured),

@@ -36,7 +36,7 @@ fn lines(rows: &[Row]) -> Vec<String> {
 fn durable_cells_are_divided_by_those_that_never_flush_producer_by_producer() {
     let preset = include_str!("../../presets/durability.toml");
     let results = results(preset, |cell| {
-        let is_durable = cell.variant == "each batch";
+        let is_durable = cell.variant == "fsync each batch";
         let rate = if is_durable { 40.0 } else { 50.0 };
         (rate * f64::from(cell.producers), 1.0, 1.0)
     });
