@@ -19,6 +19,7 @@ mod latency;
 mod ledger;
 mod measured;
 mod model;
+mod observed;
 mod pacer;
 mod payload;
 mod producing;

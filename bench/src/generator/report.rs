@@ -18,6 +18,7 @@ mod html;
 mod markdown;
 mod run_json;
 mod scale;
+mod scatter;
 mod svg;
 mod tables;
 
@@ -29,6 +30,7 @@ use serde_json::Value;
 use super::disk::DiskBaseline;
 use super::measured::Measured;
 use super::ratios;
+pub(crate) use scatter::scatter;
 pub(crate) use tables::summary_line;
 
 /// All measurements of one command.

@@ -1,11 +1,14 @@
-//! Measures costs: three saturated loads of different shape, and one that hardly loads at all.
+//! Measures costs: three saturated loads of different shape, one that hardly loads at all, and the
+//! load itself with Kafka's default settings.
+
+use anyhow::Context;
 
 use super::super::TargetArgs;
-use super::super::measured::Measured;
+use super::super::observed::Observed;
 use super::super::run::run;
 use super::super::target::Target;
-use super::super::workload::{Verify, Workload};
-use super::costs::{Costs, Saturated};
+use super::super::workload::{Load, Verify, Workload};
+use super::costs::Costs;
 
 /// Few enough records that none meets another.
 const IDLE_RECORDS_PER_S: f64 = 200.0;
@@ -17,43 +20,46 @@ const IDLE_RECORDS_PER_S: f64 = 200.0;
 pub(super) fn calibrate(
     target: &Target,
     base: &Workload,
+    records_per_s: f64,
     args: &TargetArgs,
 ) -> anyhow::Result<Costs> {
-    let workload = |partitions: i32, batch_size: &str| {
+    let workload = |partitions: i32, batch_size: &str, linger_ms: &str, load: Load| {
         let mut workload = Workload {
             partitions_per_topic: partitions,
             verify: Verify::Off,
+            load,
             ..base.clone()
         };
-        workload
-            .producer
-            .insert("batch.size".to_owned(), batch_size.to_owned());
-        workload
-            .producer
-            .insert("linger.ms".to_owned(), "0".to_owned());
+        for (name, value) in [("batch.size", batch_size), ("linger.ms", linger_ms)] {
+            workload.producer.insert(name.to_owned(), value.to_owned());
+        }
         workload
     };
-    let measure = |workload: &Workload, rate| run(target, workload, 0, rate, args, &mut |_| {});
-    let saturated = |workload: &Workload| anyhow::Ok(shape(&measure(workload, None)?));
-    // A batch.size of 1 makes every batch hold one record.
-    let one_batch = saturated(&workload(1, "1"))?;
-    let many_batches = saturated(&workload(base.partitions_per_topic.max(8), "1"))?;
-    let large_batches = saturated(&workload(1, "1000000"))?;
-    let mut idle = workload(base.partitions_per_topic, "16384");
-    idle.producers = 1;
-    let idle = measure(&idle, Some(IDLE_RECORDS_PER_S))?
-        .latencies()
-        .response;
-    let idle = (idle.ms(50.0), idle.ms(99.0));
-    Ok(Costs::solve(one_batch, many_batches, large_batches, idle))
-}
-
-fn shape(measured: &Measured) -> Saturated {
-    let batching = &measured.batching;
-    let per_s = |count: u64| count as f64 / measured.elapsed_s;
-    Saturated {
-        requests_per_s: per_s(batching.requests),
-        batches_per_s: per_s(batching.batches),
-        bytes_per_s: per_s(batching.bytes),
+    let own = base.partitions_per_topic;
+    let idle = Load::Rate(IDLE_RECORDS_PER_S.min(records_per_s));
+    let loads = [
+        // A batch.size of 1 makes every batch hold one record.
+        workload(1, "1", "0", Load::Max),
+        workload(own.max(8), "1", "0", Load::Max),
+        workload(1, "1000000", "0", Load::Max),
+        workload(own, "16384", "0", idle),
+        workload(own, "16384", "5", Load::Rate(records_per_s)),
+    ];
+    let mut cells = Vec::new();
+    for workload in loads {
+        let rate = match workload.load {
+            Load::Rate(rate) => Some(rate),
+            _ => None,
+        };
+        cells.push(Observed::of(&run(
+            target,
+            &workload,
+            0,
+            rate,
+            args,
+            &mut |_| {},
+        )?));
     }
+    let costs = Costs::fit(&cells.iter().collect::<Vec<_>>());
+    costs.context("not even a few records per second were sustained")
 }

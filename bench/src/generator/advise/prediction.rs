@@ -1,289 +1,269 @@
-//! What each linger.ms would come to, and which to take. Pure.
+//! What a load comes to with certain settings: batches, requests, how busy client and broker are,
+//! and latency. Pure.
+//!
+//! Records gather for `linger.ms` or until a batch is full (`model`). Requests that would keep
+//! client or broker busy all the time, or that find all places in flight taken, wait, so that more
+//! records gather for them: batching by itself, which is why linger.ms 0 need not overload a
+//! broker. What gathers is limited by the largest request; beyond that the load is too much.
+//! Latency is the wait in the batch, plus the time of a request, plus waiting for what is busy.
 
-use std::fmt;
-
-use super::super::keys::Keys;
-use super::super::model;
+use super::super::model::{Batching, normal_quantile, record_bytes};
 use super::super::workload::Workload;
-use super::costs::Costs;
+use super::costs::{Costs, Flow, PACED_PER_S};
 
-/// The settings that are looked at.
-const LINGER_MS: [u32; 9] = [0, 1, 2, 5, 10, 20, 30, 50, 100];
-/// Above this share of its time a queue in front of a broker grows at every burst.
-const UTILISATION_MAX: f64 = 0.6;
-const BATCH_SIZE_MIN: f64 = 16_384.0;
-const BATCH_SIZE_MAX: f64 = 1_048_576.0;
-
-/// What is wanted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Demand {
-    pub(super) records_per_s: f64,
-    pub(super) record_bytes: usize,
-    pub(super) partitions: u16,
-    pub(super) producers: u32,
-    pub(super) is_keyed: bool,
-    pub(super) p99_ms: f64,
-}
-
-impl fmt::Display for Demand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = if self.is_keyed { "with" } else { "without" };
-        write!(
-            f,
-            "{:.0} records/s of {} bytes {keys} keys from {} producers to {} partitions, p99 \
-             within {} ms",
-            self.records_per_s, self.record_bytes, self.producers, self.partitions, self.p99_ms
-        )
-    }
-}
+/// Natural batching leaves the busier side so much to do.
+const BUSY_MAX: f64 = 0.95;
+/// Kafka's default of `max.in.flight.requests.per.connection`.
+const IN_FLIGHT_MAX: f64 = 5.0;
+/// Points at which the distribution of latencies is looked at.
+const POINTS: u32 = 500;
 
 /// What a setting would come to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Prediction {
-    pub(super) linger_ms: u32,
-    pub(super) batch_size: u32,
+    pub(super) linger_ms: f64,
+    pub(super) batch_size: f64,
     pub(super) batch_bytes: f64,
     pub(super) requests_per_s: f64,
-    /// The share of its time that the broker works.
+    /// The busier of client and broker, as a share of what it can do.
     pub(super) utilisation: f64,
+    /// Of both.
+    pub(super) cores: f64,
+    pub(super) is_broker_busier: bool,
+    /// More than linger.ms or full batches made records gather.
+    pub(super) is_crowded: bool,
+    pub(super) is_overloaded: bool,
+    /// Of response times.
+    pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
 }
 
-/// The setting to take, and those looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Advice {
-    pub(super) prediction: Prediction,
-    all: Vec<Prediction>,
-}
-
-/// The shortest linger.ms that leaves the broker room and keeps the goal; if none keeps it, that
-/// with the least p99.
-pub(super) fn advise(demand: &Demand, costs: &Costs) -> Advice {
-    let all = LINGER_MS.map(|linger_ms| predict(demand, costs, linger_ms));
-    let is_good =
-        |it: &&Prediction| it.utilisation <= UTILISATION_MAX && it.p99_ms <= demand.p99_ms;
-    let by_p99 = |a: &&Prediction, b: &&Prediction| a.p99_ms.total_cmp(&b.p99_ms);
-    let [first, ..] = &all;
-    let chosen = all
-        .iter()
-        .find(is_good)
-        .or_else(|| all.iter().min_by(by_p99));
-    Advice {
-        prediction: *chosen.unwrap_or(first),
-        all: all.to_vec(),
-    }
-}
-
-fn predict(demand: &Demand, costs: &Costs, linger_ms: u32) -> Prediction {
-    let mut workload = Workload {
-        record_bytes: demand.record_bytes,
-        partitions_per_topic: demand.partitions.into(),
-        producers: demand.producers,
-        keys: if demand.is_keyed {
-            Keys::Uniform
-        } else {
-            Keys::None
-        },
-        ..Workload::default()
+/// Predicts `workload`, with its settings, at `records_per_s` of all producers together.
+pub(super) fn predict(workload: &Workload, records_per_s: f64, costs: &Costs) -> Prediction {
+    let load = Loaded {
+        workload,
+        records_per_s,
+        costs,
+        batching: Batching::of(workload),
     };
-    workload
-        .producer
-        .insert("linger.ms".to_owned(), linger_ms.to_string());
-    workload
-        .producer
-        .insert("batch.size".to_owned(), BATCH_SIZE_MAX.to_string());
-    let gathered_bytes = model::expected_batch_bytes(&workload, demand.records_per_s);
-    let batch_size = batch_size_for(gathered_bytes);
-    workload
-        .producer
-        .insert("batch.size".to_owned(), batch_size.to_string());
-    let batch_bytes = model::expected_batch_bytes(&workload, demand.records_per_s);
-    let bytes_per_s = demand.records_per_s * model::record_bytes(&workload);
-    let batches_per_s = bytes_per_s / batch_bytes;
-    // A request takes the batches of all partitions along, each producer's apart.
-    let batches_per_request = if demand.is_keyed && 0 < linger_ms {
-        let gathered = demand.records_per_s * f64::from(linger_ms) / 1000.0;
-        let gathered = 1.0 + gathered / f64::from(demand.producers);
-        gathered.min(demand.partitions.into())
+    let alone = load.batching.gathered(load.records_per_ms());
+    let records = load.records_per_request(alone.records);
+    let flow = load.flow(records);
+    let busy = load.busy(&flow);
+    let is_overloaded = 1.0 < busy.most();
+    let is_crowded = alone.records * 1.01 < records;
+    let wait_ms = if is_crowded {
+        records / load.records_per_ms()
     } else {
-        1.0
+        alone.wait_ms
     };
-    let requests_per_s = batches_per_s / batches_per_request;
-    let utilisation = costs.utilisation(requests_per_s, batches_per_s, bytes_per_s);
-    let queueing = if utilisation < 1.0 {
-        1.0 / (1.0 - utilisation)
-    } else {
-        f64::INFINITY
-    };
-    // A batch that fills before its time does not wait for it.
-    let partitions = if demand.is_keyed {
-        f64::from(demand.partitions)
-    } else {
-        1.0
-    };
-    let bytes_per_ms = bytes_per_s / 1000.0 / f64::from(demand.producers) / partitions;
-    let waited_ms = f64::from(linger_ms).min(f64::from(batch_size) / bytes_per_ms);
-    Prediction {
-        linger_ms,
-        batch_size,
-        batch_bytes,
-        requests_per_s,
-        utilisation,
-        p99_ms: waited_ms + costs.idle_p99_ms * queueing,
-    }
-}
-
-/// The power of two that holds twice what is gathered, so that bursts fit.
-fn batch_size_for(gathered_bytes: f64) -> u32 {
-    let wanted = (gathered_bytes * 2.0).clamp(BATCH_SIZE_MIN, BATCH_SIZE_MAX);
-    let sizes = (14..=20).map(|bits| 1_u32 << bits);
-    sizes
-        .into_iter()
-        .find(|size| wanted <= f64::from(*size))
-        .unwrap_or(1 << 20)
-}
-
-impl Advice {
-    /// The properties to set.
-    pub(super) fn settings(&self) -> [(&'static str, String); 2] {
-        let it = &self.prediction;
-        [
-            ("linger.ms", it.linger_ms.to_string()),
-            ("batch.size", it.batch_size.to_string()),
-        ]
-    }
-
-    /// The advice for people, with the table of what else was looked at.
-    pub(super) fn explanation(&self, demand: &Demand) -> Vec<String> {
-        let mut lines =
-            vec!["linger.ms  batch.size  bytes/batch  requests/s  utilisation   p99 ms".to_owned()];
-        for it in &self.all {
-            let mark = if it.linger_ms == self.prediction.linger_ms {
-                " <-"
+    let parts = Parts {
+        // Timers count milliseconds, and a batch waits for the next.
+        wait_ms: (
+            wait_ms,
+            if is_crowded || alone.is_full || wait_ms == 0.0 {
+                0.0
             } else {
-                ""
-            };
-            lines.push(format!(
-                "{:>9}  {:>10}  {:>11.0}  {:>10.0}  {:>10.0} %  {:>7.2}{mark}",
-                it.linger_ms,
-                it.batch_size,
-                it.batch_bytes,
-                it.requests_per_s,
-                it.utilisation * 100.0,
-                it.p99_ms
-            ));
-        }
-        lines.push(self.reason(demand));
-        for (name, value) in self.settings() {
-            lines.push(format!("{name}={value}"));
-        }
-        lines
+                1.0
+            },
+        ),
+        first_share: 1.0 / records,
+        request_ms: (costs.request_p50_ms, costs.request_p99_ms),
+        more_ms: load.work_ms(records) - load.work_ms(1.0),
+        sync_busy: if costs.is_syncing {
+            (flow.requests * costs.request_p50_ms / 1000.0).min(1.0)
+        } else {
+            0.0
+        },
+        utilisation: busy.most().min(0.99),
+        busy_ms: busy.most() / flow.requests * 1000.0,
+    };
+    let latencies = parts.sorted();
+    let setting = |name| workload.producer_setting(name).parse().unwrap_or_default();
+    Prediction {
+        linger_ms: setting("linger.ms"),
+        batch_size: setting("batch.size"),
+        batch_bytes: load.batching.batch_bytes(records),
+        requests_per_s: flow.requests,
+        utilisation: busy.most(),
+        cores: busy.client * costs.client_threads + busy.broker,
+        is_broker_busier: busy.client < busy.broker,
+        is_crowded,
+        is_overloaded,
+        p50_ms: at(&latencies, 0.5),
+        p99_ms: if is_overloaded {
+            f64::INFINITY
+        } else {
+            at(&latencies, 0.99)
+        },
+    }
+}
+
+struct Loaded<'a> {
+    workload: &'a Workload,
+    records_per_s: f64,
+    costs: &'a Costs,
+    batching: Batching,
+}
+
+/// How busy each is, as a share of what it can do.
+struct Busy {
+    client: f64,
+    broker: f64,
+    bytes: f64,
+}
+
+impl Busy {
+    fn most(&self) -> f64 {
+        self.client.max(self.broker).max(self.bytes)
+    }
+}
+
+impl Loaded<'_> {
+    /// Of one producer.
+    fn records_per_ms(&self) -> f64 {
+        self.records_per_s / 1000.0 / f64::from(self.workload.producers)
     }
 
-    fn reason(&self, demand: &Demand) -> String {
-        let chosen = &self.prediction;
-        let crowded = self
-            .all
-            .iter()
-            .rev()
-            .find(|it| it.linger_ms < chosen.linger_ms && UTILISATION_MAX < it.utilisation);
-        if 1.0 <= chosen.utilisation {
-            return "No setting makes this load fit: it needs more brokers, larger records, or \
-                    fewer of them."
-                .to_owned();
+    /// What happens when so many records share a request.
+    fn flow(&self, records: f64) -> Flow {
+        let requests = self.records_per_s / records;
+        let batches = self.batching.batches(records);
+        Flow {
+            requests,
+            batches: requests * batches,
+            records: self.records_per_s,
+            bytes: requests * batches * self.batching.batch_bytes(records),
+            wakes: self.records_per_s.min(PACED_PER_S),
         }
-        if demand.p99_ms < chosen.p99_ms {
-            return format!(
-                "No setting keeps p99 within {} ms; this one comes closest. Records alone take \
-                 most of it, or the broker has too little room.",
-                demand.p99_ms
-            );
+    }
+
+    fn busy(&self, flow: &Flow) -> Busy {
+        Busy {
+            client: self.costs.client.cores(flow) / self.costs.client_threads,
+            broker: self.costs.broker.map_or(0.0, |it| it.cores(flow)),
+            bytes: flow.bytes / self.costs.bytes_per_s_max,
         }
-        match crowded {
-            Some(shorter) => format!(
-                "linger.ms {} would keep the broker busy for {:.0} % of its time, so that queues \
-                 grow; from {} on there is room.",
-                shorter.linger_ms,
-                shorter.utilisation * 100.0,
-                chosen.linger_ms
-            ),
-            None => {
-                "The broker has room for this load even when nothing waits: a longer linger.ms \
-                     would only add itself to the latency."
-                    .to_owned()
+    }
+
+    /// What gathers when requests that find everything busy wait.
+    fn records_per_request(&self, alone: f64) -> f64 {
+        let most = self.batching.records_max().max(alone);
+        let fits = |records: f64| {
+            let flow = self.flow(records);
+            let in_flight = flow.requests * self.costs.request_p50_ms / 1000.0;
+            let places = IN_FLIGHT_MAX * f64::from(self.workload.producers);
+            self.busy(&flow).most() <= BUSY_MAX && in_flight <= places
+        };
+        // A sender that is woken for several records at once sends them together.
+        let paced = self.records_per_s / f64::from(self.workload.producers) / PACED_PER_S;
+        let alone = alone.max(paced.min(most));
+        if fits(alone) || !fits(most) {
+            return if fits(alone) { alone } else { most };
+        }
+        let (mut few, mut many) = (alone, most);
+        for _ in 0..40 {
+            let middle = (few * many).sqrt();
+            if fits(middle) {
+                many = middle;
+            } else {
+                few = middle;
             }
         }
+        many
     }
+
+    /// Milliseconds of work for a request of so many records, at client and broker.
+    fn work_ms(&self, records: f64) -> f64 {
+        let batches = self.batching.batches(records);
+        let flow = Flow {
+            requests: 1.0,
+            batches,
+            records,
+            bytes: records * record_bytes(self.workload),
+            wakes: 0.0,
+        };
+        let broker = self.costs.broker.map_or(0.0, |it| it.cores(&flow));
+        (self.costs.client.cores(&flow) + broker) * 1000.0
+    }
+}
+
+/// What latency consists of.
+struct Parts {
+    /// How long batches gather: at least, and how much longer at most.
+    wait_ms: (f64, f64),
+    /// Of all records, those that are the first of what leaves together.
+    first_share: f64,
+    /// Of a lonely request of one record: p50 and p99.
+    request_ms: (f64, f64),
+    /// That a request of several records takes longer.
+    more_ms: f64,
+    /// How likely another sync is under way that has to end first.
+    sync_busy: f64,
+    /// Of what is busiest, and its work for one request.
+    utilisation: f64,
+    busy_ms: f64,
+}
+
+impl Parts {
+    /// Latencies at points spread evenly over what may come together.
+    fn sorted(&self) -> Vec<f64> {
+        // Shares of the plastic number and its like: sequences whose points fill space evenly.
+        const STEPS: [f64; 4] = [0.856_674_9, 0.733_891_9, 0.628_706_7, 0.538_597_8];
+        let points = (1..=POINTS).map(|index| {
+            let place = STEPS.map(|step| (f64::from(index) * step).fract());
+            self.latency(place)
+        });
+        let mut latencies: Vec<f64> = points.collect();
+        latencies.sort_by(f64::total_cmp);
+        latencies
+    }
+
+    fn latency(&self, [age, timer, request, queue]: [f64; 4]) -> f64 {
+        let (least, longer) = self.wait_ms;
+        let span = if 0.0 < longer {
+            least - 0.5 * longer + timer * longer
+        } else {
+            least
+        };
+        // The first record waits for all of it, the others came evenly after it.
+        let wait = if age < self.first_share {
+            span
+        } else {
+            span * (1.0 - (age - self.first_share) / (1.0 - self.first_share).max(1e-9))
+        };
+        let (p50, p99) = self.request_ms;
+        let spread = (p99 / p50).max(1.0).ln() / normal_quantile(0.99);
+        let request = p50 * (spread * normal_quantile(request)).exp();
+        // Of two independent uses of one point: which share of it says whether, the rest how long.
+        let sync = if queue < self.sync_busy {
+            p50 * queue / self.sync_busy
+        } else {
+            0.0
+        };
+        wait + request + sync + self.more_ms.max(0.0) + self.queueing_ms(queue)
+    }
+
+    /// Waiting for what is busy, at a place of its distribution: that of requests which come at
+    /// random and take the same time each, by its exponential tail.
+    fn queueing_ms(&self, place: f64) -> f64 {
+        let waiting = 1.0 - place;
+        if self.utilisation <= waiting {
+            return 0.0;
+        }
+        let pace = self.busy_ms / (2.0 * (1.0 - self.utilisation));
+        pace * (self.utilisation / waiting.max(1e-4)).ln()
+    }
+}
+
+/// The value at a share of sorted ones.
+fn at(sorted: &[f64], share: f64) -> f64 {
+    let place = (share * sorted.len() as f64).ceil() - 1.0;
+    let index = (0..sorted.len())
+        .take_while(|it| (*it as f64) < place)
+        .count();
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COSTS: Costs = Costs {
-        request_s: 20e-6,
-        batch_s: 4e-6,
-        byte_s: 0.8e-9,
-        idle_p50_ms: 0.2,
-        idle_p99_ms: 0.5,
-    };
-
-    fn demand(records_per_s: f64) -> Demand {
-        Demand {
-            records_per_s,
-            record_bytes: 100,
-            partitions: 8,
-            producers: 1,
-            is_keyed: false,
-            p99_ms: 20.0,
-        }
-    }
-
-    #[test]
-    fn a_slow_load_need_not_wait() {
-        let advice = advise(&demand(1000.0), &COSTS);
-        assert_eq!(advice.prediction.linger_ms, 0);
-        assert!((advice.prediction.p99_ms - 0.5).abs() < 0.1, "{advice:?}");
-        assert!(
-            advice
-                .explanation(&demand(1000.0))
-                .join("\n")
-                .contains("even when nothing waits")
-        );
-    }
-
-    #[test]
-    fn a_load_of_more_requests_than_fit_has_to_gather_them() {
-        let advice = advise(&demand(200_000.0), &COSTS);
-        assert!(0 < advice.prediction.linger_ms, "{advice:?}");
-        assert!(advice.prediction.utilisation <= UTILISATION_MAX);
-        let text = advice.explanation(&demand(200_000.0)).join("\n");
-        assert!(text.contains("so that queues grow"), "{text}");
-    }
-
-    #[test]
-    fn keys_need_a_longer_time_for_the_same_batches() {
-        let keyless = advise(&demand(60_000.0), &COSTS).prediction;
-        let keyed = Demand {
-            is_keyed: true,
-            partitions: 256,
-            ..demand(60_000.0)
-        };
-        let keyed = advise(&keyed, &COSTS).prediction;
-        assert!(keyed.batch_bytes < keyless.batch_bytes || keyless.linger_ms < keyed.linger_ms);
-    }
-
-    #[test]
-    fn a_load_beyond_all_settings_is_said_to_be() {
-        let demand = demand(1e9);
-        let text = advise(&demand, &COSTS).explanation(&demand).join("\n");
-        assert!(text.contains("more brokers"), "{text}");
-    }
-
-    #[test]
-    fn batch_size_has_room_for_bursts() {
-        assert_eq!(batch_size_for(1000.0), 16_384);
-        assert_eq!(batch_size_for(20_000.0), 65_536);
-        assert_eq!(batch_size_for(1e9), 1_048_576);
-    }
-}
+mod tests;

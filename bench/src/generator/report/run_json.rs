@@ -43,6 +43,7 @@ fn result(measured: &Measured) -> Value {
             "brokerSeconds": measured.broker.map(|usage| usage.cpu_s),
             "brokerSecondsPerGB": measured.broker_cpu_s_per_gb(),
             "clientSeconds": measured.client_cpu_s,
+            "clientThreads": measured.client_threads,
             "clientSecondsPerGB": measured.client_cpu_s_per_gb(),
         },
         "brokerResidentBytes": measured.broker.map(|usage| usage.resident_bytes),
