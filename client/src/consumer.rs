@@ -33,6 +33,8 @@ mod offset;
 mod offsets;
 mod partition_state;
 mod poll;
+#[doc(hidden)]
+pub mod probe;
 mod rebalance_context;
 mod record;
 mod shared;

@@ -35,6 +35,8 @@ mod delivery;
 mod interceptor;
 mod outcome;
 pub mod partitioner;
+#[doc(hidden)]
+pub mod probe;
 mod producer_record;
 mod record_metadata;
 mod sender;
@@ -298,12 +300,8 @@ impl<K: 'static, V: 'static> Producer<K, V> {
             return Ok(Destination::Partition(partition));
         }
         let ignores_keys = self.handle.shared.config.partitioner_ignore_keys;
-        Ok(match record.key.filter(|_| !ignores_keys) {
-            Some(key) if 0 < topic.partitions_count() => {
-                Destination::Partition(partition_for_key(key, topic.partitions_count()))
-            }
-            _ => Destination::Sticky,
-        })
+        let key = record.key.filter(|_| !ignores_keys);
+        Ok(default_destination(topic, key))
     }
 
     /// Waits until every record sent before is written or given up. Batches do not linger
@@ -374,6 +372,16 @@ impl<K: 'static, V: 'static> Producer<K, V> {
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         &self.handle.shared.cluster
+    }
+}
+
+/// Where a record goes that names no partition, with no partitioner set.
+fn default_destination(topic: &TopicMetadata, key: Option<&[u8]>) -> Destination {
+    match key {
+        Some(key) if 0 < topic.partitions_count() => {
+            Destination::Partition(partition_for_key(key, topic.partitions_count()))
+        }
+        _ => Destination::Sticky,
     }
 }
 

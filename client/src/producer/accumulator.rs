@@ -33,6 +33,7 @@ use super::delivery::{Callback, Delivery};
 use super::outcome::Outcome;
 use super::partitioner::{BuiltInPartitioner, PartitionQueue as PartitionLoad};
 use super::transaction::{Transactions, lock};
+use crate::config::ProducerConfig;
 use crate::error::{BrokerError, ClientError};
 use crate::metadata::TopicMetadata;
 use crate::topic_partition::TopicPartition;
@@ -52,6 +53,19 @@ pub(super) struct AccumulatorSettings {
     pub(super) codec: Codec,
     /// `partitioner.adaptive.partitioning.enable`.
     pub(super) is_adaptive: bool,
+}
+
+impl AccumulatorSettings {
+    pub(super) fn of(config: &ProducerConfig) -> Self {
+        Self {
+            batch_size: config.batch_size,
+            linger: config.linger,
+            buffer_memory: config.buffer_memory,
+            delivery_timeout: config.effective_delivery_timeout(),
+            codec: config.compression_type,
+            is_adaptive: config.partitioner_adaptive_partitioning_enable,
+        }
+    }
 }
 
 struct TopicEntry {

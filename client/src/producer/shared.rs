@@ -38,14 +38,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: ProducerConfig, cluster: Cluster) -> Self {
-        let settings = AccumulatorSettings {
-            batch_size: config.batch_size,
-            linger: config.linger,
-            buffer_memory: config.buffer_memory,
-            delivery_timeout: config.effective_delivery_timeout(),
-            codec: config.compression_type,
-            is_adaptive: config.partitioner_adaptive_partitioning_enable,
-        };
+        let settings = AccumulatorSettings::of(&config);
         let transactions = config
             .transactional_id
             .as_deref()
