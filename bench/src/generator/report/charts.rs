@@ -6,7 +6,7 @@ mod grid;
 mod rows;
 mod time;
 
-use super::cells::{self, Cell, grouped, values_count};
+use super::cells::{self, Cell, by_field, grouped, values_count};
 use super::curves::{self, Curve, Panel};
 use super::scale::{Axis, Scale};
 use super::svg::Stroke;
@@ -197,23 +197,38 @@ fn rate_curve(cells: &[&Cell<'_>], percentile: f64, label: &str, color: usize) -
 /// Percentile plots show so many cells at most.
 const CELLS_MAX: usize = 4;
 
-/// Latencies by percentile, a panel per kind: of all cells if there are few, else of some that are
-/// spread over them.
+/// Latencies by percentile, a panel per kind, of a few cells: those that differ in linger.ms where
+/// that is what the study is about, else some that are spread over all.
 fn percentiles(charts: &mut Charts, cells: &[&Cell<'_>]) {
     let open: Vec<_> = cells
         .iter()
         .copied()
         .filter(|cell| cell.has_latencies())
         .collect();
-    let step = open.len().div_ceil(CELLS_MAX).max(1);
-    // The last ones of each stretch: the greatest rates are most of interest.
-    let chosen: Vec<_> = open
+    let is_grid = [LINGER_MS, BATCH_SIZE, LOAD]
         .iter()
-        .copied()
-        .skip((open.len() + step - 1) % step)
-        .step_by(step)
-        .collect();
-    let labelled = grouped(&chosen, &[]);
+        .all(|name| 1 < values_count(&open, name));
+    if !is_grid {
+        return percentiles_of(charts, "", &spread(&open));
+    }
+    for (group, cells) in grouped(&open, &[LINGER_MS, BATCH_SIZE, LOAD]) {
+        // Heavy loads and small batches show most of what lingering does.
+        let loads = by_field(&cells, LOAD).into_iter().rev();
+        let sizes = loads.flat_map(|(_, cells)| by_field(&cells, BATCH_SIZE));
+        let most = sizes.map(|(_, cells)| cells).find(|cells| 1 < cells.len());
+        percentiles_of(charts, &group, &spread(&most.unwrap_or_default()));
+    }
+}
+
+/// Some cells of many: the last of each stretch, as the greatest rates are of most interest.
+fn spread<'a, 'b>(cells: &[&'b Cell<'a>]) -> Vec<&'b Cell<'a>> {
+    let step = cells.len().div_ceil(CELLS_MAX).max(1);
+    let skipped = (cells.len() + step - 1) % step;
+    cells.iter().copied().skip(skipped).step_by(step).collect()
+}
+
+fn percentiles_of(charts: &mut Charts, group: &str, cells: &[&Cell<'_>]) {
+    let labelled = grouped(cells, &[]);
     let kinds = ["service", "response", "end-to-end", "commit"];
     let panels = kinds.iter().enumerate().map(|(kind, name)| {
         let curves = labelled
@@ -237,7 +252,7 @@ fn percentiles(charts: &mut Charts, cells: &[&Cell<'_>]) {
         .filter(|panel| panel.curves.iter().any(|it| !it.points.is_empty()))
         .collect();
     let title = "Latency by percentile";
-    charts.curves(("percentiles", title), "", (NINES, MS), &panels);
+    charts.curves(("percentiles", title), group, (NINES, MS), &panels);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ const PANEL_HEIGHT: f64 = 330.0;
 /// Of all panels together, when there are few.
 const PANELS_WIDTH: f64 = 840.0;
 const PANEL_WIDTH_MIN: f64 = 290.0;
-const GAP: f64 = 18.0;
+const GAP: f64 = 28.0;
 const LEFT: f64 = 78.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 60.0;
@@ -36,7 +36,7 @@ impl Point {
     }
 }
 
-/// Points joined by a line.
+/// Points joined by a line, which is interrupted where a point has no finite value.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     pub(super) label: String,
@@ -142,11 +142,14 @@ fn draw_curve(svg: &mut Svg, frame: &Frame<'_>, curve: &Curve) {
     let color = color(curve.color);
     let places = curve.points.iter().map(|point| frame.at(point.x, point.y));
     let places: Vec<_> = places.collect();
-    svg.polyline(&places, color, curve.stroke);
+    for joined in places.split(|place| !place.1.is_finite()) {
+        svg.polyline(joined, color, curve.stroke);
+    }
     if curve.stroke == Stroke::Thin || DOTS_MAX < places.len() {
         return;
     }
-    for (point, place) in curve.points.iter().zip(places) {
+    let dots = curve.points.iter().zip(places);
+    for (point, place) in dots.filter(|(_, place)| place.1.is_finite()) {
         svg.dot(place, color);
         if point.low < point.high {
             let ends = (frame.at(point.x, point.low), frame.at(point.x, point.high));
@@ -200,6 +203,25 @@ mod tests {
             !svg.contains("NaN") && svg.matches("http").count() == 1,
             "nothing to load"
         );
+    }
+
+    #[test]
+    fn a_line_is_interrupted_where_a_value_is_missing() {
+        let points = [
+            (1.0, 1.0),
+            (2.0, 2.0),
+            (3.0, f64::NAN),
+            (4.0, 4.0),
+            (5.0, 5.0),
+        ];
+        let svg = |points: &[(f64, f64)]| {
+            let panels = [panel(vec![curve("one", points)])];
+            draw("p99", (AXIS, AXIS), &panels).expect("points")
+        };
+        let of_curve = "fill=\"none\" stroke=\"#1f77b4\"";
+        let lines = |points: &[(f64, f64)]| svg(points).matches(of_curve).count();
+        assert_eq!(lines(&points), lines(&points[..2]) + 1);
+        assert!(!svg(&points).contains("NaN"));
     }
 
     #[test]

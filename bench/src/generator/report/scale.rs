@@ -77,6 +77,8 @@ impl Span {
 
 fn place(scale: Scale, value: f64) -> f64 {
     match scale {
+        // The greater of it and a number would be the number.
+        _ if value.is_nan() => value,
         Scale::Linear => value,
         Scale::Log | Scale::Nines => value.max(LEAST).log10(),
         Scale::Steps => value.max(0.0).ln_1p(),

@@ -67,7 +67,11 @@ impl Svg {
         self.polyline(&[from, to], color, stroke);
     }
 
+    /// One point is no line.
     pub(super) fn polyline(&mut self, points: &[(f64, f64)], color: &str, stroke: Stroke) {
+        if points.len() < 2 {
+            return;
+        }
         let points = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}"));
         self.0.push_str(&format!(
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" {}/>\n",

@@ -70,13 +70,12 @@ fn latency(charts: &mut Charts, group: &str, open: &[&Cell<'_>]) {
         let mut curves = Vec::new();
         for (load, cells) in by_field(&cells, LOAD) {
             let color = loads.iter().position(|it| it.0 == load).unwrap_or_default();
-            let cells: Vec<_> = cells
-                .into_iter()
-                .filter(|cell| cell.has_latencies())
-                .collect();
             for (percentile, stroke) in [(99.0, Stroke::Solid), (99.9, Stroke::Dashed)] {
                 let style = (format!("p{percentile} at {load}"), color, stroke);
                 curves.push(curve(&cells, style, |cell, x| {
+                    if !cell.has_latencies() {
+                        return Point::at(x, f64::NAN);
+                    }
                     cell.point(x, |run| run.latencies().response.ms(percentile))
                 }));
             }

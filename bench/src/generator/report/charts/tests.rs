@@ -72,6 +72,7 @@ fn a_grid_has_the_charts_of_a_grid_apart_by_keys_and_sizes() {
         "p99-map",
         "throughput-map",
         "latency-by-rate",
+        "percentiles",
     ];
     for kind in kinds {
         for group in ["keys-none-bytes-100", "keys-uniform-bytes-1024"] {
@@ -85,6 +86,14 @@ fn a_grid_has_the_charts_of_a_grid_apart_by_keys_and_sizes() {
         assert_eq!(p99.matches(&format!(">{line}<")).count(), 1, "{line}");
     }
     assert!(!p99.contains("max<"), "no latency of closed loops");
+    let percentiles = svg(&charts, "percentiles-keys-none-bytes-100");
+    for line in ["linger.ms 0", "linger.ms 5", "linger.ms 20"] {
+        assert_eq!(
+            percentiles.matches(&format!(">{line}<")).count(),
+            1,
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -121,8 +121,8 @@ pub(super) fn nines(cell: &Cell<'_>, kind: usize) -> Vec<Point> {
     let Some((_, latency)) = named.get(kind).filter(|it| it.1.count() != 0) else {
         return Vec::new();
     };
-    // Beyond, a single sample would tell.
-    let inverse_max = latency.count() as f64 / 10.0;
+    // Beyond, few samples would tell: p99.99 needs a million.
+    let inverse_max = latency.count() as f64 / 100.0;
     let steps = latency.histogram().iter_quantiles(8);
     let points = steps
         .filter(|step| step.quantile_iterated_to() < 1.0)
