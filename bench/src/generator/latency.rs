@@ -9,25 +9,26 @@ const LONGEST_US: u64 = 60_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of 1 us to 60 s with three significant digits; what is shorter or longer counts as
-/// the bound.
+/// the bound. It takes memory for the longest that it has seen: a long run keeps thousands.
 #[derive(Debug, Clone)]
 pub(crate) struct Latency(Histogram<u64>);
 
 impl Default for Latency {
     fn default() -> Self {
-        let histogram = Histogram::new_with_bounds(1, LONGEST_US, SIGNIFICANT_DIGITS);
-        Self(histogram.expect("the bounds are constants that a histogram takes"))
+        let histogram = Histogram::new(SIGNIFICANT_DIGITS);
+        Self(histogram.expect("three digits are what a histogram takes"))
     }
 }
 
 impl Latency {
     pub(crate) fn record_ns(&mut self, ns: u64) {
-        self.0.saturating_record((ns / 1000).max(1));
+        let recorded = self.0.record((ns / 1000).clamp(1, LONGEST_US));
+        recorded.expect("a histogram that grows has room for a minute");
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        // Both have the same bounds, so that nothing is out of range.
-        self.0.add(&other.0).expect("the bounds are equal");
+        let added = self.0.add(&other.0);
+        added.expect("a histogram that grows has room for a minute");
     }
 
     /// In milliseconds; 0 when there is nothing.
@@ -116,5 +117,14 @@ mod tests {
         latency.record_ns(u64::MAX);
         assert!((latency.ms(0.0) - 0.001).abs() < 1e-9);
         assert!((latency.max_ms() / 60_000.0 - 1.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_histogram_takes_memory_for_what_it_has_seen() {
+        let (mut short, mut long) = (Latency::default(), Latency::default());
+        short.record_ns(1_000_000);
+        long.record_ns(u64::MAX);
+        let places = |latency: &Latency| latency.histogram().distinct_values();
+        assert!(places(&short) * 4 < places(&long));
     }
 }

@@ -154,24 +154,31 @@ impl Measured {
     }
 
     pub(crate) fn records_per_s(&self) -> f64 {
-        share(self.total().acknowledged as f64, self.elapsed_s)
+        share(self.sum(|it| it.acknowledged), self.elapsed_s)
     }
 
     /// MB are 10^6 bytes of values.
     pub(crate) fn mb_per_s(&self) -> f64 {
-        share(self.total().acknowledged_bytes as f64 / 1e6, self.elapsed_s)
+        share(self.gb() * 1000.0, self.elapsed_s)
     }
 
     pub(crate) fn broker_cpu_s_per_gb(&self) -> Option<f64> {
-        let gb = self.total().acknowledged_bytes as f64 / 1e9;
-        self.broker.map(|usage| share(usage.cpu_s, gb))
+        self.broker.map(|usage| share(usage.cpu_s, self.gb()))
     }
 
     pub(crate) fn client_cpu_s_per_gb(&self) -> f64 {
-        share(
-            self.client_cpu_s,
-            self.total().acknowledged_bytes as f64 / 1e9,
-        )
+        share(self.client_cpu_s, self.gb())
+    }
+
+    /// Of all periods, without their histograms.
+    fn sum(&self, count: impl Fn(&Interval) -> u64) -> f64 {
+        let counts = self.periods.iter().map(|period| count(&period.interval));
+        counts.sum::<u64>() as f64
+    }
+
+    /// 10^9 bytes of values acknowledged.
+    fn gb(&self) -> f64 {
+        self.sum(|it| it.acknowledged_bytes) / 1e9
     }
 
     /// What a partition costs in memory before anything is in it. It says nothing when a broker
