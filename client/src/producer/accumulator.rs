@@ -186,12 +186,8 @@ impl Accumulator {
             return Appended::Refused(error.into());
         };
         let size_bytes = record.size_bytes_max();
-        let is_sticky = matches!(destination, Destination::Sticky);
-        let (partition, slot, has_room) = if is_sticky {
-            self.stick(topic, topic_index, partition, size_bytes)
-        } else {
-            self.place(topic, topic_index, partition, size_bytes)
-        };
+        let slot = self.slot(topic_index, &topic.name, partition);
+        let has_room = self.has_room(slot, size_bytes);
         let header_bytes = if has_room { 0 } else { HEADER_BYTES };
         if self.settings.buffer_memory < self.used_bytes + size_bytes + header_bytes {
             return Appended::Exhausted(callback);
@@ -200,6 +196,9 @@ impl Accumulator {
             return Appended::Refused(error);
         }
         if !has_room {
+            if matches!(destination, Destination::Sticky) {
+                self.update_load(topic, topic_index);
+            }
             self.open_batch(slot, &topic.name, partition, size_bytes, now());
         }
         let ratio = self.ratio(topic_index);
@@ -223,7 +222,7 @@ impl Accumulator {
         let written = estimated_bytes(ratio, last);
         queue.is_last_full |= self.settings.batch_size <= written;
         let wakes = !has_room || queue.is_last_full;
-        if is_sticky {
+        if matches!(destination, Destination::Sticky) {
             let is_switch_allowed = queue.is_last_full;
             let partitioner = &mut self.topics[topic_index].partitioner;
             partitioner.update(topic, added, is_switch_allowed);
@@ -258,43 +257,6 @@ impl Accumulator {
         match destination {
             Destination::Partition(partition) => Some(partition),
             Destination::Sticky => self.topics[topic_index].partitioner.partition(topic),
-        }
-    }
-
-    /// A partition, its queue, and whether its last batch takes a record of `size_bytes` more.
-    fn place(
-        &mut self,
-        topic: &TopicMetadata,
-        topic_index: usize,
-        partition: i32,
-        size_bytes: usize,
-    ) -> (i32, usize, bool) {
-        let slot = self.slot(topic_index, &topic.name, partition);
-        (partition, slot, self.has_room(slot, size_bytes))
-    }
-
-    /// The same for a record without a key. Where it would need a new batch, none is half full, so
-    /// that the next partition's turn may come before one is opened (Kafka's
-    /// `RecordAccumulator.partitionChanged`). Else it would come a record later, and that record
-    /// would be a batch of its own.
-    fn stick(
-        &mut self,
-        topic: &TopicMetadata,
-        topic_index: usize,
-        partition: i32,
-        size_bytes: usize,
-    ) -> (i32, usize, bool) {
-        let here = self.place(topic, topic_index, partition, size_bytes);
-        let (_, _, has_room) = here;
-        if has_room {
-            return here;
-        }
-        self.update_load(topic, topic_index);
-        let partitioner = &mut self.topics[topic_index].partitioner;
-        partitioner.update(topic, 0, true);
-        match partitioner.partition(topic) {
-            Some(next) if next != partition => self.place(topic, topic_index, next, size_bytes),
-            _ => here,
         }
     }
 

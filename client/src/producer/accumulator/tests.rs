@@ -409,32 +409,6 @@ fn keyless_records_stick_to_a_partition_for_about_a_batch() {
     assert!((1..=8).contains(&switches), "{switches} switches");
 }
 
-/// The switch came a record late when batch.size was no multiple of the records: every third batch
-/// held one record.
-#[test]
-fn keyless_records_switch_partitions_between_full_batches() {
-    let mut rig = Rig::new(AccumulatorSettings {
-        buffer_memory: 100_000,
-        ..settings()
-    });
-    for _ in 0..200 {
-        rig.add(-1, &[0; 100]);
-    }
-    let mut counts = Vec::new();
-    for node in [0, 1] {
-        loop {
-            let batches = rig.drain(node);
-            if batches.is_empty() {
-                break;
-            }
-            counts.extend(batches.iter().map(Batch::records_count));
-        }
-    }
-    let full = counts.iter().copied().max().expect("batches");
-    let partial = counts.iter().filter(|count| **count < full).count();
-    assert!(1 < full && partial <= 1, "{counts:?}");
-}
-
 #[test]
 fn compressed_batches_take_more_records() {
     let mut rig = Rig::new(AccumulatorSettings {
