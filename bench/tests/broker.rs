@@ -312,6 +312,31 @@ fn settings_of_the_broker_are_swept_with_a_broker_each() -> anyhow::Result<()> {
 }
 
 #[test]
+fn ratios_between_cells_are_told_by_the_report_and_by_the_command() -> anyhow::Result<()> {
+    let (_dir, results) = load(&[
+        "batching",
+        "--set",
+        "sweep.record_bytes=[100]",
+        "--set",
+        "sweep.producer.batch.size=[1, 16384]",
+        "--set",
+        "repetitions=2",
+    ])?;
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .arg("ratios")
+        .arg(&results)
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(output.status.success(), "{text}");
+    let row = text.lines().find(|line| line.starts_with("| R6 |"));
+    let row = row.with_context(|| text.clone())?;
+    assert!(row.contains("batch.size 16384 / one record"), "{row}");
+    let report = std::fs::read_to_string(results.join("report.md"))?;
+    assert!(report.contains(row), "{report}");
+    Ok(())
+}
+
+#[test]
 fn settings_of_a_broker_that_runs_already_are_refused() -> anyhow::Result<()> {
     let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
         .args(["load", "quick", "--bootstrap-server", "127.0.0.1:1"])

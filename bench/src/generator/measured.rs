@@ -126,9 +126,8 @@ pub(crate) struct Measured {
     pub(crate) broker: Option<Usage>,
     /// Settings of the broker that are not its defaults, as it says itself, if it was started here.
     pub(crate) broker_settings: BTreeMap<String, String>,
-    /// Memory of the broker before it had the topics of the run, if its process is known.
-    pub(crate) resident_before: Option<u64>,
-    /// The same with topics and connected clients, before the first record.
+    /// Memory of the broker with topics and connected clients, before the first record, if its
+    /// process is known. A broker that had other topics before has more than these need.
     pub(crate) resident_idle: Option<u64>,
     pub(crate) client_cpu_s: f64,
     pub(crate) client_threads: u32,
@@ -179,15 +178,6 @@ impl Measured {
     /// 10^9 bytes of values acknowledged.
     fn gb(&self) -> f64 {
         self.sum(|it| it.acknowledged_bytes) / 1e9
-    }
-
-    /// What a partition costs in memory before anything is in it. It says nothing when a broker
-    /// had other topics before, whose memory was reused.
-    pub(crate) fn idle_bytes_per_partition(&self) -> Option<f64> {
-        let grown = self.resident_idle?.saturating_sub(self.resident_before?);
-        let workload = &self.workload;
-        let partitions = f64::from(workload.topics) * f64::from(workload.partitions_per_topic);
-        Some(share(grown as f64, partitions))
     }
 
     /// Batches that one flush of the disk made durable, on average; nothing without flushes. Other
@@ -261,8 +251,7 @@ pub(crate) mod tests {
                 resident_bytes: 1 << 20,
             }),
             broker_settings: BTreeMap::new(),
-            resident_before: Some(1 << 20),
-            resident_idle: Some((1 << 20) + 8 * 1000),
+            resident_idle: Some(1 << 20),
             client_cpu_s: 2.0,
             client_threads: 1,
             disk_flushes: Some(0),
@@ -283,8 +272,6 @@ pub(crate) mod tests {
         let measured = measured(Some(1000.0), 1000, 1);
         assert!((measured.mb_per_s() - 1.0).abs() < 1e-9);
         assert!((measured.broker_cpu_s_per_gb().expect("known") - 100.0).abs() < 1e-6);
-        let idle = measured.idle_bytes_per_partition().expect("known");
-        assert!((idle - 1000.0).abs() < 1e-6, "{idle}");
     }
 
     #[test]

@@ -44,7 +44,6 @@ pub(crate) fn run(
     let names = (0..workload.topics).map(|it| format!("load-{}-{it}", &unique[..12]));
     let names: Vec<_> = names.collect();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let resident_before = target.usage()?.map(|usage| usage.resident_bytes);
     let broker_settings = runtime.block_on(target.settings())?;
     runtime.block_on(target.create_topics(&names, workload))?;
     let measured = Run {
@@ -56,7 +55,6 @@ pub(crate) fn run(
         topics: names.iter().map(|it| it.as_str().into()).collect(),
         runtime: &runtime,
         broker_settings,
-        resident_before,
     };
     // After a failure the topics stay, for whoever wants to know why.
     let measured = measured.run(on_period)?;
@@ -75,8 +73,6 @@ struct Run<'a> {
     topics: Vec<Arc<str>>,
     runtime: &'a Runtime,
     broker_settings: BTreeMap<String, String>,
-    /// Of the broker, before it had the topics.
-    resident_before: Option<u64>,
 }
 
 /// What is known at a moment, to be compared with a later one.
@@ -151,7 +147,6 @@ impl Run<'_> {
                     resident_bytes: after.resident_bytes,
                 }),
             broker_settings: self.broker_settings.clone(),
-            resident_before: self.resident_before,
             resident_idle,
             client_cpu_s: after.client_cpu_s - before.client_cpu_s,
             client_threads: self.args.client_threads,

@@ -1,5 +1,8 @@
 //! The ratios between the cells of one study: what batching gains, what the disk costs, and others
-//! that BENCHMARKS.md has under R2 to R10. Pure: results of `run.json` in, rows out.
+//! that BENCHMARKS.md has under R2 to R10; and what `partitions` take. Pure: results of `run.json`
+//! in, rows out.
+
+mod partitions;
 
 use std::collections::BTreeMap;
 
@@ -263,11 +266,12 @@ struct Group {
     divisors: BTreeMap<String, Cell>,
 }
 
-/// Every ratio that the results allow, in the order of the rules.
+/// Every ratio that the results allow, in the order of the rules, then what partitions take.
 pub(crate) fn rows<'a>(results: impl IntoIterator<Item = &'a Value>) -> Vec<Row> {
     let results = results.into_iter();
     let results: Vec<_> = results.map(|it| (flatten(&it["config"]), it)).collect();
-    RULES.iter().flat_map(|rule| rule.rows(&results)).collect()
+    let ratios = RULES.iter().flat_map(|rule| rule.rows(&results));
+    ratios.chain(partitions::rows(&results)).collect()
 }
 
 impl Rule {

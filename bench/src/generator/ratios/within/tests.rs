@@ -142,3 +142,26 @@ fn cells_without_a_counterpart_are_no_ratio_and_flags_of_either_side_are_told() 
         "{table}"
     );
 }
+
+#[test]
+fn the_first_partition_pays_for_what_all_need() {
+    let preset = include_str!("../../presets/partitions.toml");
+    let mut results = results(preset, |_| (1.0, 1.0, 1.0));
+    for result in &mut results {
+        let count = result["config"]["partitions_per_topic"].as_f64();
+        let bytes = 9e6 + 8000.0 * count.expect("a count");
+        result["brokerResidentBytesIdle"] = json!(bytes);
+    }
+    let expected = [
+        "S6 1 to 512 partitions; keys none: 8000.000 (8000.000-8000.000)",
+        "S6 1 to 512 partitions; keys uniform: 8000.000 (8000.000-8000.000)",
+    ];
+    assert_eq!(lines(&rows(&results)), expected);
+    for result in &mut results {
+        result["config"]["fresh_broker"] = json!(false);
+    }
+    assert!(
+        rows(&results).is_empty(),
+        "memory of other topics counts there"
+    );
+}

@@ -177,6 +177,11 @@ fn cost(charts: &mut Charts, cells: &[&Cell<'_>]) {
     charts.bars(("cpu", title), unit, &["broker", "client"], &rows);
 }
 
+/// 10^6 bytes; no number when they are not known.
+fn mb(bytes: Option<u64>) -> f64 {
+    bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6)
+}
+
 fn by_count(charts: &mut Charts, closed: &[&Cell<'_>], field: &str, (name, axis): (&str, Axis)) {
     let lines = grouped(closed, &[field]).into_iter();
     let several: Vec<_> = lines
@@ -184,7 +189,7 @@ fn by_count(charts: &mut Charts, closed: &[&Cell<'_>], field: &str, (name, axis)
         .flat_map(|(_, cells)| cells)
         .collect();
     let lines = grouped(&several, &[field]);
-    let curves = |quantity: fn(&Measured) -> f64| {
+    let panel = |title: &str, quantity: fn(&Measured) -> f64| {
         let curves = lines.iter().enumerate().map(|(color, (label, cells))| {
             let points = cells
                 .iter()
@@ -198,30 +203,28 @@ fn by_count(charts: &mut Charts, closed: &[&Cell<'_>], field: &str, (name, axis)
                 stroke: Stroke::Solid,
             }
         });
-        [Panel {
-            title: String::new(),
+        Panel {
+            title: title.to_owned(),
             curves: curves.collect(),
-        }]
+        }
     };
     let title = format!("Throughput against {}", short(field).replace('_', " "));
     let chart = format!("throughput-by-{name}");
-    charts.curves(
-        (&chart, &title),
-        "",
-        (axis, MB_PER_S),
-        &curves(Measured::mb_per_s),
-    );
+    let panels = [panel("", Measured::mb_per_s)];
+    charts.curves((&chart, &title), "", (axis, MB_PER_S), &panels);
     if field == PARTITIONS {
-        let resident = |run: &Measured| {
-            run.broker
-                .map_or(f64::NAN, |it| it.resident_bytes as f64 / 1e6)
-        };
-        let title = "Memory of the broker after the load, against partitions";
+        let panels = [
+            panel("before the first record", |run| mb(run.resident_idle)),
+            panel("after the load", |run| {
+                mb(run.broker.map(|usage| usage.resident_bytes))
+            }),
+        ];
+        let title = "Memory of the broker against partitions";
         charts.curves(
             ("memory-by-partitions", title),
             "",
             (axis, RESIDENT_MB),
-            &curves(resident),
+            &panels,
         );
     }
 }
