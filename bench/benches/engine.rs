@@ -1,5 +1,5 @@
 //! The engine's parts on the real disk: appends by backend and group size, index entries, finding
-//! what a fetch gets, from a file or from the cache.
+//! what a fetch gets, its bytes from the disk or from the cache, and the answer around them.
 //!
 //! Explains the figures of `ringbrook-bench engine`:
 //! `cargo bench -p ringbrook-bench --bench engine`. Directories are made in the working directory.
@@ -12,77 +12,21 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringbrook_engine::io::{Disk, SimDisk, UringDisk};
-use ringbrook_engine::{
-    AppendContext, LogConfig, LogDirs, LogManager, LogManagerOptions, Origin, PartitionLog,
-    SystemClock,
-};
-use ringbrook_record::{BatchBuilder, Codec};
-use uuid::Uuid;
+use ringbrook_engine::{LogConfig, PartitionLog};
+use ringbrook_gate::pieces::{CTX, FETCH_VERSION, Logs, batch, fetch_response, filled, page_cache};
+use ringbrook_protocol::encode_response;
+use ringbrook_record::Codec;
+use rustix::fs::{Advice, fadvise};
 
-const NOW_MS: i64 = 1_700_000_000_000;
-const CTX: AppendContext = AppendContext {
-    leader_epoch: 0,
-    origin: Origin::Client,
-    now_ms: NOW_MS,
-};
-
-fn page_cache() -> LogConfig {
-    LogConfig {
-        flush_before_ack: false,
-        ..LogConfig::default()
-    }
+/// An empty log on `disk`.
+fn empty<D: Disk>(disk: &D, config: LogConfig) -> Logs<D> {
+    Logs::open(disk, Path::new("."), 1, config)
 }
 
-/// A batch of records of 1 KiB, or of one smaller record.
-fn batch(bytes: usize) -> Bytes {
-    let value = vec![7u8; bytes.min(1024)];
-    let mut builder = BatchBuilder::new();
-    for _ in 0..bytes.div_ceil(1024) {
-        builder
-            .append(NOW_MS, None, Some(&value), [])
-            .expect("the batch is small");
-    }
-    builder
-        .finish(Codec::None, None)
-        .expect("nothing to compress")
-        .freeze()
-}
-
-/// Logs in a directory that goes away with this.
-struct Logs<D: Disk> {
-    logs: Vec<Arc<PartitionLog<D>>>,
-    _manager: Arc<LogManager<D>>,
-    _dir: tempfile::TempDir,
-}
-
-fn logs<D: Disk>(disk: &D, count: i32, config: LogConfig) -> Logs<D> {
-    let dir = tempfile::tempdir_in(".").expect("the working directory can be written");
-    let path = if size_of::<D>() == 0 {
-        dir.path().to_owned()
-    } else {
-        // In memory.
-        Path::new("/data").to_owned()
-    };
-    let dirs = LogDirs::open(disk, &[path], 1, None).expect("a log dir");
-    let (manager, _) = LogManager::open(
-        disk.clone(),
-        dirs,
-        LogManagerOptions::default(),
-        Arc::new(SystemClock::new()),
-        &|_| config,
-    )
-    .expect("an empty log dir opens");
-    let create = |partition| {
-        let id = Uuid::from_u128(1);
-        manager.create_log("bench", partition, id, config)
-    };
-    Logs {
-        logs: (0..count)
-            .map(|partition| create(partition).expect("a log"))
-            .collect(),
-        _manager: manager,
-        _dir: dir,
-    }
+/// Logs of batches of 16 records and 16 KiB each.
+fn filled_logs(count: i32, batches: usize) -> Logs<UringDisk> {
+    let batch = batch(16, 1000, Codec::None);
+    filled(&UringDisk, Path::new("."), count, &batch, batches)
 }
 
 /// Appends `group` batches and writes them at once; returns the time of `iterations` such groups.
@@ -125,28 +69,22 @@ fn on_ring<F: Future>(future: F) -> F::Output {
 }
 
 fn append(c: &mut Criterion) {
-    for bytes in [1 << 10, 16 << 10] {
-        let batch = batch(bytes);
-        let mut group = c.benchmark_group(format!("append/{} KiB, page cache", bytes >> 10));
+    for records in [1, 16] {
+        let batch = batch(records, 1000, Codec::None);
+        let mut group = c.benchmark_group(format!("append/{records} KiB, page cache"));
         for count in [1, 8, 64] {
             group.throughput(Throughput::Elements(count as u64));
             group.bench_function(BenchmarkId::new("ring", count), |b| {
                 b.iter_custom(|iterations| {
-                    let logs = logs(&UringDisk, 1, page_cache());
-                    on_ring(append_groups(
-                        &logs.logs[0],
-                        &batch,
-                        count,
-                        iterations,
-                        true,
-                    ))
+                    let logs = empty(&UringDisk, page_cache());
+                    on_ring(append_groups(logs.first(), &batch, count, iterations, true))
                 });
             });
             group.bench_function(BenchmarkId::new("blocking", count), |b| {
                 b.iter_custom(|iterations| {
-                    let logs = logs(&UringDisk, 1, page_cache());
+                    let logs = empty(&UringDisk, page_cache());
                     on_ring(append_groups(
-                        &logs.logs[0],
+                        logs.first(),
                         &batch,
                         count,
                         iterations,
@@ -156,9 +94,9 @@ fn append(c: &mut Criterion) {
             });
             group.bench_function(BenchmarkId::new("memory", count), |b| {
                 b.iter_custom(|iterations| {
-                    let logs = logs(&SimDisk::new(1), 1, page_cache());
+                    let logs = empty(&SimDisk::new(1), page_cache());
                     on_ring(append_groups(
-                        &logs.logs[0],
+                        logs.first(),
                         &batch,
                         count,
                         iterations,
@@ -173,7 +111,7 @@ fn append(c: &mut Criterion) {
 
 /// The difference of the two is the cost of an offset index entry and a time index entry.
 fn index_append(c: &mut Criterion) {
-    let batch = batch(200);
+    let batch = batch(1, 200, Codec::None);
     let mut group = c.benchmark_group("index append");
     for (name, index_interval_bytes) in [("none", u32::MAX), ("one a batch", 0)] {
         let config = LogConfig {
@@ -183,32 +121,18 @@ fn index_append(c: &mut Criterion) {
         group.throughput(Throughput::Elements(64));
         group.bench_function(name, |b| {
             b.iter_custom(|iterations| {
-                let logs = logs(&UringDisk, 1, config);
-                on_ring(append_groups(&logs.logs[0], &batch, 64, iterations, true))
+                let logs = empty(&UringDisk, config);
+                on_ring(append_groups(logs.first(), &batch, 64, iterations, true))
             });
         });
     }
     group.finish();
 }
 
-/// Fills logs with batches of 16 records and 16 KiB each.
-fn filled(count: i32, batches: usize) -> Logs<UringDisk> {
-    let logs = logs(&UringDisk, count, page_cache());
-    let batch = batch(16 << 10);
-    for log in &logs.logs {
-        for _ in 0..batches {
-            let appended = log.append(batch.clone(), CTX).expect("the batch is good");
-            appended.drain.expect("nobody else drains").run_blocking();
-        }
-        log.advance_high_watermark(i64::MAX);
-    }
-    logs
-}
-
 fn read(c: &mut Criterion) {
     // 2,000 index entries: the older half is in the file, the newer in memory.
-    let stored = filled(1, 2000);
-    let log = &stored.logs[0];
+    let stored = filled_logs(1, 2000);
+    let log = stored.first();
     let end = log.offsets().log_end;
     let places = [
         ("the newest batch, remembered", end - 16),
@@ -233,8 +157,42 @@ fn read(c: &mut Criterion) {
     group.finish();
 }
 
+/// The bytes behind the last MiB of a log, from the page cache and from the disk.
+fn tail_read(c: &mut Criterion) {
+    const BYTES: usize = 64 << 10;
+    let stored = filled_logs(1, 64);
+    let log = stored.first();
+    let end = log.offsets().high_watermark;
+    let load = || {
+        let slice = log.read_blocking(end - 16 * 8, BYTES, end, true);
+        let slice = slice.expect("the offset is in the log");
+        log.load_blocking(&slice).expect("the bytes are there")
+    };
+    let dir = stored.dir().expect("the disk is real");
+    let path = dir.join("bench-0/00000000000000000000.log");
+    let file = std::fs::File::open(path).expect("the log has a segment");
+    file.sync_all().expect("the segment is written");
+    let mut group = c.benchmark_group("tail read/64 KiB");
+    group.throughput(Throughput::Bytes(BYTES as u64));
+    group.bench_function("page cache", |b| b.iter(load));
+    group.bench_function("file, dropped from the page cache", |b| {
+        b.iter_custom(|iterations| {
+            let mut elapsed = Duration::ZERO;
+            for _ in 0..iterations {
+                fadvise(&file, 0, None, Advice::DontNeed).expect("the cache can be dropped");
+                let begun = now();
+                black_box(load());
+                elapsed += begun.elapsed();
+            }
+            elapsed
+        });
+    });
+    group.finish();
+}
+
+/// What a fetch with news from all its partitions takes: the reads, and the answer around them.
 fn fetch_assembly(c: &mut Criterion) {
-    let stored = filled(100, 4);
+    let stored = filled_logs(100, 4);
     let mut group = c.benchmark_group("fetch assembly");
     for count in [1, 100] {
         group.throughput(Throughput::Elements(count as u64));
@@ -243,13 +201,15 @@ fn fetch_assembly(c: &mut Criterion) {
                 on_ring(async {
                     let begun = now();
                     for _ in 0..iterations {
-                        let mut bytes = 0;
-                        for log in &stored.logs[..count] {
+                        let mut bytes = Vec::with_capacity(count);
+                        for log in &stored.all()[..count] {
                             let end = log.offsets().high_watermark;
                             let slice = log.read(end - 16, 1 << 20, end, true).await;
-                            bytes += slice.expect("the offset is in the log").bytes;
+                            bytes.push(slice.expect("the offset is in the log").bytes);
                         }
-                        assert!(0 < bytes);
+                        let response = fetch_response(bytes.into_iter());
+                        let encoded = encode_response(7, &response, FETCH_VERSION);
+                        black_box(encoded.expect("an answer"));
                     }
                     begun.elapsed()
                 })
@@ -269,6 +229,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = append, index_append, read, fetch_assembly
+    targets = append, index_append, read, tail_read, fetch_assembly
 }
 criterion_main!(benches);

@@ -1,112 +1,91 @@
-//! What a request costs beside its records: header, limits, decoding, encoding of the answer.
+//! What a request costs beside its records, on both sides: header, limits, decoding, encoding.
 //!
-//! Explains the broker's CPU time per request: `cargo bench -p ringbrook-bench --bench protocol`.
+//! Explains the CPU time per request: `cargo bench -p ringbrook-bench --bench protocol`.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
-use ringbrook_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use ringbrook_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use ringbrook_protocol::messages::produce_response::{
-    PartitionProduceResponse, TopicProduceResponse,
+use ringbrook_gate::pieces::{
+    FETCH_VERSION, PRODUCE_VERSION, batch, decode_frame, fetch_request, fetch_response, frame,
+    produce_request, produce_response,
 };
-use ringbrook_protocol::messages::{
-    FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, RequestHeader,
-};
+use ringbrook_protocol::messages::{FetchRequest, ProduceRequest};
 use ringbrook_protocol::{
-    Encodable, Request, StrBytes, decode, decode_request_header, encode_response, placeholder,
+    LENGTH_BYTES, Part, Request, ResponseBody, decode_response, encode_response,
 };
-use ringbrook_record::{BatchBuilder, Codec};
-use uuid::Uuid;
+use ringbrook_record::Codec;
 
-const PRODUCE_VERSION: i16 = 13;
-const FETCH_VERSION: i16 = 17;
-const TOPIC: Uuid = Uuid::from_u128(7);
+/// Both ends of a request: the client encodes it, the broker decodes it.
+fn request<Q: Request>(c: &mut Criterion, name: &str, request: &Q, version: i16) {
+    c.bench_function(&format!("{name}/encode request"), |b| {
+        b.iter(|| frame(black_box(request), version));
+    });
+    let frame = frame(request, version);
+    c.bench_function(&format!("{name}/decode request"), |b| {
+        b.iter(|| decode_frame::<Q>(black_box(&frame), version));
+    });
+}
 
-/// A request frame without its length field.
-fn frame<Q: Request>(request: &Q, version: i16) -> Bytes {
-    let header = RequestHeader::default()
-        .with_request_api_key(Q::KEY)
-        .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_static_str("producer-1")));
+/// The bytes of an answer that stands in memory, without the length field.
+fn answer<R: ResponseBody>(response: &R, version: i16) -> Bytes {
+    let encoded = encode_response(7, response, version).expect("the answer fits its version");
     let mut bytes = BytesMut::new();
-    header
-        .encode(&mut bytes, Q::header_version(version))
-        .and_then(|()| request.encode(&mut bytes, version))
-        .expect("the request fits its version");
+    for part in encoded.into_parts() {
+        match part {
+            Part::Bytes(part) => bytes.extend_from_slice(&part),
+            Part::Region(_) => panic!("the answer has no gaps"),
+        }
+    }
+    bytes.advance(LENGTH_BYTES);
     bytes.freeze()
 }
 
-fn decode_frame<Q: Request>(frame: &Bytes, version: i16) -> Q {
-    let mut body = frame.clone();
-    let header = decode_request_header(&mut body, Q::header_version(version));
-    header.expect("a header");
-    assert!(body.has_remaining(), "a body follows");
-    decode(body, version).expect("a body")
-}
-
 fn produce(c: &mut Criterion) {
-    let mut builder = BatchBuilder::new();
-    builder
-        .append(1, None, Some(&[7; 200]), [])
-        .expect("the batch is small");
-    let batch = builder.finish(Codec::None, None).expect("no codec");
-    let data = PartitionProduceData::default().with_records(Some(batch.freeze()));
-    let topic = TopicProduceData::default()
-        .with_topic_id(TOPIC)
-        .with_partition_data(vec![data]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_topic_data(vec![topic]);
-    let frame = frame(&request, PRODUCE_VERSION);
-    c.bench_function("produce/decode request, 1 partition", |b| {
-        b.iter(|| decode_frame::<ProduceRequest>(black_box(&frame), PRODUCE_VERSION));
-    });
-    let topic = TopicProduceResponse::default()
-        .with_topic_id(TOPIC)
-        .with_partition_responses(vec![PartitionProduceResponse::default()]);
-    let response = ProduceResponse::default().with_responses(vec![topic]);
-    c.bench_function("produce/encode response, 1 partition", |b| {
-        b.iter(|| encode_response(7, black_box(&response), PRODUCE_VERSION));
-    });
+    let batch = batch(1, 200, Codec::None);
+    for partitions in [1, 100] {
+        let name = format!("produce, {partitions} partitions");
+        request(
+            c,
+            &name,
+            &produce_request(partitions, &batch),
+            PRODUCE_VERSION,
+        );
+        let response = produce_response(partitions);
+        c.bench_function(&format!("{name}/encode response"), |b| {
+            b.iter(|| encode_response(7, black_box(&response), PRODUCE_VERSION));
+        });
+        let answer = answer(&response, PRODUCE_VERSION);
+        c.bench_function(&format!("{name}/decode response"), |b| {
+            b.iter(|| {
+                let answer = black_box(&answer).clone();
+                decode_response::<ProduceRequest>(answer, PRODUCE_VERSION).expect("an answer")
+            });
+        });
+    }
 }
 
 fn fetch(c: &mut Criterion) {
+    let batch = batch(60, 1024, Codec::None);
     for partitions in [1, 100] {
-        let wanted = (0..partitions).map(|index| {
-            FetchPartition::default()
-                .with_partition(index)
-                .with_partition_max_bytes(1 << 20)
+        let name = format!("fetch, {partitions} partitions");
+        request(c, &name, &fetch_request(partitions), FETCH_VERSION);
+        let mut response = fetch_response((0..partitions).map(|_| batch.len()));
+        c.bench_function(&format!("{name}/encode response"), |b| {
+            b.iter(|| encode_response(7, black_box(&response), FETCH_VERSION));
         });
-        let topic = FetchTopic::default()
-            .with_topic_id(TOPIC)
-            .with_partitions(wanted.collect());
-        let request = FetchRequest::default().with_topics(vec![topic]);
-        let frame = frame(&request, FETCH_VERSION);
-        c.bench_function(
-            &format!("fetch/decode request, {partitions} partitions"),
-            |b| {
-                b.iter(|| decode_frame::<FetchRequest>(black_box(&frame), FETCH_VERSION));
-            },
-        );
-        let data = (0..partitions).map(|index| {
-            PartitionData::default()
-                .with_partition_index(index)
-                .with_records(Some(placeholder(64 << 10)))
+        // What `sendfile` puts into the gaps.
+        for partition in &mut response.responses[0].partitions {
+            partition.records = Some(batch.clone());
+        }
+        let answer = answer(&response, FETCH_VERSION);
+        c.bench_function(&format!("{name}/decode response"), |b| {
+            b.iter(|| {
+                let answer = black_box(&answer).clone();
+                decode_response::<FetchRequest>(answer, FETCH_VERSION).expect("an answer")
+            });
         });
-        let topic = FetchableTopicResponse::default()
-            .with_topic_id(TOPIC)
-            .with_partitions(data.collect());
-        let response = FetchResponse::default().with_responses(vec![topic]);
-        c.bench_function(
-            &format!("fetch/encode response, {partitions} partitions"),
-            |b| {
-                b.iter(|| encode_response(7, black_box(&response), FETCH_VERSION));
-            },
-        );
     }
 }
 

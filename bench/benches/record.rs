@@ -1,5 +1,5 @@
 //! What a batch costs on its way into a log: CRC, header, pass over the records, header patch or
-//! rebuilding, and the variable-length integers under it.
+//! rebuilding, and the variable-length integers under it; and what building one costs.
 //!
 //! Explains the broker's CPU time per GiB: `cargo bench -p ringbrook-bench --bench record`.
 
@@ -7,39 +7,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ringbrook_gate::pieces::{LIMIT_BYTES, NOW_MS, batch, value};
 use ringbrook_record::{
-    Batch, BatchBuilder, BatchHeader, Codec, DecoderContext, Header, HeaderPatch, RecordBuffer,
+    Batch, BatchBuilder, BatchHeader, Codec, DecoderContext, HeaderPatch, RecordBuffer,
     TimestampType, varint,
 };
-
-const NOW_MS: i64 = 1_700_000_000_000;
-const LIMIT_BYTES: usize = 1 << 30;
-
-/// A batch of records of about `record_bytes`, half of each random and half text, so that codecs
-/// find something and not everything.
-fn batch(records: usize, record_bytes: usize, codec: Codec) -> Vec<u8> {
-    let mut state = 1u64;
-    let mut builder = BatchBuilder::new();
-    for _ in 0..records {
-        let mut value = Vec::with_capacity(record_bytes);
-        while value.len() < record_bytes {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            value.extend_from_slice(&state.to_le_bytes());
-            value.extend_from_slice(b"orderid=");
-        }
-        let header = Header {
-            key: b"trace",
-            value: Some(b"0123456789abcdef"),
-        };
-        builder
-            .append(NOW_MS, Some(b"customer-1"), Some(&value), [header])
-            .expect("the batch is small");
-    }
-    let bytes = builder.finish(codec, None).expect("the codec compresses");
-    bytes.to_vec()
-}
 
 fn crc(c: &mut Criterion) {
     let mut group = c.benchmark_group("crc32c");
@@ -48,6 +20,23 @@ fn crc(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_with_input(BenchmarkId::from_parameter(bytes), &data, |b, data| {
             b.iter(|| crc32c::crc32c(black_box(data)));
+        });
+    }
+    group.finish();
+}
+
+/// What the CRC is to be held against: one pass over the bytes that also writes them.
+fn copy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("memcpy");
+    for bytes in [1 << 10, 16 << 10, 1 << 20] {
+        let data = vec![7u8; bytes];
+        let mut target = vec![0u8; bytes];
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(BenchmarkId::from_parameter(bytes), |b| {
+            b.iter(|| {
+                target.copy_from_slice(black_box(&data));
+                black_box(&mut target);
+            });
         });
     }
     group.finish();
@@ -118,6 +107,30 @@ fn validate(c: &mut Criterion) {
     group.finish();
 }
 
+/// A producer's batch: records one after the other, then the codec, header and CRC.
+fn build(c: &mut Criterion) {
+    for (records, record_bytes) in [(60, 1024), (600, 100)] {
+        let value = value(record_bytes);
+        let mut group = c.benchmark_group(format!("build/{records} x {record_bytes} B"));
+        group.throughput(Throughput::Bytes((records * record_bytes) as u64));
+        for codec in Codec::ALL {
+            group.bench_function(codec.name(), |b| {
+                b.iter(|| {
+                    let mut builder = BatchBuilder::new();
+                    for _ in 0..records {
+                        let value = Some(black_box(&value[..]));
+                        builder
+                            .append(NOW_MS, Some(b"customer-1"), value, [])
+                            .expect("the batch is small");
+                    }
+                    builder.finish(codec, None).expect("the codec compresses")
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 /// What patching a header in place saves.
 fn rebuild(c: &mut Criterion) {
     let bytes = batch(60, 1024, Codec::None);
@@ -185,6 +198,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = crc, header, skim, validate, rebuild, varints
+    targets = crc, copy, header, skim, validate, build, rebuild, varints
 }
 criterion_main!(benches);

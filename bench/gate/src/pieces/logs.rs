@@ -36,7 +36,7 @@ pub struct Logs<D: Disk> {
     /// the directory.
     logs: Vec<Arc<PartitionLog<D>>>,
     _manager: Arc<LogManager<D>>,
-    _dir: Option<tempfile::TempDir>,
+    dir: Option<tempfile::TempDir>,
 }
 
 impl<D: Disk> Logs<D> {
@@ -66,7 +66,7 @@ impl<D: Disk> Logs<D> {
         Self {
             logs: (0..count).map(create).collect(),
             _manager: manager,
-            _dir: real,
+            dir: real,
         }
     }
 
@@ -74,6 +74,12 @@ impl<D: Disk> Logs<D> {
     #[must_use]
     pub fn all(&self) -> &[Arc<PartitionLog<D>>] {
         &self.logs
+    }
+
+    /// Where the partitions' directories lie, on a real disk.
+    #[must_use]
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_ref().map(tempfile::TempDir::path)
     }
 
     /// The log of the first partition.
