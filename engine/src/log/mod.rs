@@ -11,6 +11,7 @@ mod close;
 mod cold_read;
 mod drain;
 mod files;
+mod gathering;
 mod handover;
 mod leader_epoch;
 mod leftovers;

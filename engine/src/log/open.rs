@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::batch_queue::BatchQueue;
 use super::files::create_segment_files;
+use super::gathering::Gathering;
 use super::leader_epoch::{LEADER_EPOCH_CHECKPOINT, LeaderEpochs};
 use super::leftovers::tidy_directory;
 use super::load_segment::{Loaded, SegmentLoader};
@@ -123,6 +124,7 @@ impl<D: Disk> LogOpener<'_, D> {
             tail: loaded.tail,
             queue: BatchQueue::default(),
             spare: BatchQueue::default(),
+            gathering: Gathering::default(),
             is_writer_busy: false,
             is_roll_due: false,
             producers: producers.state,
