@@ -6,11 +6,13 @@
 //! time is that of the whole process, io_uring's kernel workers and blocking threads included.
 
 mod append;
+mod calls;
 mod cell;
 mod compaction;
 mod cost;
 mod limits;
 pub(crate) mod machine;
+mod producers;
 mod reads;
 mod recovery;
 mod rig;

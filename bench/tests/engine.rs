@@ -22,6 +22,8 @@ fn a_cell_of_every_kind_runs() {
         ("cold-read/1m", "bytes/s, engine / pread"),
         ("recovery/16k/1p", "GiB per CPU second"),
         ("compaction/1k", "MiB per CPU second"),
+        ("calls/write/16k", "op/s, ring one by one / plain calls"),
+        ("producers/1k", "p99, rings / threads"),
     ];
     let output = bench()
         .args([

@@ -122,6 +122,10 @@ fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
     Ok(table)
 }
 
+/// The limit of durable appends writes as many batches with each sync as the engine did, the same
+/// bytes into reserved blocks of as many files, on one thread a file up to one a producer: so with
+/// one partition a single thread that does nothing but write and wait, and with many as many syncs
+/// side by side as the engine may have. It neither checks batches nor has anybody to wake.
 fn durable(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
     let mut dsync = bench.write_loop("dsync", true, Sync::WithWrite)?;
     let mut datasync = bench.write_loop("datasync", true, Sync::AfterWrite)?;

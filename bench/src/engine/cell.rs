@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::calls::{self, Call};
 use super::table::Table;
-use super::{EngineArgs, append, compaction, limits, reads, recovery, tail};
+use super::{EngineArgs, append, compaction, limits, producers, reads, recovery, tail};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -78,6 +79,10 @@ pub(crate) enum Cell {
         batch_bytes: usize,
         partitions: usize,
     },
+    /// Plain calls and operations of the ring, so many at a time.
+    Calls { call: Call, bytes: usize },
+    /// Durable appends at a fixed rate, on rings and on threads.
+    Producers { batch_bytes: usize },
     /// A round of the cleaner over keyed records.
     Compaction,
     /// What memory and CRC give.
@@ -120,10 +125,13 @@ pub(crate) fn all() -> Vec<Cell> {
         });
     }
     cells.push(Cell::Compaction);
+    for call in [Call::Read, Call::Write] {
+        cells.extend([KIB, 16 * KIB].map(|bytes| Cell::Calls { call, bytes }));
+    }
+    cells.push(Cell::Producers { batch_bytes: KIB });
     cells
 }
 
-/// `64k`, `1m`, `200`.
 /// How many rings appends come from: what is asked of the page cache is the cost of one.
 fn rings(durability: Durability) -> usize {
     match durability {
@@ -132,6 +140,7 @@ fn rings(durability: Durability) -> usize {
     }
 }
 
+/// `64k`, `1m`, `200`.
 fn size_name(bytes: usize) -> String {
     match bytes {
         bytes if bytes % MIB == 0 => format!("{}m", bytes / MIB),
@@ -166,6 +175,14 @@ impl Cell {
                 partitions,
             } => format!("recovery/{}/{partitions}p", size_name(batch_bytes)),
             Cell::Compaction => "compaction/1k".to_owned(),
+            Cell::Calls { call, bytes } => {
+                let call = match call {
+                    Call::Read => "read",
+                    Call::Write => "write",
+                };
+                format!("calls/{call}/{}", size_name(bytes))
+            }
+            Cell::Producers { batch_bytes } => format!("producers/{}", size_name(batch_bytes)),
             Cell::Memory { bytes } => format!("memory/{}", size_name(bytes)),
         }
     }
@@ -205,6 +222,8 @@ impl Cell {
                 partitions,
             } => recovery::measure(name, batch_bytes, partitions, effort),
             Cell::Compaction => compaction::measure(name, effort),
+            Cell::Calls { call, bytes } => calls::measure(name, call, bytes, effort),
+            Cell::Producers { batch_bytes } => producers::measure(name, batch_bytes, effort),
             Cell::Memory { bytes } => limits::measure_memory(name, bytes, effort),
         }
     }

@@ -91,6 +91,10 @@ impl Latencies {
             .push(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.nanos.len() as u64
+    }
+
     pub(crate) fn append(&mut self, mut other: Latencies) {
         self.nanos.append(&mut other.nanos);
     }

@@ -4,9 +4,10 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -137,20 +138,42 @@ impl Published {
         ensure!(!has_failed.await, "the log dir went offline");
         Ok(())
     }
+
+    /// The same on a thread that may block.
+    fn wait_blocking(&self, last_offset: i64) -> anyhow::Result<()> {
+        let waker = Waker::from(Arc::new(Parked(std::thread::current())));
+        let mut ctx = std::task::Context::from_waker(&waker);
+        let mut published = pin!(self.wait(last_offset));
+        loop {
+            match published.as_mut().poll(&mut ctx) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+}
+
+/// A thread that waits.
+struct Parked(std::thread::Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 impl LogListener for Published {
     fn on_published(&self, offsets: LogOffsets) {
-        let mut waiting = self.lock();
-        waiting.log_end = offsets.log_end;
-        waiting.publications += 1;
-        waiting.wakers.retain(|(last_offset, waker)| {
-            let is_waiting = offsets.log_end <= *last_offset;
-            if !is_waiting {
-                waker.wake_by_ref();
-            }
-            is_waiting
-        });
+        // Woken outside of the lock, which those on other rings take at once.
+        let published = {
+            let mut waiting = self.lock();
+            waiting.log_end = offsets.log_end;
+            waiting.publications += 1;
+            let is_published = |(last_offset, _): &mut (i64, _)| *last_offset < offsets.log_end;
+            let published = waiting.wakers.extract_if(.., is_published);
+            published.collect::<Vec<_>>()
+        };
+        published.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     fn on_failed(&self) {
@@ -216,6 +239,18 @@ impl Target {
             drains.start(drain);
         }
         self.published.wait(appended.last_offset).await
+    }
+
+    /// The same on a thread that may block, which writes and syncs itself when nobody else does.
+    ///
+    /// # Errors
+    /// The engine refused it or failed.
+    pub(crate) fn append_blocking(&self, batch: Bytes, ctx: AppendContext) -> anyhow::Result<()> {
+        let appended = self.log.append(batch, ctx)?;
+        if let Some(drain) = appended.drain {
+            drain.run_blocking();
+        }
+        self.published.wait_blocking(appended.last_offset)
     }
 }
 
