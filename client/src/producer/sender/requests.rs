@@ -192,6 +192,8 @@ impl Sender {
                 for batch in request.take_all() {
                     self.acknowledge(batch, unknown);
                 }
+                // No answer will come to look after it whether all is done.
+                self.shared.wake.notify_one();
             }
             Err(error) => self.refused_all(request, &error),
         }

@@ -243,6 +243,22 @@ async fn without_acknowledgements_offsets_are_unknown() {
     rig.fake.until("the record", look).await;
 }
 
+/// The last batch was over when it was sent, and nothing woke the sender to see that all was done:
+/// closing took until metadata was asked for again.
+#[tokio::test(start_paused = true)]
+async fn without_acknowledgements_a_producer_closes_when_all_is_sent() {
+    let rig = Rig::new(1, &[("acks", "0"), ("linger.ms", "60000")]);
+    let connecting = rig.send("connects").await;
+    rig.producer.flush().await;
+    connecting.await.unwrap();
+    let delivery = rig.send("x").await;
+    // The sender takes note of the record before it hears of the close.
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let closed = rig.producer.close_within(Duration::from_secs(1)).await;
+    closed.unwrap();
+    delivery.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_version_of_produce_is_spoken() {
     for version in 3..=13 {
