@@ -10,7 +10,7 @@ use ringbrook_protocol::messages::create_topics_request::CreatableTopic;
 use ringbrook_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ringbrook_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreateTopicsRequest,
-    FindCoordinatorRequest, ListOffsetsRequest, TopicName,
+    FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, TopicName,
 };
 use ringbrook_protocol::{Request, StrBytes};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ const API_VERSIONS_VERSION: i16 = 0;
 /// Batches with CRC-32C came with these.
 const PRODUCE_VERSION_MIN: i16 = 3;
 const FETCH_VERSION_MIN: i16 = 4;
+/// The oldest that can name no topic, instead of all.
+const METADATA_VERSION: i16 = 1;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const TIMEOUT_MS: i32 = 60_000;
@@ -84,6 +86,20 @@ impl Admin {
             )?,
             fetch: newest(&answer, ApiKey::Fetch, FETCH_VERSION_MIN, FETCH_VERSION)?,
         })
+    }
+
+    /// Whether it answers which versions it serves, and that there is a broker to talk to: what a
+    /// client needs before anything else.
+    ///
+    /// # Errors
+    /// The connection failed, or there is no broker yet.
+    pub(crate) fn ensure_served(&mut self) -> anyhow::Result<()> {
+        let versions = self.call(&ApiVersionsRequest::default(), API_VERSIONS_VERSION)?;
+        ensure!(versions.error_code == 0, "no versions: {versions:?}");
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let metadata = self.call(&request, METADATA_VERSION)?;
+        ensure!(!metadata.brokers.is_empty(), "no broker is known yet");
+        Ok(())
     }
 
     /// Creates the benchmark's topic and returns its id.

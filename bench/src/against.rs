@@ -6,6 +6,17 @@
 //! the broker is not started here, so versions of requests are negotiated, and that the warm-up is
 //! as long as the broker needs. `bench/compare/kafka` compares two brokers with it.
 
+mod bars;
+mod brokers;
+mod cells;
+mod comparison;
+mod others;
+mod quantities;
+mod report;
+mod results;
+mod rows;
+mod sides;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +36,8 @@ use crate::scenario::{
     Batches, CLIENT_SHARE, CPU_S, CPU_US, FETCH_1M, FETCH_64K, Load, MB, PRODUCE_64K,
     PRODUCE_ONE_RECORD, Quantity, REQUESTS, Shape,
 };
+
+pub(crate) use comparison::{CompareArgs, run as compare};
 
 const MIB: usize = 1024 * 1024;
 

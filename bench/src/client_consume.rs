@@ -42,7 +42,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: &RivalArgs) -> anyhow::Result<()> {
     let round = |side, bootstrap: &str| match side {
         Side::Native => native(args, bootstrap),
-        Side::Librdkafka => librdkafka(args, bootstrap),
+        Side::Librdkafka => librdkafka(args, bootstrap, TOPIC),
     };
     rival::run(
         NAME,
@@ -51,6 +51,21 @@ pub(crate) fn run(args: &RivalArgs) -> anyhow::Result<()> {
         |bootstrap| fill(args, bootstrap),
         round,
     )
+}
+
+/// Reads the `records` of a topic with librdkafka: what it took.
+///
+/// # Errors
+/// The broker or the client failed, or there are other records.
+pub(crate) fn once(
+    bootstrap: &str,
+    topic: &str,
+    partitions: u16,
+    records: u32,
+    value_bytes: usize,
+) -> anyhow::Result<Took> {
+    let args = RivalArgs::of_round(partitions, records, value_bytes);
+    librdkafka(&args, bootstrap, topic)
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -87,7 +102,7 @@ fn native(args: &RivalArgs, bootstrap: &str) -> anyhow::Result<Took> {
     Ok(took)
 }
 
-fn librdkafka(args: &RivalArgs, bootstrap: &str) -> anyhow::Result<Took> {
+fn librdkafka(args: &RivalArgs, bootstrap: &str, topic: &str) -> anyhow::Result<Took> {
     let mut values_bytes = 0;
     let mut count = 0;
     let took = measure(|| {
@@ -104,7 +119,7 @@ fn librdkafka(args: &RivalArgs, bootstrap: &str) -> anyhow::Result<Took> {
             .create()?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..i32::from(args.partitions) {
-            assignment.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+            assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&assignment)?;
         while count < args.records {

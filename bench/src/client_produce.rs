@@ -104,6 +104,28 @@ pub(crate) fn run(args: &ProduceArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Produces `records` with librdkafka to a topic that is there, with the defaults of current Java
+/// clients: what it took.
+///
+/// # Errors
+/// The broker or the client failed, or a record was not written.
+pub(crate) fn once(
+    bootstrap: &str,
+    topic: &str,
+    records: u32,
+    value_bytes: usize,
+) -> anyhow::Result<Took> {
+    let args = ProduceArgs {
+        rival: RivalArgs::of_round(1, records, value_bytes),
+        linger_ms: 5,
+        batch_size: 16_384,
+        plain: false,
+        counters: false,
+        sweep: false,
+    };
+    librdkafka(&args, bootstrap, topic)
+}
+
 fn run_one(args: &ProduceArgs) -> anyhow::Result<()> {
     ensure!(
         args.batch_size + 1024 <= REQUEST_BYTES,

@@ -38,6 +38,7 @@ use clap::Args;
 
 pub(crate) use advise::{AdviseArgs, command as advise};
 pub(crate) use ratios::{RatiosArgs, command as ratios};
+pub(crate) use report::{Anchor, Stroke, Svg};
 pub(crate) use study::load;
 
 /// How to run a load.

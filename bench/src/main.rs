@@ -55,6 +55,8 @@ enum Command {
     Run(RunArgs),
     /// Put the loads of `run` on any broker that runs already, and print rates and CPU times
     Against(against::AgainstArgs),
+    /// Compare Ringbrook with Apache Kafka in everything: `bench/compare/kafka` runs this
+    Compare(against::CompareArgs),
     /// Drive the storage engine without a network, beside the limits of the same run
     Engine(engine::EngineArgs),
     /// Stop the engine cleanly and by kill -9, and measure how long it takes to open its logs again
@@ -127,6 +129,7 @@ fn main() -> anyhow::Result<()> {
         Command::Ratios(args) => generator::ratios(&args),
         Command::Run(args) => scenario::run(&args),
         Command::Against(args) => against::run(&args),
+        Command::Compare(args) => against::compare(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Restart(args) => restart::run(&args),
         Command::FillLogs(args) => restart::fill(&args),

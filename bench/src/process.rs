@@ -58,6 +58,20 @@ impl Server {
         Ok(server)
     }
 
+    /// A child that is known to listen at `address`; it took as long as nobody counted.
+    pub(crate) fn of_child(child: Child, address: SocketAddr) -> Self {
+        Self {
+            child,
+            address,
+            started_in: Duration::ZERO,
+        }
+    }
+
+    /// Whether the process is gone.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// CPU time of all threads of the process so far, kernel workers of its rings included.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         self.served().cpu_seconds()
@@ -137,7 +151,10 @@ pub(crate) fn cpu_seconds(process: &str) -> anyhow::Result<f64> {
 }
 
 /// Runs `action` with this thread on `cpu`: threads and processes that it starts stay there.
-fn on_cpu<T>(cpu: Option<usize>, action: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(crate) fn on_cpu<T>(
+    cpu: Option<usize>,
+    action: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let Some(cpu) = cpu else {
         return action();
     };

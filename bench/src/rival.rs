@@ -53,6 +53,26 @@ pub(crate) struct RivalArgs {
     only: Option<Side>,
 }
 
+impl RivalArgs {
+    /// For a single round of one side, with a broker that runs already.
+    pub(crate) fn of_round(partitions: u16, records: u32, value_bytes: usize) -> Self {
+        Self {
+            ringbrook: PathBuf::new(),
+            bootstrap: None,
+            rounds: 1,
+            records,
+            value_bytes,
+            partitions,
+            compression: "none".to_owned(),
+            server_cpu: 0,
+            client_cpu: 0,
+            dir: PathBuf::new(),
+            json: None,
+            only: None,
+        }
+    }
+}
+
 /// Whose client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Side {

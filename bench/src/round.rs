@@ -23,8 +23,9 @@ use crate::scenario::{Batches, Load, Scenario, Shape};
 pub(crate) const BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of a record in scenarios of small requests.
 const SMALL_RECORD_BYTES: usize = 200;
-/// No server answers more requests, so that more are not provided for.
-const REQUESTS_PER_S_MAX: f64 = 1e6;
+/// No server on one core answers more requests or takes more bytes: more are not provided for.
+const REQUESTS_PER_S_MAX: u64 = 250_000;
+const BYTES_PER_S_MAX: u64 = 2 << 30;
 
 /// What holds for all rounds of a run.
 pub(crate) struct Setup {
@@ -240,16 +241,15 @@ fn turns(shape: &Shape, frames: &[Bytes]) -> impl Iterator<Item = Turn> {
 
 /// Bytes of batches that may be produced within limits.
 fn produced_bytes(limits: &[Limit], batch_bytes: usize) -> u64 {
+    let batch_bytes = batch_bytes as u64;
+    let per_s = REQUESTS_PER_S_MAX.min(BYTES_PER_S_MAX / batch_bytes.max(1));
     let requests = limits.iter().map(|limit| {
-        let answered = limit.duration.as_secs_f64() * REQUESTS_PER_S_MAX;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a time is positive, and what is too great for u64 is limited anyway"
-        )]
-        limit.requests.min(answered as u64)
+        let milliseconds = u64::try_from(limit.duration.as_millis()).unwrap_or(u64::MAX);
+        limit
+            .requests
+            .min(milliseconds.saturating_mul(per_s) / 1000)
     });
-    requests.sum::<u64>() * batch_bytes as u64
+    requests.sum::<u64>().saturating_mul(batch_bytes)
 }
 
 /// Takes memory from the hypervisor and gives it back to the kernel, which uses it for the page

@@ -131,6 +131,51 @@ fn a_broker_that_runs_already_is_put_under_every_load() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Both sides are our broker, so that no other is needed: one started by the comparison, one that
+/// runs already.
+#[test]
+fn brokers_are_compared_in_everything_and_reported() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let other = start_broker(&dir.path().join("data"))?;
+    let results = dir.path().join("results");
+    let output = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .arg("compare")
+        .arg(&results)
+        .args(["--smoke", "--rounds", "1", "--sides", "ringbrook,other"])
+        .args(["--rows", "idle,raw,rates,librdkafka", "--other"])
+        .arg(format!("{},{}", other.1, other.0.id()))
+        .args(["--server-cpu", "0", "--client-cpu", "0", "--ringbrook"])
+        .arg(broker()?)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{text}{errors}");
+    let report = std::fs::read_to_string(results.join("comparison.md"))?;
+    let lines: Vec<_> = report.lines().map(str::to_owned).collect();
+    for (row, quantity) in [
+        ("idle", "resident MiB"),
+        ("idle with partitions", "resident MiB"),
+        ("produce-16k", "CPU us/req"),
+        ("fetch-64k", "CPU-s/GiB"),
+        ("produce at 50 % of other", "response p99.9 ms"),
+        ("produce unbatched at 50 % of other", "response p99.9 ms"),
+        ("end to end at 50 % of other", "end-to-end p99 ms"),
+        ("librdkafka consumer", "records/s"),
+    ] {
+        let row = format!("| {row} |");
+        tells(&lines, &[&row, &format!("| {quantity} |")]);
+    }
+    tells(
+        &lines,
+        &[
+            "p99.9 of produce at half of their maximum",
+            "ringbrook / other",
+        ],
+    );
+    assert!(results.join("ringbrook-other.svg").exists(), "{report}");
+    Ok(())
+}
+
 /// Whether a line has all `words`.
 fn tells(lines: &[String], words: &[&str]) {
     let has_all = |line: &String| words.iter().all(|word| line.contains(word));

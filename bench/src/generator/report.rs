@@ -31,6 +31,7 @@ use super::disk::DiskBaseline;
 use super::measured::Measured;
 use super::ratios;
 pub(crate) use scatter::scatter;
+pub(crate) use svg::{Anchor, Stroke, Svg};
 pub(crate) use tables::summary_line;
 
 /// All measurements of one command.

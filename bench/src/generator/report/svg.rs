@@ -20,7 +20,7 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
 
 /// Which end of a text is at its place.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -38,7 +38,7 @@ impl Anchor {
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stroke {
+pub(crate) enum Stroke {
     Solid,
     Dashed,
     /// A model rather than a measurement.
@@ -60,10 +60,10 @@ impl Stroke {
 
 /// A picture while it is drawn.
 #[derive(Debug, Default)]
-pub(super) struct Svg(String);
+pub(crate) struct Svg(String);
 
 impl Svg {
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), color: &str, stroke: Stroke) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), color: &str, stroke: Stroke) {
         self.polyline(&[from, to], color, stroke);
     }
 
@@ -81,7 +81,7 @@ impl Svg {
     }
 
     /// `corner` is the one at the top left.
-    pub(super) fn rectangle(&mut self, corner: (f64, f64), size: (f64, f64), fill: &str) {
+    pub(crate) fn rectangle(&mut self, corner: (f64, f64), size: (f64, f64), fill: &str) {
         self.0.push_str(&format!(
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>\n",
             corner.0, corner.1, size.0, size.1
@@ -96,12 +96,12 @@ impl Svg {
     }
 
     /// `at` is on the text's base line.
-    pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, size: f64, text: &str) {
+    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, size: f64, text: &str) {
         self.put_text(at, anchor, size, "#222", "", text);
     }
 
     /// The same in another colour.
-    pub(super) fn colored_text(
+    pub(crate) fn colored_text(
         &mut self,
         at: (f64, f64),
         anchor: Anchor,
@@ -138,7 +138,7 @@ impl Svg {
     }
 
     /// The whole picture, on white.
-    pub(super) fn finish(self, width: f64, height: f64) -> String {
+    pub(crate) fn finish(self, width: f64, height: f64) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
              viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\">\n\
