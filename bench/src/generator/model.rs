@@ -3,7 +3,10 @@
 //!
 //! Records without keys stick to one partition of a topic until its batch is full; records with
 //! keys spread over all. A request leaves when the first batch that waits has waited `linger.ms`,
-//! or when one is full, and takes the batches of all partitions along.
+//! or when one is full, and takes the batches of all partitions along. The sticky partition changes
+//! when a batch is full or, because a batch that takes no more records is seldom full to the byte,
+//! after twice `batch.size`: two full batches, and what was left of the second to a third, small
+//! one, which goes along with a request of the next partition (KIP-794).
 
 use super::keys::Keys;
 use super::workload::Workload;
@@ -16,6 +19,10 @@ const RECORD_OVERHEAD_BYTES: f64 = 8.0;
 const KEY_BYTES: f64 = 12.0;
 /// Clients wait in whole milliseconds, so that a batch waits half a one more on average.
 const TIMER_MS: f64 = 1.0;
+/// Batches per full batch of records without keys: every third one is small.
+const SMALL_BATCHES: f64 = 1.5;
+/// Fuller batches are those that their size ended.
+const FULL_SHARE: f64 = 0.99;
 /// Kafka's default of `max.request.size`.
 const REQUEST_BYTES_MAX: f64 = 1_048_576.0;
 
@@ -118,7 +125,13 @@ impl Batching {
     /// Batches that `records` of one request are in.
     pub(crate) fn batches(&self, records: f64) -> f64 {
         if self.open_batches <= 1.0 {
-            return (records / self.full_records).max(1.0);
+            let full = records / self.full_records;
+            let batches = if full < FULL_SHARE {
+                1.0
+            } else {
+                full * SMALL_BATCHES
+            };
+            return batches.min(records.max(1.0));
         }
         // Balls into bins: those that hold none are no batches.
         let empty = (1.0 - 1.0 / self.open_batches).powf(records);

@@ -11,6 +11,7 @@
 mod bars;
 mod cells;
 mod charts;
+mod conclusions;
 mod curves;
 mod heat_map;
 mod histograms;

@@ -15,6 +15,9 @@ const FLUSHES_PER_REQUEST_MIN: f64 = 0.1;
 /// And so often per second, lest writing back in the background be taken for it.
 const FLUSHES_PER_S_MIN: f64 = 50.0;
 
+/// How many costs a side has.
+const COSTS: usize = 6;
+
 /// CPU seconds of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Work {
@@ -24,6 +27,8 @@ pub(super) struct Work {
     pub(super) byte_s: f64,
     /// Of each time that a paced sender wakes up.
     pub(super) wake_s: f64,
+    /// Cores that it takes while nothing happens.
+    pub(super) idle_cores: f64,
 }
 
 /// What happens per second.
@@ -47,13 +52,14 @@ impl Flow {
         }
     }
 
-    fn amounts(&self) -> [f64; 5] {
+    fn amounts(&self) -> [f64; COSTS] {
         [
             self.requests,
             self.batches,
             self.records,
             self.bytes,
             self.wakes,
+            1.0,
         ]
     }
 }
@@ -67,6 +73,7 @@ impl Work {
             self.record_s,
             self.byte_s,
             self.wake_s,
+            self.idle_cores,
         ];
         let parts = costs.iter().zip(flow.amounts());
         parts.map(|(cost, amount)| cost * amount).sum()
@@ -80,13 +87,14 @@ impl Work {
             .filter(|(_, cores)| 0.0 < *cores)
             .map(|(flow, cores)| flow.amounts().map(|amount| amount / cores))
             .collect();
-        let [request_s, batch_s, record_s, byte_s, wake_s] = least_squares(&rows);
+        let [request_s, batch_s, record_s, byte_s, wake_s, idle_cores] = least_squares(&rows);
         Self {
             request_s,
             batch_s,
             record_s,
             byte_s,
             wake_s,
+            idle_cores,
         }
     }
 }
@@ -94,12 +102,13 @@ impl Work {
 /// The factors, 0 at least, with which every row comes closest to 1. By descent along one
 /// coordinate after the other, on products of columns, so that a round costs the same for any
 /// number of rows.
-fn least_squares(rows: &[[f64; 5]]) -> [f64; 5] {
+fn least_squares(rows: &[[f64; COSTS]]) -> [f64; COSTS] {
     const ROUNDS: u32 = 3000;
     let products = |a: usize, b: usize| rows.iter().map(|row| row[a] * row[b]).sum::<f64>();
-    let columns: [[f64; 5]; 5] = std::array::from_fn(|a| std::array::from_fn(|b| products(a, b)));
-    let wanted: [f64; 5] = std::array::from_fn(|a| rows.iter().map(|row| row[a]).sum());
-    let mut factors = [0.0; 5];
+    let columns: [[f64; COSTS]; COSTS] =
+        std::array::from_fn(|a| std::array::from_fn(|b| products(a, b)));
+    let wanted: [f64; COSTS] = std::array::from_fn(|a| rows.iter().map(|row| row[a]).sum());
+    let mut factors = [0.0; COSTS];
     for _ in 0..ROUNDS {
         for (index, column) in columns.iter().enumerate() {
             let square = column[index];
@@ -166,7 +175,7 @@ impl Costs {
                 .iter()
                 .map(|cell| cell.p99_ms)
                 .fold(f64::INFINITY, f64::min),
-            is_syncing: calm.iter().filter(|cell| syncs(cell)).count() * 2 > calm.len(),
+            is_syncing: busiest(&calm).is_some_and(syncs),
         };
         costs.fit_latency(&calm);
         Some(costs)
@@ -242,6 +251,13 @@ fn bytes_per_s_max(cells: &[&Observed]) -> f64 {
         .map(|cell| cell.bytes_per_s)
         .fold(0.0, f64::max);
     most.map_or(f64::INFINITY, |most| most.max(sustained))
+}
+
+/// The cell with the most requests: where others use the disk too, it tells best whose flushes they
+/// are.
+fn busiest<'a>(cells: &[&'a Observed]) -> Option<&'a Observed> {
+    let busiest = |a: &&&Observed, b: &&&Observed| a.requests_per_s.total_cmp(&b.requests_per_s);
+    cells.iter().max_by(busiest).copied()
 }
 
 /// Whether the disk was told to flush about as often as requests came.

@@ -2,7 +2,7 @@
 
 use super::super::ratios::Row;
 use super::svg::escape;
-use super::{Chart, Study, markdown, tables};
+use super::{Chart, Study, conclusions, markdown, tables};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;\
     padding:0 1em;color:#222}table{border-collapse:collapse;font-size:13px;display:block;\
@@ -25,10 +25,12 @@ pub(super) fn report(study: &Study, ratios: &[Row], charts: &[Chart]) -> String 
         .map(|line| format!("<p>{}</p>\n", escape(line)));
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n{environment}<h2>Results</h2>\n\
-         {table}{remarks}{ratios}<h2>Charts</h2>\n{figures}</body></html>\n",
+         <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n{environment}\
+         {conclusions}<h2>Results</h2>\n{table}{remarks}{ratios}<h2>Charts</h2>\n{figures}\
+         </body></html>\n",
         title = escape(&study.name),
         environment = environment(study),
+        conclusions = conclusions::html(&study.measured),
         table = table(study),
         ratios = ratios_table(ratios),
         remarks = paragraphs.collect::<String>(),

@@ -1,8 +1,8 @@
-//! `report.md`: the environment, a table, ratios between cells and the charts.
+//! `report.md`: the environment, conclusions, a table, ratios between cells and the charts.
 
 use super::super::measured::{Flag, Measured};
 use super::super::ratios::{self, Row};
-use super::{Chart, Study, tables};
+use super::{Chart, Study, conclusions, tables};
 
 /// The whole file. Charts are named, not embedded.
 pub(super) fn report(study: &Study, ratios: &[Row], charts: &[Chart]) -> String {
@@ -15,9 +15,10 @@ pub(super) fn report(study: &Study, ratios: &[Row], charts: &[Chart]) -> String 
         .iter()
         .map(|chart| format!("![{}]({}.svg)\n\n", chart.title, chart.name));
     format!(
-        "# {}\n\n{}\n## Results\n\n{}\n{}{ratios}\n## Charts\n\n{}",
+        "# {}\n\n{}\n{}## Results\n\n{}\n{}{ratios}\n## Charts\n\n{}",
         study.name,
         environment(study),
+        conclusions::markdown(&study.measured),
         tables::summary_markdown(&study.measured),
         remarks(&study.measured),
         images.collect::<String>(),

@@ -9,6 +9,7 @@ const CLIENT: Work = Work {
     record_s: 0.8e-6,
     byte_s: 0.2e-9,
     wake_s: 4e-6,
+    idle_cores: 0.01,
 };
 const BROKER: Work = Work {
     request_s: 12e-6,
@@ -16,6 +17,7 @@ const BROKER: Work = Work {
     record_s: 0.0,
     byte_s: 0.6e-9,
     wake_s: 0.0,
+    idle_cores: 0.005,
 };
 
 /// Costs that predictions are tested with too.
@@ -101,6 +103,7 @@ fn no_cost_is_negative_whatever_the_noise() {
         costs.record_s,
         costs.byte_s,
         costs.wake_s,
+        costs.idle_cores,
     ] {
         assert!(0.0 <= cost, "{fitted}");
     }
@@ -110,7 +113,7 @@ fn no_cost_is_negative_whatever_the_noise() {
 fn flushes_with_every_request_are_syncs() {
     let mut cells = grid(&COSTS);
     for cell in &mut cells {
-        cell.flushes_per_s = Some(cell.requests_per_s.min(1000.0));
+        cell.flushes_per_s = Some(cell.requests_per_s * 0.3 + 50.0);
     }
     assert!(
         Costs::fit(&cells.iter().collect::<Vec<_>>())

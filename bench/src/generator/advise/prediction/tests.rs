@@ -34,7 +34,7 @@ fn full_batches_do_not_wait_for_linger_ms() {
     let full = at_rate(50_000.0, 100, 16_384);
     assert!(full.p99_ms < 1.0, "{full:?}");
     assert!(
-        (full.batch_bytes - 15.0 * 1032.0 - 61.0).abs() < 1.0,
+        (full.batch_bytes - 10.0 * 1032.0 - 61.0).abs() < 1.0,
         "{full:?}"
     );
     assert!(
