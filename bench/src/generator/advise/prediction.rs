@@ -9,7 +9,7 @@
 
 use super::super::model::{Batching, normal_quantile, record_bytes};
 use super::super::workload::Workload;
-use super::costs::{Costs, Flow, PACED_PER_S};
+use super::costs::{Costs, Flow, PACED_PER_S, Work};
 
 /// Natural batching leaves the busier side so much to do.
 const BUSY_MAX: f64 = 0.95;
@@ -75,8 +75,13 @@ pub(super) fn predict(workload: &Workload, records_per_s: f64, costs: &Costs) ->
         } else {
             0.0
         },
-        utilisation: busy.most().min(0.99),
-        busy_ms: busy.most() / flow.requests * 1000.0,
+        // What gathers because of others that are busy waits in its batch already.
+        utilisation: if is_crowded {
+            0.0
+        } else {
+            busy.most().min(0.99)
+        },
+        busy_ms: load.lump_ms(records),
     };
     let latencies = parts.sorted();
     let setting = |name| workload.producer_setting(name).parse().unwrap_or_default();
@@ -171,6 +176,22 @@ impl Loaded<'_> {
             }
         }
         many
+    }
+
+    /// Milliseconds for which a request keeps client and broker from the next: not what its records
+    /// took one after the other while they gathered.
+    fn lump_ms(&self, records: f64) -> f64 {
+        let batches = self.batching.batches(records);
+        let flow = Flow {
+            requests: 1.0,
+            batches,
+            records: 0.0,
+            bytes: records * record_bytes(self.workload),
+            wakes: 0.0,
+        };
+        let work = |side: &Work| (side.cores(&flow) - side.idle_cores) * 1000.0;
+        let broker = self.costs.broker.as_ref().map_or(0.0, work);
+        work(&self.costs.client).max(broker)
     }
 
     /// Milliseconds of work for a request of so many records, at client and broker.
