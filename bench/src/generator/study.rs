@@ -54,7 +54,10 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<()> {
     let mut measured = running.all(&cells)?;
     running.progress.finish_and_clear();
     let target = running.target.take().context("a run leaves its broker")?;
-    let description = target.description(&args.target);
+    let mut description = target.description(&args.target);
+    if cells.iter().any(|cell| !cell.broker.is_empty()) {
+        description.push_str(" and the settings of each cell");
+    }
     target.close()?;
     measured
         .sort_by(|a, b| (&a.workload.name, a.repetition).cmp(&(&b.workload.name, b.repetition)));

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use super::schedule::Arrival;
-pub(crate) use sweep::{Sweep, Variant, cells, with_field};
+pub(crate) use sweep::{BASE, Sweep, Variant, cells, with_field};
 
 /// How fast records are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::fields::{Fields, flatten, label, varying};
 use super::super::measured::{Flag, Measured};
+use super::super::workload::BASE;
 use super::bars::Bar;
 use super::curves::Point;
 use crate::report::Series;
@@ -39,6 +40,10 @@ pub(super) fn of(measured: &[Measured]) -> Vec<Cell<'_>> {
 impl Cell<'_> {
     pub(super) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
+    }
+
+    fn name(&self) -> &str {
+        self.runs.first().map_or("", |run| &run.workload.name)
     }
 
     /// The number that a field is; 0 if it is none.
@@ -87,6 +92,28 @@ impl Cell<'_> {
             high: series.max(),
         })
     }
+}
+
+/// Each cell with what sets it apart: from all others, or from the base where one setting at a time
+/// was varied; that one comes first.
+pub(super) fn labelled<'a, 'b>(cells: &[&'b Cell<'a>]) -> Vec<(String, &'b Cell<'a>)> {
+    if !cells.iter().any(|cell| is_base(cell.name())) {
+        let groups = grouped(cells, &[]).into_iter();
+        let labelled = groups.flat_map(|(label, cells)| {
+            let cells = cells.into_iter();
+            cells.map(move |cell| (label.clone(), cell))
+        });
+        return labelled.collect();
+    }
+    let names = cells.iter().map(|cell| (cell.name().to_owned(), *cell));
+    let mut names: Vec<_> = names.collect();
+    names.sort_by_cached_key(|(name, _)| (!is_base(name), natural(name)));
+    names
+}
+
+/// Whether a cell of this name is what others differ from in one setting.
+fn is_base(name: &str) -> bool {
+    name.rsplit(' ').next() == Some(BASE)
 }
 
 /// Cells that are alike but for the fields `but`, in groups with a label that sets them apart.
@@ -189,6 +216,23 @@ mod tests {
         let together = grouped(&cells, &["producer.linger.ms"]);
         assert_eq!((together.len(), together[0].0.as_str()), (1, ""));
         assert_eq!(values_count(&cells, "producer.linger.ms"), 2);
+    }
+
+    #[test]
+    fn cells_that_differ_from_a_base_say_in_what() {
+        let mut runs = [run("5", None, 9), run("20", None, 9), run("5", None, 9)];
+        runs[2].workload.producers = 4;
+        let names = ["base", "linger.ms=20", "producers=4"];
+        for (run, name) in runs.iter_mut().zip(names) {
+            name.clone_into(&mut run.workload.name);
+        }
+        runs.reverse();
+        let cells = of(&runs);
+        let cells: Vec<_> = cells.iter().collect();
+        let labels: Vec<_> = labelled(&cells).into_iter().map(|it| it.0).collect();
+        assert_eq!(labels, names);
+        let two: Vec<_> = labelled(&cells[1..]).into_iter().map(|it| it.0).collect();
+        assert_eq!(two.len(), 2);
     }
 
     #[test]

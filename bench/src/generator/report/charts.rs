@@ -6,7 +6,7 @@ mod grid;
 mod rows;
 mod time;
 
-use super::cells::{self, Cell, by_field, grouped, values_count};
+use super::cells::{self, Cell, by_field, grouped, labelled, values_count};
 use super::curves::{self, Curve, Panel};
 use super::scale::{Axis, Scale};
 use super::svg::Stroke;
@@ -228,18 +228,15 @@ fn spread<'a, 'b>(cells: &[&'b Cell<'a>]) -> Vec<&'b Cell<'a>> {
 }
 
 fn percentiles_of(charts: &mut Charts, group: &str, cells: &[&Cell<'_>]) {
-    let labelled = grouped(cells, &[]);
+    let labelled = labelled(cells);
     let kinds = ["service", "response", "end-to-end", "commit"];
     let panels = kinds.iter().enumerate().map(|(kind, name)| {
         let curves = labelled
             .iter()
             .enumerate()
-            .map(|(color, (label, cells))| Curve {
+            .map(|(color, (label, cell))| Curve {
                 label: label_or(label, "latency").to_owned(),
-                points: cells
-                    .iter()
-                    .flat_map(|cell| time::nines(cell, kind))
-                    .collect(),
+                points: time::nines(cell, kind),
                 color,
                 stroke: Stroke::Solid,
             });

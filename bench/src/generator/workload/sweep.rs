@@ -22,7 +22,7 @@ pub(crate) struct Variant {
 }
 
 /// What the cells of `axes` are called that differ from the others in nothing.
-const BASE: &str = "base";
+pub(crate) const BASE: &str = "base";
 
 /// A cell while it is made: what varies, and the workload as TOML.
 type Labelled = (String, toml::Value);

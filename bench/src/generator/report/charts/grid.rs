@@ -12,7 +12,7 @@ use super::{
 
 /// All of them, for each group of cells that differ in nothing else.
 pub(super) fn draw(charts: &mut Charts, cells: &[&Cell<'_>]) {
-    let groups = grouped(cells, &[LINGER_MS, BATCH_SIZE, LOAD]);
+    let groups = grouped(cells, &[LINGER_MS, LOAD]);
     let several = groups.into_iter();
     let several: Vec<_> = several
         .filter(|(_, cells)| 1 < values_count(cells, LINGER_MS))

@@ -4,7 +4,7 @@
 use super::super::super::fields::short;
 use super::super::super::measured::Measured;
 use super::super::bars::Row;
-use super::super::cells::{Cell, grouped, values_count};
+use super::super::cells::{Cell, grouped, labelled, values_count};
 use super::super::curves::{Curve, Panel};
 use super::super::scale::{Axis, Scale};
 use super::super::svg::Stroke;
@@ -77,12 +77,8 @@ fn rows(cells: &[&Cell<'_>], row: impl Fn(&Cell<'_>, String) -> Row) -> Vec<Row>
     if !(2..=ROWS_MAX).contains(&cells.len()) {
         return Vec::new();
     }
-    let labelled = grouped(cells, &[]).into_iter();
-    let rows = labelled.flat_map(|(label, cells)| {
-        let row = &row;
-        cells.into_iter().map(move |cell| row(cell, label.clone()))
-    });
-    rows.collect()
+    let labelled = labelled(cells).into_iter();
+    labelled.map(|(label, cell)| row(cell, label)).collect()
 }
 
 fn throughput(charts: &mut Charts, closed: &[&Cell<'_>]) {

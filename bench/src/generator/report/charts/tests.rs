@@ -172,6 +172,23 @@ fn every_preset_has_its_charts() {
     }
 }
 
+/// The other settings of each cell of `axes` are those of the base, and need not be said.
+#[test]
+fn one_setting_at_a_time_is_a_short_label() {
+    let charts = all(&study(include_str!("../../presets/axes.toml"), as_said));
+    let bars = svg(&charts, "latency");
+    for label in ["base", "linger.ms=20", "log.flush.before.ack=false"] {
+        assert!(bars.contains(&format!("{label}<")), "{label}");
+    }
+    let lines = svg(&charts, "p99-by-linger");
+    assert_eq!(
+        lines.matches(">batch.size ").count(),
+        1,
+        "others have no line"
+    );
+    assert!(!names(&charts).contains(&"p99-map"), "no map of a cross");
+}
+
 #[test]
 fn repetitions_have_a_spread() {
     let text = "load = \"max\"\nrepetitions = 2\n[sweep]\nproducers = [1, 4]";
