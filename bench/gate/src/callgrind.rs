@@ -31,17 +31,10 @@ pub(crate) struct Run {
     pub(crate) rows: Vec<(String, u64)>,
 }
 
-/// The version of valgrind.
-///
-/// # Errors
-/// There is none.
-pub(crate) fn version() -> anyhow::Result<String> {
-    let output = Command::new("valgrind").arg("--version").output();
-    let output = output.context(
-        "there is no valgrind, without which instructions cannot be counted: \
-         install it (apt-get install -y valgrind)",
-    )?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// The version of valgrind, if there is one.
+pub(crate) fn version() -> Option<String> {
+    let output = Command::new("valgrind").arg("--version").output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Runs all rows once.
