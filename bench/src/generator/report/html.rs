@@ -46,13 +46,10 @@ fn environment(study: &Study) -> String {
         .filter_map(|it| it.as_object())
     {
         for (name, value) in fields {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
             text.push_str(&format!(
                 "<dt>{}</dt><dd>{}</dd>",
                 escape(name),
-                escape(&value)
+                escape(&markdown::told(value))
             ));
         }
     }

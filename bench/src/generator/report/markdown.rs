@@ -1,5 +1,7 @@
 //! `report.md`: the environment, conclusions, a table, ratios between cells and the charts.
 
+use serde_json::Value;
+
 use super::super::measured::{Flag, Measured};
 use super::super::ratios::{self, Row};
 use super::{Chart, Study, conclusions, tables};
@@ -30,10 +32,7 @@ fn environment(study: &Study) -> String {
     let mut text = format!("Broker: {}.\n\n", study.target);
     if let Some(fields) = study.environment.as_object() {
         for (name, value) in fields {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            text.push_str(&format!("- {name}: {value}\n"));
+            text.push_str(&format!("- {name}: {}\n", told(value)));
         }
     }
     let disk = &study.disk;
@@ -42,6 +41,15 @@ fn environment(study: &Study) -> String {
         disk.fdatasync_p50_ms, disk.fdatasync_p99_ms, disk.sequential_write_mb_per_s
     ));
     text
+}
+
+/// What the machine says of itself, as text.
+pub(super) fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "not told".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// What a reader of the table has to know.
@@ -89,4 +97,17 @@ pub(super) fn remarks(measured: &[Measured]) -> String {
         measured.iter().filter(|it| it.has(Flag::Incorrect)).count()
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_machine_does_not_say_is_not_told() {
+        let texts = [Value::Null, json!("ext4"), json!([0.5, 1.0])].map(|it| told(&it));
+        assert_eq!(texts, ["not told", "ext4", "[0.5,1.0]"]);
+    }
 }
