@@ -14,13 +14,15 @@ mod regret;
 mod study_check;
 
 use std::fmt;
+use std::io::BufRead;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use self::calibration::calibrate;
 use self::costs::Costs;
+use self::metrics::{ProducerMetrics, Watch};
 use self::prediction::{Prediction, predict};
 use self::recommendation::{Recommendation, recommend, table};
 use super::TargetArgs;
@@ -56,8 +58,9 @@ pub(crate) struct AdviseArgs {
     /// The p99 of response times that is good enough, in milliseconds
     #[arg(long, default_value_t = 20.0)]
     p99_ms: f64,
-    /// Take rate, record size and partitions from what `kafka-producer-perf-test --print-metrics`
-    /// printed of a producer at work; `-` is standard input
+    /// Watch a producer at work: take rate and record size from what its `--print-metrics` prints,
+    /// or from the table that Kafka's JmxTool prints of any Java client, and advise anew when the
+    /// advice changes; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "record_bytes"])]
     metrics: Option<PathBuf>,
     /// Directory of results of a study: take costs from it instead of measuring them; without a
@@ -85,37 +88,107 @@ pub(crate) fn command(args: &AdviseArgs) -> anyhow::Result<()> {
     {
         return study_check::write(dir);
     }
-    let demand = demand(args)?;
-    line(&format!("wanted: {demand}"));
     let target = match (&args.study, args.check) {
         (Some(_), false) => None,
         _ => Some(Target::open(&args.target)?),
     };
-    let costs = match (&args.study, &target) {
-        (None, Some(target)) => {
-            let base = demand.workload(args.seconds);
-            calibrate(target, &base, demand.records_per_s, &args.target)
-                .context("measuring what requests cost")?
+    let mut adviser = Adviser {
+        args,
+        target,
+        costs: None,
+        last: None,
+    };
+    match &args.metrics {
+        None => adviser.advise(&demand(args))?,
+        Some(path) if path.as_os_str() == "-" => adviser.watch(std::io::stdin().lock())?,
+        Some(path) => {
+            let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+            adviser.watch(std::io::BufReader::new(file))?;
         }
-        (study, _) => from_study(study.as_deref())?,
-    };
-    line(&format!("measured: {costs}"));
-    let all = candidates(&demand, &costs);
-    let chosen = recommend(&all, demand.p99_ms).context("there are settings to choose from")?;
-    for text in table(&all, &chosen.prediction) {
-        line(&text);
     }
-    line(&chosen.reason(&all, demand.p99_ms));
-    for (name, value) in chosen.settings() {
-        line(&format!("{name}={value}"));
+    adviser.target.map_or(Ok(()), Target::close)
+}
+
+/// Advises once, or each time that a producer says something which changes the advice.
+struct Adviser<'a> {
+    args: &'a AdviseArgs,
+    /// Nothing when costs come from a study and nothing is checked.
+    target: Option<Target>,
+    /// Once they are known.
+    costs: Option<Costs>,
+    /// The settings that were recommended last.
+    last: Option<[(&'static str, String); 2]>,
+}
+
+impl Adviser<'_> {
+    /// Follows metrics until they end.
+    fn watch(&mut self, lines: impl BufRead) -> anyhow::Result<()> {
+        let mut watch = Watch::default();
+        let mut has_any = false;
+        for text in lines.lines() {
+            if let Some(found) = watch.line(&text?) {
+                has_any = true;
+                self.hear(&found)?;
+            }
+        }
+        match watch.end() {
+            Ok(found) => self.hear(&found),
+            Err(name) => {
+                ensure!(has_any, "there is no line of producer-metrics:{name}");
+                Ok(())
+            }
+        }
     }
-    let Some(target) = target else {
-        return Ok(());
-    };
-    if args.check {
-        check(args, &target, &demand, &chosen)?;
+
+    fn hear(&mut self, found: &ProducerMetrics) -> anyhow::Result<()> {
+        if !found.is_sending() {
+            return Ok(());
+        }
+        line(&format!("the producer: {found}"));
+        self.advise(&Demand {
+            records_per_s: found.records_per_s,
+            record_bytes: found.record_bytes(),
+            ..demand(self.args)
+        })
     }
-    target.close()
+
+    fn advise(&mut self, demand: &Demand) -> anyhow::Result<()> {
+        let costs = match self.costs {
+            Some(costs) => costs,
+            None => self.find_costs(demand)?,
+        };
+        let all = candidates(demand, &costs);
+        let chosen = recommend(&all, demand.p99_ms).context("there are settings to choose from")?;
+        if self.last.replace(chosen.settings()).as_ref() == Some(&chosen.settings()) {
+            return Ok(());
+        }
+        line(&format!("wanted: {demand}"));
+        for text in table(&all, &chosen.prediction) {
+            line(&text);
+        }
+        line(&chosen.reason(&all, demand.p99_ms));
+        for (name, value) in chosen.settings() {
+            line(&format!("{name}={value}"));
+        }
+        match &self.target {
+            Some(target) if self.args.check => check(self.args, target, demand, &chosen),
+            _ => Ok(()),
+        }
+    }
+
+    fn find_costs(&mut self, demand: &Demand) -> anyhow::Result<Costs> {
+        let costs = match (&self.args.study, &self.target) {
+            (None, Some(target)) => {
+                let base = demand.workload(self.args.seconds);
+                calibrate(target, &base, demand.records_per_s, &self.args.target)
+                    .context("measuring what requests cost")?
+            }
+            (study, _) => from_study(study.as_deref())?,
+        };
+        line(&format!("measured: {costs}"));
+        self.costs = Some(costs);
+        Ok(costs)
+    }
 }
 
 fn from_study(dir: Option<&std::path::Path>) -> anyhow::Result<Costs> {
@@ -136,30 +209,16 @@ struct Demand {
     p99_ms: f64,
 }
 
-fn demand(args: &AdviseArgs) -> anyhow::Result<Demand> {
-    let given = Demand {
+/// What the command line says; rate and record size may come from metrics instead.
+fn demand(args: &AdviseArgs) -> Demand {
+    Demand {
         records_per_s: args.rate.unwrap_or_default(),
         record_bytes: args.record_bytes,
         partitions: args.partitions,
         producers: args.producers,
         is_keyed: args.keyed,
         p99_ms: args.p99_ms,
-    };
-    let Some(path) = &args.metrics else {
-        return Ok(given);
-    };
-    let text = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())?
-    } else {
-        std::fs::read_to_string(path).with_context(|| path.display().to_string())?
-    };
-    let found = metrics::read(&text)?;
-    line(&format!("the producer: {found}"));
-    Ok(Demand {
-        records_per_s: found.records_per_s,
-        record_bytes: found.record_bytes(),
-        ..given
-    })
+    }
 }
 
 impl Demand {

@@ -262,6 +262,10 @@ impl Running<'_> {
             .get(1)
             .copied()
             .context("three runs have a middle one")?;
+        // Sending on time costs the generator more than sending when there is room: shares of what
+        // it cannot reach would measure nothing but itself.
+        closed.load = Load::Rate(rate);
+        let rate = rate.min(self.one(&closed, 0, Some(rate))?.records_per_s());
         self.progress
             .suspend(|| line(&format!("maximum for {}: {rate:.0} records/s", cell.name)));
         self.maxima.insert(key, rate);

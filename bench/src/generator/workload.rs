@@ -25,7 +25,8 @@ pub(crate) use sweep::{BASE, Sweep, Variant, cells, with_field};
 pub(crate) enum Load {
     /// Open loop: records per second of all producers together, on a schedule.
     Rate(f64),
-    /// Open loop, at this share of the rate that `Max` reached with the workload's own settings.
+    /// Open loop, at this share of the rate that `Max`, and an open loop after it, reached with the
+    /// workload's own settings.
     PercentOfMax(f64),
     /// Closed loop: as fast as the buffers take records. Latency says little then.
     Max,

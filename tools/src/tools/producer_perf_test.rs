@@ -107,6 +107,7 @@ async fn measure(
         ))?;
     }
     let (sender, mut told) = mpsc::unbounded_channel();
+    let begun_ms = now_ms();
     let shared = Arc::new(Mutex::new(Shared {
         all: Stats::new(
             arguments.num_records,
@@ -145,7 +146,8 @@ async fn measure(
         }
     }
     if arguments.prints_metrics {
-        let table = metrics(&client_id, &producer.counters());
+        let elapsed_ms = now_ms().saturating_sub(begun_ms);
+        let table = metrics(&client_id, &producer.counters(), elapsed_ms);
         context.out().write_all(table.as_bytes())?;
     }
     Ok(())
@@ -217,11 +219,45 @@ impl Shared {
     }
 }
 
+/// A metric: its group, name and value.
+type Metric = (&'static str, &'static str, String);
+
+const GROUP: &str = "producer-metrics";
+
+/// Rates and averages of the whole run, by the names of Kafka's metrics.
+fn averages(counters: &ProducerCounters, elapsed_ms: i64) -> Vec<Metric> {
+    const BATCH_HEADER_BYTES: u64 = 61;
+    let ratio = |part: u64, whole: u64| fixed(part as f64 / whole.max(1) as f64, 3);
+    let headers_bytes = counters.batches() * BATCH_HEADER_BYTES;
+    let records_bytes = counters.bytes_uncompressed.saturating_sub(headers_bytes);
+    let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or_default();
+    vec![
+        (
+            GROUP,
+            "record-send-rate",
+            ratio(counters.records_acknowledged * 1000, elapsed_ms),
+        ),
+        (
+            GROUP,
+            "record-size-avg",
+            ratio(records_bytes, counters.records_sent),
+        ),
+        (
+            GROUP,
+            "records-per-request-avg",
+            ratio(counters.records_sent, counters.requests),
+        ),
+        (
+            GROUP,
+            "batch-size-avg",
+            ratio(counters.bytes_sent, counters.batches()),
+        ),
+    ]
+}
+
 /// The counters by the names of Kafka's metrics where they mean the same.
-fn metrics(client_id: &str, counters: &ProducerCounters) -> String {
-    const GROUP: &str = "producer-metrics";
+fn metrics(client_id: &str, counters: &ProducerCounters, elapsed_ms: i64) -> String {
     let ms = |duration: std::time::Duration| fixed(duration.as_secs_f64() * 1000.0, 3);
-    let batch_bytes = counters.bytes_sent / counters.batches().max(1);
     let reasons = SendReason::ALL.map(|reason| format!("batch-sent-{}-total", reason.name()));
     let mut metrics = vec![
         (
@@ -240,7 +276,6 @@ fn metrics(client_id: &str, counters: &ProducerCounters) -> String {
             counters.batches_retried.to_string(),
         ),
         (GROUP, "request-total", counters.requests.to_string()),
-        (GROUP, "batch-size-avg", batch_bytes.to_string()),
         (
             GROUP,
             "batch-split-total",
@@ -269,9 +304,13 @@ fn metrics(client_id: &str, counters: &ProducerCounters) -> String {
             counters.buffer_waits.to_string(),
         ),
     ];
+    metrics.extend(averages(counters, elapsed_ms));
     for (name, reason) in reasons.iter().zip(SendReason::ALL) {
         let count = counters.batches_for(reason).to_string();
         metrics.push((GROUP, name.as_str(), count));
     }
     metrics_table(client_id, &metrics)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
-//! What a producer at work says of itself, in the lines of `kafka-producer-perf-test
-//! --print-metrics`: `group:name:{tags} : value`.
+//! What a producer at work says of itself, once or again and again: the lines of
+//! `kafka-producer-perf-test --print-metrics` and of `rbk producer-perf-test --print-metrics`,
+//! `group:name:{tags} : value`, or the table of Kafka's `JmxTool`, a header of quoted names and a
+//! line of values every interval, which works with any Java client. Pure.
 
 use std::collections::HashMap;
 use std::fmt;
-
-use anyhow::Context;
 
 /// What is taken from the metrics.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,10 +14,29 @@ pub(super) struct ProducerMetrics {
     batch_bytes: f64,
     records_per_request: f64,
     queue_time_ms: f64,
-    request_latency_ms: f64,
+    /// Our own client does not count it.
+    request_latency_ms: Option<f64>,
 }
 
 impl ProducerMetrics {
+    /// From values by name; the name of one that is missing.
+    fn of(values: &HashMap<String, f64>) -> Result<Self, &'static str> {
+        let value = |name: &'static str| values.get(name).copied().ok_or(name);
+        Ok(Self {
+            records_per_s: value("record-send-rate")?,
+            record_bytes: value("record-size-avg")?,
+            batch_bytes: value("batch-size-avg")?,
+            records_per_request: value("records-per-request-avg")?,
+            queue_time_ms: value("record-queue-time-avg")?,
+            request_latency_ms: value("request-latency-avg").ok(),
+        })
+    }
+
+    /// Whether anything was sent of late: without records there is nothing to advise.
+    pub(super) fn is_sending(&self) -> bool {
+        0.0 < self.records_per_s && self.records_per_s.is_finite() && 0.0 < self.record_bytes
+    }
+
     /// Whole bytes of a record, at least what a stamp takes.
     pub(super) fn record_bytes(&self) -> usize {
         let least = super::super::payload::STAMP_BYTES;
@@ -32,75 +51,87 @@ impl fmt::Display for ProducerMetrics {
         write!(
             f,
             "{:.0} records/s of {:.0} bytes, {:.0} bytes per batch, {:.1} records per request; \
-             batches wait {:.2} ms, requests take {:.2} ms",
+             batches wait {:.2} ms",
             self.records_per_s,
             self.record_bytes,
             self.batch_bytes,
             self.records_per_request,
             self.queue_time_ms,
-            self.request_latency_ms
-        )
+        )?;
+        self.request_latency_ms
+            .map_or(Ok(()), |ms| write!(f, ", requests take {ms:.2} ms"))
     }
 }
 
-/// Reads the metrics of the producer as a whole; those of its nodes and topics are passed over.
-///
-/// # Errors
-/// A metric that is needed is missing; names it.
-pub(super) fn read(text: &str) -> anyhow::Result<ProducerMetrics> {
-    let values: HashMap<&str, f64> = text.lines().filter_map(line).collect();
-    let value = |name: &str| {
-        let found = values.get(name).copied();
-        found.with_context(|| format!("there is no line of producer-metrics:{name}"))
-    };
-    Ok(ProducerMetrics {
-        records_per_s: value("record-send-rate")?,
-        record_bytes: value("record-size-avg")?,
-        batch_bytes: value("batch-size-avg")?,
-        records_per_request: value("records-per-request-avg")?,
-        queue_time_ms: value("record-queue-time-avg")?,
-        request_latency_ms: value("request-latency-avg")?,
-    })
+/// Reads line by line; those of nodes and topics, and what is no metric, are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Of the printed metrics that are being read.
+    values: HashMap<String, f64>,
+    /// Names of the columns of a table, once its header was read; nothing for others' metrics.
+    columns: Vec<Option<String>>,
 }
 
-fn line(line: &str) -> Option<(&str, f64)> {
+/// The last of the names that are needed, as they are sorted.
+const LAST_NAME: &str = "request-latency-avg";
+const PRODUCER: &str = "producer-metrics";
+
+impl Watch {
+    /// Takes a line; what the producer said when that completes it.
+    pub(super) fn line(&mut self, line: &str) -> Option<ProducerMetrics> {
+        if line.starts_with("\"time\"") {
+            self.columns = columns(line);
+            return None;
+        }
+        if !self.columns.is_empty() {
+            return self.row(line);
+        }
+        if line.starts_with("Metric Name") {
+            // Printed anew; ours has no latency of requests that would end it.
+            return self.end().ok();
+        }
+        let (name, value) = printed(line)?;
+        let is_last = name == LAST_NAME;
+        self.values.insert(name.to_owned(), value);
+        if is_last { self.end().ok() } else { None }
+    }
+
+    /// What was said when nothing more comes.
+    ///
+    /// # Errors
+    /// A metric that is needed is missing; its name.
+    pub(super) fn end(&mut self) -> Result<ProducerMetrics, &'static str> {
+        let found = ProducerMetrics::of(&self.values)?;
+        self.values.clear();
+        Ok(found)
+    }
+
+    fn row(&self, line: &str) -> Option<ProducerMetrics> {
+        let pairs = self.columns.iter().zip(line.split(','));
+        let values = pairs.filter_map(|(name, value)| {
+            Some((name.clone()?, value.trim().trim_matches('"').parse().ok()?))
+        });
+        ProducerMetrics::of(&values.collect()).ok()
+    }
+}
+
+/// The columns of `JmxTool`: `"time","kafka.producer:type=producer-metrics,client-id=p:NAME",...`.
+fn columns(line: &str) -> Vec<Option<String>> {
+    let names = line.trim().trim_matches('"').split("\",\"");
+    let own = names.map(|name| {
+        let (object, name) = name.rsplit_once(':')?;
+        let is_own = object.contains("type=producer-metrics");
+        is_own.then(|| name.to_owned())
+    });
+    own.collect()
+}
+
+fn printed(line: &str) -> Option<(&str, f64)> {
     let (name, value) = line.rsplit_once(':')?;
-    let name = name.trim().strip_prefix("producer-metrics:")?;
+    let name = name.trim().strip_prefix(PRODUCER)?.strip_prefix(':')?;
     let (name, _tags) = name.split_once(':')?;
     Some((name.trim(), value.trim().parse().ok()?))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "
-Metric Name                                             Value
-producer-metrics:batch-size-avg:{client-id=p}         : 15400.250
-producer-metrics:record-queue-time-avg:{client-id=p}  : 3.500
-producer-metrics:record-send-rate:{client-id=p}       : 48000.120
-producer-metrics:record-size-avg:{client-id=p}        : 1110.000
-producer-metrics:records-per-request-avg:{client-id=p} : 14.100
-producer-metrics:request-latency-avg:{client-id=p}    : 1.250
-producer-node-metrics:request-latency-avg:{client-id=p, node-id=node-0} : 99.000
-";
-
-    #[test]
-    fn the_metrics_of_a_java_producer_are_read() {
-        let found = read(TEXT).expect("complete");
-        assert!((found.records_per_s - 48_000.12).abs() < 1e-6);
-        assert!(
-            (found.request_latency_ms - 1.25).abs() < 1e-9,
-            "not that of a node"
-        );
-        assert_eq!(found.record_bytes(), 1110);
-    }
-
-    #[test]
-    fn a_missing_metric_is_named() {
-        let error = read(&TEXT.replace("record-send-rate", "x"))
-            .expect_err("missing")
-            .to_string();
-        assert!(error.contains("record-send-rate"), "{error}");
-    }
-}
+mod tests;
