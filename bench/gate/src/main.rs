@@ -107,16 +107,20 @@ fn update(arguments: &Arguments, valgrind: String) -> anyhow::Result<()> {
         runs.push(callgrind::run()?);
     }
     let facts = facts_of(&runs[0], valgrind);
-    let baseline = Baseline::of(facts, &runs);
-    if let Ok(former) = Baseline::load(&arguments.baseline) {
-        let rows = baseline.rows.iter();
-        let counts: Vec<_> = rows
-            .map(|(name, row)| (name.clone(), row.instructions))
-            .collect();
-        print(&compare(&former, &counts));
-    }
-    baseline.store(&arguments.baseline)?;
-    println!("written: {}", arguments.baseline.display());
+    let path = &arguments.baseline;
+    let former = if path.exists() {
+        Baseline::load(path)?
+    } else {
+        Baseline::default()
+    };
+    let baseline = Baseline::of(facts, &runs, &former);
+    let rows = baseline.rows.iter();
+    let counts: Vec<_> = rows
+        .map(|(name, row)| (name.clone(), row.instructions))
+        .collect();
+    print(&compare(&former, &counts));
+    baseline.store(path)?;
+    println!("written: {}", path.display());
     Ok(())
 }
 

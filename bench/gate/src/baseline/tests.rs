@@ -19,7 +19,7 @@ fn what_was_stored_is_loaded() {
         run(&[("a/b, c", 1000), ("d", 1000)]),
         run(&[("a/b, c", 1020), ("d", 1000)]),
     ];
-    let baseline = Baseline::of(facts, &runs);
+    let baseline = Baseline::of(facts, &runs, &Baseline::default());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("baseline.toml");
     baseline.store(&path).unwrap();
@@ -32,7 +32,7 @@ fn a_row_that_varies_has_a_wider_tolerance() {
         run(&[("steady", 1000), ("wild", 1030)]),
         run(&[("steady", 1001), ("wild", 1000)]),
     ];
-    let baseline = Baseline::of(BTreeMap::new(), &runs);
+    let baseline = Baseline::of(BTreeMap::new(), &runs, &Baseline::default());
     let steady = baseline.rows["steady"];
     assert_eq!(
         (steady.instructions, steady.tolerance_percent),
@@ -44,6 +44,20 @@ fn a_row_that_varies_has_a_wider_tolerance() {
         (1000, Some(9.0))
     );
     assert!((steady.tolerance_percent() - 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn an_update_keeps_the_tolerance_that_a_row_has() {
+    let mut former = Baseline::of(
+        BTreeMap::new(),
+        &[run(&[("moved", 1000)])],
+        &Baseline::default(),
+    );
+    let row = former.rows.get_mut("moved").unwrap();
+    row.tolerance_percent = Some(8.0);
+    let updated = Baseline::of(BTreeMap::new(), &[run(&[("moved", 900)])], &former);
+    let row = updated.rows["moved"];
+    assert_eq!((row.instructions, row.tolerance_percent), (900, Some(8.0)));
 }
 
 #[test]
