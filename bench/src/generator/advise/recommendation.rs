@@ -6,8 +6,10 @@ use super::prediction::Prediction;
 const UTILISATION_MAX: f64 = 0.7;
 /// Predictions of latency have to be so much better than the goal: they are not exact.
 const MARGIN: f64 = 1.25;
-/// Settings that take so much more CPU than the cheapest count as equally cheap.
+/// Settings that take so many times the CPU of the cheapest count as equally cheap.
 const EQUAL_CORES: f64 = 1.1;
+/// And so do those that take so much more of a core: that is not worth any wait.
+const EQUAL_CORES_MORE: f64 = 0.05;
 
 /// The setting to take.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,7 +69,8 @@ pub(super) fn recommend(all: &[Prediction], p99_ms: f64) -> Option<Recommendatio
 
 fn cheapest(all: &[&Prediction]) -> Option<Prediction> {
     let least = all.iter().map(|it| it.cores).min_by(f64::total_cmp)?;
-    let cheap = all.iter().filter(|it| it.cores <= least * EQUAL_CORES);
+    let most = (least * EQUAL_CORES).max(least + EQUAL_CORES_MORE);
+    let cheap = all.iter().filter(|it| it.cores <= most);
     let key = |it: &Prediction| (it.p99_ms, it.linger_ms, it.batch_size);
     let best = cheap.min_by(|a, b| {
         let order = key(a).partial_cmp(&key(b));
@@ -124,8 +127,8 @@ impl Recommendation {
         });
         let Some(shortest) = shortest.filter(|other| other.linger_ms < it.linger_ms) else {
             return format!(
-                "Waiting would save less than a tenth of the CPU, and only add itself to the \
-                 latency: {busy} as it is."
+                "Waiting would save less than a tenth of the CPU or a twentieth of a core, and only \
+                 add itself to the latency: {busy} as it is."
             );
         };
         let saved = 100.0 * (1.0 - it.cores / shortest.cores);

@@ -42,7 +42,10 @@ fn the_goal_decides_how_long_to_wait() {
 
 #[test]
 fn waiting_that_saves_next_to_nothing_is_not_worth_it() {
-    let all = [prediction(0.0, 0.41, 0.5), prediction(20.0, 0.4, 21.0)];
+    // Half of the CPU, but next to nothing.
+    let all = [prediction(0.0, 0.04, 0.5), prediction(20.0, 0.02, 21.0)];
+    assert_eq!(chosen(&all, 100.0), (0.0, Verdict::Good));
+    let all = [prediction(0.0, 0.98, 0.5), prediction(20.0, 0.9, 21.0)];
     assert_eq!(chosen(&all, 100.0), (0.0, Verdict::Good));
     let reason = recommend(&all, 100.0).expect("some").reason(&all, 100.0);
     assert!(reason.contains("less than a tenth"), "{reason}");

@@ -36,15 +36,15 @@ fn good_advice_keeps_the_goals_that_can_be_kept() {
 fn a_wrong_prediction_is_regretted() {
     let mut pairs = pairs();
     for pair in &mut pairs {
-        if pair.cell.target_rate == Some(2000.0) && pair.cell.linger_ms() == 20.0 {
+        if pair.cell.target_rate == Some(40_000.0) && 0.0 < pair.cell.linger_ms() {
             // As if nothing but this was measured to be slow.
             pair.cell.p99_ms = 500.0;
         }
     }
-    let of_rate = at_rate(&pairs, 2000.0);
+    let of_rate = at_rate(&pairs, 40_000.0);
     let all = regrets(&of_rate);
     let last = all.last().expect("goals");
-    assert_eq!(last.recommended.linger_ms(), 20.0, "it saves most");
+    assert!(0.0 < last.recommended.linger_ms(), "it saves most");
     assert!(!last.is_kept() && last.cheapest.is_some());
     assert!(10.0 < last.p99_factor().expect("sustained"));
 }
@@ -55,7 +55,7 @@ fn what_was_overloaded_has_no_p99() {
     for pair in &mut pairs {
         pair.cell.is_overloaded = pair.cell.linger_ms() != 0.0;
     }
-    let all = regrets(&at_rate(&pairs, 2000.0));
+    let all = regrets(&at_rate(&pairs, 40_000.0));
     let regretted = all
         .iter()
         .find(|it| it.recommended.is_overloaded)
