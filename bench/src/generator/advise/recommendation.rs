@@ -127,8 +127,8 @@ impl Recommendation {
         });
         let Some(shortest) = shortest.filter(|other| other.linger_ms < it.linger_ms) else {
             return format!(
-                "Waiting would save less than a tenth of the CPU or a twentieth of a core, and only \
-                 add itself to the latency: {busy} as it is."
+                "Waiting would save less than a tenth of the CPU or a twentieth of a core, and \
+                 only add itself to the latency: {busy} as it is."
             );
         };
         let saved = 100.0 * (1.0 - it.cores / shortest.cores);
