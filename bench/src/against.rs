@@ -34,7 +34,7 @@ use crate::report::{append_json, environment, line};
 use crate::round::{self, Amounts, Quota, Sample};
 use crate::scenario::{
     Batches, CLIENT_SHARE, CPU_S, CPU_US, FETCH_1M, FETCH_64K, Load, MB, PRODUCE_64K,
-    PRODUCE_ONE_RECORD, Quantity, REQUESTS, Shape,
+    PRODUCE_ONE_RECORD, PRODUCE_ONE_RECORD_PIPELINED, Quantity, REQUESTS, Shape,
 };
 
 pub(crate) use comparison::{CompareArgs, run as compare};
@@ -43,7 +43,7 @@ const MIB: usize = 1024 * 1024;
 
 /// What a load is called, and what it is. Loads of one kind follow each other: the warm-up of the
 /// first serves the others too.
-pub(crate) const LOADS: [(&str, Shape); 5] = [
+pub(crate) const LOADS: [(&str, Shape); 6] = [
     (
         "produce-16k",
         Shape {
@@ -53,6 +53,7 @@ pub(crate) const LOADS: [(&str, Shape); 5] = [
     ),
     ("produce-64k", PRODUCE_64K),
     ("produce-one-record", PRODUCE_ONE_RECORD),
+    ("produce-one-record-pipelined", PRODUCE_ONE_RECORD_PIPELINED),
     ("fetch-1m", FETCH_1M),
     ("fetch-64k", FETCH_64K),
 ];

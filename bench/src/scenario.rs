@@ -53,6 +53,11 @@ pub(crate) const PRODUCE_ONE_RECORD: Shape = Shape {
     connections: 64,
     in_flight: 1,
 };
+/// The same from clients that keep as many requests in flight as Kafka's producer does by default.
+pub(crate) const PRODUCE_ONE_RECORD_PIPELINED: Shape = Shape {
+    in_flight: 5,
+    ..PRODUCE_ONE_RECORD
+};
 pub(crate) const FETCH_1M: Shape = fetch(MIB);
 pub(crate) const FETCH_64K: Shape = fetch(BATCH_BYTES);
 

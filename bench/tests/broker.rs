@@ -104,11 +104,12 @@ fn a_broker_that_runs_already_is_put_under_every_load() -> anyhow::Result<()> {
     ensure!(output.status.success(), "{errors}");
     let lines = String::from_utf8(output.stdout)?;
     let lines: Vec<_> = lines.lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), 10, "{lines:?}");
+    assert_eq!(lines.len(), 12, "{lines:?}");
     for load in [
         "produce-16k",
         "produce-64k",
         "produce-one-record",
+        "produce-one-record-pipelined",
         "fetch-1m",
         "fetch-64k",
     ] {

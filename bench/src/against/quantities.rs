@@ -74,7 +74,7 @@ const ANY: Aim = Aim {
 };
 
 /// What the project aims at, beside Apache Kafka.
-pub(crate) const AIMS: [Aim; 9] = [
+pub(crate) const AIMS: [Aim; 10] = [
     Aim {
         text: "produce per broker CPU second, 1 KiB records in batches of 16 KiB",
         row: "produce-16k",
@@ -84,6 +84,12 @@ pub(crate) const AIMS: [Aim; 9] = [
     Aim {
         text: "produce per broker CPU second, one small record in a request",
         row: "produce-one-record",
+        times: 10.0,
+        ..ANY
+    },
+    Aim {
+        text: "the same with five requests in flight per connection",
+        row: "produce-one-record-pipelined",
         times: 10.0,
         ..ANY
     },
