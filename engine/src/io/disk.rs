@@ -220,9 +220,6 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// Starts a task on this ring's thread and does not wait for it. It may be dropped when the
     /// thread ends.
     fn on_loop(&self, task: impl Future<Output = ()> + 'static);
-    /// Lets the other tasks of this ring's thread run until `is_enough` says so, for a moment at
-    /// most, and returns its last answer.
-    fn let_others_run_until(&self, is_enough: impl FnMut() -> bool) -> impl Future<Output = bool>;
     /// Starts a blocking job away from this thread and does not wait for it.
     fn in_background(&self, job: impl FnOnce() + Send + 'static);
 

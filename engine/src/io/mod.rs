@@ -7,7 +7,6 @@
 )]
 
 mod access;
-mod brief_wait;
 mod buffer;
 mod disk;
 mod failure;
@@ -21,8 +20,6 @@ mod uring;
 mod write_gauge;
 
 pub(crate) use access::{Access, block_on_ready};
-#[cfg(test)]
-pub(crate) use brief_wait::wait_as_long_as;
 pub use buffer::{Piece, WriteBuffers};
 pub use disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
 pub(crate) use failure::RecoveryPointWriter;

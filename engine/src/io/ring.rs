@@ -12,7 +12,6 @@ use std::sync::Arc;
 use io_uring_06::{IoUring, cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
-use super::brief_wait::SyncTimer;
 use super::buffer::WriteBuffers;
 use super::disk::WriteMode;
 use super::{inline_writes, sync_groups};
@@ -90,12 +89,7 @@ pub(super) async fn write_vectored(
         && let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position)
     {
         let result = match result {
-            Ok(bytes) if mode.is_durable => {
-                let timer = SyncTimer::begin();
-                let synced = sync_groups::sync(file).await;
-                timer.end();
-                synced.map(|()| bytes)
-            }
+            Ok(bytes) if mode.is_durable => sync_groups::sync(file).await.map(|()| bytes),
             result => result,
         };
         return (result, buffers);

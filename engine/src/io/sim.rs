@@ -578,14 +578,6 @@ impl Disk for SimDisk {
         block_on_ready(task);
     }
 
-    /// There are no others.
-    fn let_others_run_until(
-        &self,
-        mut is_enough: impl FnMut() -> bool,
-    ) -> impl Future<Output = bool> {
-        std::future::ready(is_enough())
-    }
-
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {
         self.jobs.start(job);
     }

@@ -83,11 +83,6 @@ pub(super) async fn sync(file: Arc<File>) -> io::Result<()> {
         .unwrap_or_else(|_gone| Err(io::Error::other("the sync was given up")))
 }
 
-/// Whether this thread has no sync under way.
-pub(super) fn is_idle() -> bool {
-    SYNCS.with_borrow(|syncs| syncs.files_in_flight == 0 && syncs.waiting.is_empty())
-}
-
 /// Ends when dropped, also with a runtime that ends before its tasks.
 struct Collecting;
 

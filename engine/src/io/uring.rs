@@ -16,7 +16,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::buffer::WriteBuffers;
 use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
-use super::{brief_wait, page_cache, ring};
+use super::{page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
 /// The machine's disk. Has no state; the ring belongs to the calling thread's runtime.
@@ -221,10 +221,6 @@ impl Disk for UringDisk {
     fn on_loop(&self, task: impl Future<Output = ()> + 'static) {
         // The task reports for itself; nobody waits for the handle.
         drop(tokio::task::spawn_local(task));
-    }
-
-    fn let_others_run_until(&self, is_enough: impl FnMut() -> bool) -> impl Future<Output = bool> {
-        brief_wait::wait_until(is_enough)
     }
 
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {

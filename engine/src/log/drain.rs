@@ -86,32 +86,14 @@ impl<D: Disk> Drain<D> {
                 self.log.release_writer();
                 break;
             }
-            let published = queue.batches.len();
             queue.clear();
             written = Some(queue);
-            // Who was woken by what was just published appends first and shares the write.
-            if tip.is_durable && access == Access::Ring {
-                self.gather(access, published, tip.queued).await;
-            } else if 0 < tip.queued {
+            if tip.has_more {
+                // Who was woken by what was just published appends first and shares the write.
                 access.let_others_run().await;
             }
         }
         self.phase = Phase::Done;
-    }
-
-    /// Lets others append, for a moment longer if as many as were published are likely to come
-    /// again: a sync takes as long for them as for a part of them.
-    async fn gather(&self, access: Access, published: usize, queued: usize) {
-        let wanted = self.log.lock().gathering.begin(published, queued);
-        let Some(wanted) = wanted else {
-            if 0 < queued {
-                access.let_others_run().await;
-            }
-            return;
-        };
-        let has_come = || wanted <= self.log.lock().queue.batches.len();
-        let is_complete = self.log.disk.let_others_run_until(has_come).await;
-        self.log.lock().gathering.on_ended(is_complete);
     }
 }
 
@@ -220,8 +202,7 @@ impl<D: Disk> PartitionLog<D> {
             after.mark = state.marks.take_published(last.last_offset + 1);
             tip.flushed = state.offsets.flushed();
             tip.log_end = state.offsets.log_end();
-            tip.queued = state.queue.batches.len();
-            tip.is_durable = is_durable;
+            tip.has_more = !state.queue.is_empty();
             state.offsets.snapshot(state.producers.first_unstable())
         };
         self.notify_published(offsets);
@@ -237,10 +218,8 @@ struct Tip<D: Disk> {
     log_end: i64,
     /// May be more by now, which only makes a sync superfluous.
     flushed: i64,
-    /// Batches that were queued when the last ones were published.
-    queued: usize,
-    /// Those were on disk.
-    is_durable: bool,
+    /// More was queued when the last batches were published.
+    has_more: bool,
 }
 
 impl<D: Disk> Tip<D> {
@@ -249,8 +228,7 @@ impl<D: Disk> Tip<D> {
             segment: Arc::clone(state.active()),
             log_end: state.offsets.log_end(),
             flushed: state.offsets.flushed(),
-            queued: 0,
-            is_durable: false,
+            has_more: false,
         }
     }
 }

@@ -11,7 +11,6 @@ mod close;
 mod cold_read;
 mod drain;
 mod files;
-mod gathering;
 mod handover;
 mod leader_epoch;
 mod leftovers;

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::batch_queue::BatchQueue;
 use super::files::create_segment_files;
-use super::gathering::Gathering;
 use super::leader_epoch::{LEADER_EPOCH_CHECKPOINT, LeaderEpochs};
 use super::leftovers::tidy_directory;
 use super::load_segment::{Loaded, SegmentLoader};
@@ -124,7 +123,6 @@ impl<D: Disk> LogOpener<'_, D> {
             tail: loaded.tail,
             queue: BatchQueue::default(),
             spare: BatchQueue::default(),
-            gathering: Gathering::default(),
             is_writer_busy: false,
             is_roll_due: false,
             producers: producers.state,

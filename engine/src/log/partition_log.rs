@@ -14,7 +14,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use uuid::Uuid;
 
 use super::batch_queue::BatchQueue;
-use super::gathering::Gathering;
 use super::leader_epoch::{EpochEndOffset, LeaderEpochs};
 use super::offsets::{LogOffsets, Offsets};
 use super::producer_state::ProducerState;
@@ -75,8 +74,6 @@ pub(crate) struct State<D: Disk> {
     pub(crate) queue: BatchQueue,
     /// An empty queue whose memory the next drain uses.
     pub(crate) spare: BatchQueue,
-    /// Whether drains wait for those they woke.
-    pub(crate) gathering: Gathering,
     pub(crate) is_writer_busy: bool,
     /// The next append begins a new segment.
     pub(crate) is_roll_due: bool,

@@ -258,45 +258,6 @@ fn blocks_reserved_ahead_are_given_back() {
     );
 }
 
-/// Clients that answer at once used to fall into two groups that waited for each other's syncs.
-#[test]
-fn those_who_were_woken_share_the_next_sync() {
-    const TASKS: usize = 8;
-    const EACH: usize = 20;
-    let dir = tempfile::tempdir().unwrap();
-    let log = new_log(dir.path(), LogConfig::default());
-    let publications = listen(&log);
-    let drains = Drains::default();
-    crate::io::wait_as_long_as(std::time::Duration::from_millis(100));
-    crate::io::run_on_ring(async {
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let (log, publications) = (Arc::clone(&log), Arc::clone(&publications));
-                let drains = Rc::clone(&drains);
-                tokio::task::spawn_local(async move {
-                    for _ in 0..EACH {
-                        produce(&log, &publications, &drains, batch(1, 100)).await;
-                        // Some answer later than others.
-                        for _ in 0..task {
-                            tokio::task::yield_now().await;
-                        }
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        finish(&drains).await;
-    });
-    let syncs = publications.count.load(Ordering::Relaxed);
-    assert!(syncs < EACH + EACH / 2, "{syncs} syncs");
-    assert_eq!(
-        publications.log_end.borrow().cast_unsigned(),
-        (TASKS * EACH) as u64
-    );
-}
-
 #[test]
 fn a_write_to_a_file_whose_blocks_are_being_reserved_does_not_hold_up_its_thread() {
     let dir = tempfile::tempdir().unwrap();
