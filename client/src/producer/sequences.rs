@@ -88,6 +88,14 @@ impl Partition {
         next == sequence
     }
 
+    /// Whether later batches were acknowledged although this one was not written, which a broker
+    /// does that has forgotten the producer. Its number will never be taken.
+    fn is_passed(&self, key: BatchKey, assigned: Assigned) -> bool {
+        let is_first = self.in_flight.keys().next() == Some(&key);
+        let is_behind = |acked| is_after(acked, assigned.base_sequence);
+        is_first && !assigned.has_been_reset && self.last_acked.is_some_and(is_behind)
+    }
+
     fn begin_anew_from(&mut self, key: BatchKey) {
         let from = self.anew_from.map_or(key, |from| from.min(key));
         self.anew_from = Some(from);
@@ -158,7 +166,11 @@ impl Sequences {
         }
         let is_stale = partition.producer != Some(current);
         // Numbers of the new epoch must not reach the broker before those of the old one.
-        let must_wait = is_stale && !partition.in_flight.is_empty();
+        // A broker that knows nothing of a producer takes any first number (KIP-360): were the
+        // first batch refused, the second would be taken and the first never be. The broker
+        // itself guards transactions against that (KIP-890).
+        let is_first_open = !self.is_transactional && partition.last_acked.is_none();
+        let must_wait = (is_stale || is_first_open) && !partition.in_flight.is_empty();
         !must_wait && partition.unresolved.is_none()
     }
 
@@ -238,8 +250,9 @@ impl Sequences {
             }
             Some(ResponseError::OutOfOrderSequenceNumber) => {
                 let is_next = partition.is_next(assigned.base_sequence);
+                let is_due = is_next || partition.is_passed(key, assigned);
                 let unresolved = partition.unresolved;
-                if unresolved.is_none() && (assigned.has_been_reset || !is_next) {
+                if unresolved.is_none() && (assigned.has_been_reset || !is_due) {
                     return true;
                 }
                 if self.is_transactional {

@@ -54,6 +54,9 @@ fn batches_of_a_partition_follow_each_other_without_gaps() {
         assert!(sequences.may_send(0, key(serial)));
         let assigned = sequences.assign(0, key(serial), records).unwrap();
         assert_eq!(assigned.base_sequence, expected);
+        if serial == 1 {
+            sequences.acknowledged(0, key(serial), 0);
+        }
     }
     let other = sequences.assign(1, key(4), 1).unwrap();
     assert_eq!(other.base_sequence, 0, "each partition counts for itself");
@@ -85,6 +88,8 @@ fn numbers_wrap_to_zero() {
 #[test]
 fn a_retry_keeps_its_number_and_goes_before_later_ones() {
     let mut sequences = idempotent();
+    sequences.assign(0, key(0), 2).unwrap();
+    sequences.acknowledged(0, key(0), 0);
     for serial in 1..=3 {
         sequences.assign(0, key(serial), 2).unwrap();
     }
@@ -96,11 +101,54 @@ fn a_retry_keeps_its_number_and_goes_before_later_ones() {
         sequences.may_send(0, key(4)),
         "what is new may go behind them"
     );
-    assert_eq!(sequences.assign(0, key(1), 2).unwrap().base_sequence, 0);
+    assert_eq!(sequences.assign(0, key(1), 2).unwrap().base_sequence, 2);
     sequences.acknowledged(0, key(1), 100);
     assert!(sequences.may_send(0, key(2)));
     sequences.settle();
-    assert_eq!(number(&sequences, 2), (0, 2), "nothing bumped the epoch");
+    assert_eq!(number(&sequences, 2), (0, 4), "nothing bumped the epoch");
+}
+
+/// A broker that knows nothing of the producer takes any number: the second batch must not get
+/// there before the first is written.
+#[test]
+fn the_first_batch_of_an_epoch_is_alone_until_it_is_acknowledged() {
+    let mut sequences = idempotent();
+    sequences.assign(0, key(1), 2).unwrap();
+    assert!(!sequences.may_send(0, key(2)));
+    assert!(sequences.may_send(1, key(3)), "another partition");
+    sequences.acknowledged(0, key(1), 0);
+    for serial in [2, 4, 5] {
+        assert!(sequences.may_send(0, key(serial)));
+        sequences.assign(0, key(serial), 2).unwrap();
+    }
+    // The next epoch begins the same way.
+    sequences.failed(0, key(2), true);
+    sequences.settle();
+    assert_eq!(number(&sequences, 4), (1, 0));
+    assert!(sequences.may_send(0, key(4)) && !sequences.may_send(0, key(6)));
+}
+
+/// A broker that has forgotten the producer refuses one batch and takes those behind it. The
+/// number of the first is never taken again: retrying under it would go on for ever.
+#[test]
+fn a_batch_that_later_ones_have_passed_begins_a_new_epoch() {
+    let refused = refusal(ResponseError::OutOfOrderSequenceNumber);
+    for is_transactional in [false, true] {
+        let mut sequences = Sequences::new(is_transactional);
+        sequences.set_producer(ID);
+        for serial in 0..4 {
+            sequences.assign(0, key(serial), 2).unwrap();
+        }
+        sequences.acknowledged(0, key(0), 0);
+        sequences.acknowledged(0, key(3), 2);
+        assert!(sequences.can_retry(0, key(2), refused), "not the first");
+        assert_eq!(sequences.can_retry(0, key(1), refused), !is_transactional);
+        if !is_transactional {
+            sequences.settle();
+            assert_eq!(number(&sequences, 1), (1, 0));
+            assert_eq!(number(&sequences, 2), (1, 2));
+        }
+    }
 }
 
 #[test]
@@ -281,7 +329,8 @@ impl Broker {
         }
         let is_new = self.epoch < assigned.producer.epoch;
         let expected = if is_new { 0 } else { self.next };
-        if assigned.base_sequence != expected {
+        // Of a producer that it does not know it takes any number.
+        if !self.written.is_empty() && assigned.base_sequence != expected {
             return Err(ResponseError::OutOfOrderSequenceNumber);
         }
         self.epoch = assigned.producer.epoch;
