@@ -1,5 +1,5 @@
 //! The consumer's work for the records of one answer, without a network, for benchmarks and the
-//! instruction gate. It is done by [`CompletedFetch`] and [`Decode`] themselves.
+//! instruction gate. It is done by `CompletedFetch` and `Decode` themselves.
 //!
 //! Not part of the API: hidden, and it changes as the consumer does.
 
