@@ -6,6 +6,7 @@ from kafka import errors
 
 from driver import BrokerError, UNKNOWN_TOPIC_OR_PARTITION
 from records import Record, Stored
+from runner import eventually
 
 TIMEOUT_S = 20
 
@@ -40,6 +41,12 @@ def isolation(committed):
 
 def send(producer, topic, record):
     """Hands a record to a producer; returns the future of its acknowledgement."""
+    return eventually(lambda: _send(producer, topic, record), "a producer with an epoch")
+
+
+def _send(producer, topic, record):
+    """As `send`; None while the producer asks for another epoch, since only the answer to that
+    tells whether it is fenced."""
     try:
         return producer.send(
             topic,
@@ -49,6 +56,10 @@ def send(producer, topic, record):
             partition=record.partition,
             timestamp_ms=record.timestamp,
         )
+    except errors.IllegalStateError as error:
+        if "BUMPING_PRODUCER_EPOCH" not in str(error):
+            raise
+        return None
     except ValueError as error:  # how it says that metadata has no such partition
         if "Unrecognized partition" not in str(error):
             raise

@@ -148,10 +148,18 @@ class _Transformer:
         if self._failure:
             raise self._failure
 
-    def crash(self):
-        """Ends the worker with an open transaction once it has committed something."""
+    def crash(self, feed):
+        """Ends the worker with an open transaction once it has committed something. `feed` sends
+        more input, so that there is some also when another worker was faster."""
         self._abandon.set()
-        self._join()
+
+        def has_ended():
+            if self._thread.is_alive():
+                feed()
+            return not self._thread.is_alive()
+
+        eventually(has_ended, f"{self._name} commits something and crashes")
+        self.check()
 
     def stop(self):
         """Ends the worker between two transactions."""
@@ -181,21 +189,27 @@ def transformed_records_arrive_exactly_once(driver, run):
     chance = random.Random(seed)
     for topic in (source, sink):
         driver.ready_topic(topic, partitions=PARTITIONS)
-    sent = numbered(INPUT_COUNT, partitions=PARTITIONS)
-    driver.produce(source, sent)
+    sent = []
+
+    def feed(count=PARTITIONS):
+        records = numbered(count, f"input-{len(sent)}", PARTITIONS)
+        driver.produce(source, records)
+        sent.extend(records)
+
+    feed(INPUT_COUNT)
     workers = [_Transformer(driver, run, "one", chance)]
     # Without the generation in the transaction a worker that lost a partition is not fenced.
     if "group metadata" not in driver.lacks:
         workers.append(_Transformer(driver, run, "two", chance))
     # The successor has the same transactional id, so that it ends what the first one left open.
-    workers.pop(0).crash()
+    workers.pop(0).crash(feed)
     workers.append(_Transformer(driver, run, "one", chance))
 
     def is_done():
         for worker in workers:
             worker.check()
         found = driver.committed(group, source, range(PARTITIONS))
-        return all(at == (INPUT_COUNT // PARTITIONS, "") for at in found.values())
+        return all(at == (len(sent) // PARTITIONS, "") for at in found.values())
 
     eventually(is_done, f"everything is transformed (seed {seed})", timeout_s=45)
     for worker in workers:
@@ -207,7 +221,7 @@ def transformed_records_arrive_exactly_once(driver, run):
         end = driver.end_offset(sink, record.partition, committed=False)
         await_stable(driver, sink, end, record.partition)
     starts = dict.fromkeys(range(PARTITIONS), 0)
-    found = driver.read(sink, starts, INPUT_COUNT + PARTITIONS, committed=True)
+    found = driver.read(sink, starts, len(sent) + PARTITIONS, committed=True)
     counts = Counter(entry.record.value for entry in found)
     wanted = Counter(record.value for record in sent + last)
     claim_equal(counts - wanted, Counter(), f"too much in the sink (seed {seed})")
