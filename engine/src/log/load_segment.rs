@@ -99,8 +99,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 if let Ok(loaded) = &mut found
                     && next.is_none()
                 {
-                    // All of it was on disk. What was cut off its indices will be synced away with
-                    // the next entries, as the segment is active.
+                    // All of it was on disk.
                     loaded.recovered.take_if(|found| found.walked_bytes == 0);
                 }
                 return Ok(found);
@@ -351,15 +350,21 @@ impl<D: Disk> SegmentLoader<'_, D> {
     /// needs their state before.
     fn cut_txn_index(&self, base_offset: i64, kept: TxnIndex) -> Result<TxnIndex, EngineError> {
         let path = self.path(base_offset, FileKind::TxnIndex);
-        if kept.file_bytes() == 0 {
-            self.disk
-                .remove_file_if_present(&path)
-                .map_err(|source| EngineError::io("remove", &path, source))?;
-            return Ok(kept);
-        }
+        // Durable for the same reason as what is cut off the other indices.
         let cut = || {
+            if kept.file_bytes() == 0 {
+                return match self.disk.remove_file(&path) {
+                    Ok(()) => self.disk.sync_dir(self.dir),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    Err(error) => Err(error),
+                };
+            }
             let file = self.disk.open(&path)?;
-            self.disk.set_len(&file, kept.file_bytes())
+            if kept.file_bytes() < self.disk.file_bytes(&file)? {
+                self.disk.set_len(&file, kept.file_bytes())?;
+                self.disk.sync(&file)?;
+            }
+            Ok(())
         };
         cut().map_err(|source| EngineError::io("trim", &path, source))?;
         Ok(kept)
@@ -386,8 +391,14 @@ impl<D: Disk> SegmentLoader<'_, D> {
     ) -> Result<SparseIndex<E>, EngineError> {
         let path = self.path(base_offset, kind);
         let entries = index.encode_unwritten();
+        let end = entries.position + entries.bytes.len() as u64;
         // What is kept must not be lost if the machine goes off now: it is not written again.
         let write = || {
+            let is_cut = match self.disk.stat(&path) {
+                Ok(stat) => end < stat.bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(error),
+            };
             let file = if entries.position == 0 {
                 self.disk.create(&path)?
             } else {
@@ -396,7 +407,13 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 file
             };
             self.disk
-                .write_all_at(&file, &entries.bytes, entries.position)
+                .write_all_at(&file, &entries.bytes, entries.position)?;
+            if is_cut {
+                // Nothing may be appended before a clean shutdown, which then has nothing to sync;
+                // entries that came back would be trusted.
+                self.disk.sync(&file)?;
+            }
+            Ok(())
         };
         write().map_err(|source| EngineError::io("write", &path, source))?;
         index.mark_written(entries.count);

@@ -100,6 +100,23 @@ fn indices_are_rebuilt_as_they_were() {
     assert_eq!(read_indices(), before, "L3");
 }
 
+/// An open that trusts the marker of a clean shutdown trusts the indices, too.
+#[test]
+fn entries_that_recovery_removed_do_not_come_back_after_a_clean_shutdown() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        drop(create(&disk, small_segments()));
+        let path = partition_dir().join("00000000000000000000.timeindex");
+        let file = disk.open(&path).unwrap();
+        disk.write_all_at(&file, &[1; 12], 0).unwrap();
+        disk.sync(&file).unwrap();
+        let (log, _) = open(&disk, small_segments(), hints(false));
+        log.close(1000).unwrap();
+        let disk = disk.restart();
+        assert_eq!(disk.stat(&path).unwrap().bytes, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn unclean_open_cuts_the_torn_tail_and_later_segments() {
     let disk = SimDisk::new(1);

@@ -204,17 +204,31 @@ pub(crate) fn append<D: Disk>(
 
 /// The stored batches from `start` to the log end, whole.
 pub(crate) fn read_all<D: Disk>(log: &Arc<PartitionLog<D>>, start: i64) -> Vec<u8> {
+    let (bytes, end) = read_to_last_batch(log, start);
+    assert!(
+        log.offsets().log_end <= end,
+        "a read below the end finds batches"
+    );
+    bytes
+}
+
+/// The stored batches from `start` on, and the offset after them: the log end, or less when a crash
+/// took the batches before an empty segment.
+pub(crate) fn read_to_last_batch<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    start: i64,
+) -> (Vec<u8>, i64) {
     let mut bytes = Vec::new();
     let mut at = start;
     let end = log.offsets().log_end;
     while at < end {
         let slice = log.read_blocking(at, 1 << 30, end, true).unwrap();
         let part = log.load_blocking(&slice).unwrap();
-        let last = Batches::new(&part)
-            .last()
-            .expect("a read below the end finds batches");
+        let Some(last) = Batches::new(&part).last() else {
+            break;
+        };
         at = last.unwrap().header.last_offset() + 1;
         bytes.extend_from_slice(&part);
     }
-    bytes
+    (bytes, at)
 }
