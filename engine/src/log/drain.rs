@@ -317,6 +317,11 @@ async fn write_run<D: Disk>(
         segment.bytes(),
         "a batch must go to the end of its segment"
     );
+    let last = &queue.batches[range.end - 1];
+    let passed = log.pass_zeroing(access, &segment, last.position + last.bytes);
+    (passed.await).map_err(|source| EngineError::io("wait to append to", &dir, source))?;
+    // A job that an earlier run started may have failed (L6).
+    log.check_online()?;
     let mode = WriteMode {
         is_durable: is_durable_write,
         is_file_busy: segment.is_reserving(),
@@ -354,6 +359,9 @@ async fn write_run<D: Disk>(
         write_back(log, access, &file, position..end);
     }
     reserve(log, access, &segment, &file, end);
+    if plan.is_durable_write {
+        log.zero_ahead(access, &segment, end - position, end);
+    }
     if !after.must_write_indexes {
         return Ok(());
     }

@@ -88,7 +88,8 @@ impl<D: Disk> PartitionLog<D> {
         Ok(())
     }
 
-    /// Writes out a segment's index entries and gives back the blocks reserved past its end.
+    /// Writes out a segment's index entries, cuts off the zeros past its end and gives back the
+    /// blocks reserved there.
     pub(crate) fn finish_segment(&self, segment: &Segment<D>) -> Result<(), EngineError> {
         self.write_indexes(segment)?;
         {
@@ -96,11 +97,20 @@ impl<D: Disk> PartitionLog<D> {
             indexes.offset.close();
             indexes.time.close();
         }
+        let has_zeros = segment.zeroed_ahead().seal();
         if !segment.has_reserved_blocks() {
             return Ok(());
         }
         let file = self.open_blocking(segment, FileKind::Log)?;
-        self.disk.set_len(&file, segment.bytes()).map_err(|source| {
+        let trim = || {
+            self.disk.set_len(&file, segment.bytes())?;
+            // Zeros that came back would be damage, and take the segments after it along.
+            if has_zeros {
+                self.disk.sync(&file)?;
+            }
+            Ok(())
+        };
+        trim().map_err(|source| {
             EngineError::io(
                 "trim",
                 &self.path_of(segment.base_offset(), FileKind::Log),

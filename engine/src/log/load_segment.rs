@@ -303,6 +303,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
             epochs,
             damage,
             has_overflow,
+            zero_bytes,
         } = recover_segment(&source, self.config, start)?;
         if has_overflow {
             return Ok(Err(self.plan_split(base_offset, next_base, bytes, true)?));
@@ -326,6 +327,7 @@ impl<D: Disk> SegmentLoader<'_, D> {
             txn: self.cut_txn_index(base_offset, txn)?,
             largest: Some(largest),
         };
+        let bytes = bytes - zero_bytes;
         let truncated_bytes = bytes - tail.bytes;
         let segment = Segment::new(base_offset, tail.bytes, indexes);
         if is_whole && base_offset < self.recovery_point {

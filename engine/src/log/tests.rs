@@ -21,3 +21,4 @@ mod times;
 mod truncates;
 mod verifies;
 mod verifies_model;
+mod zeroes_ahead;

@@ -146,6 +146,8 @@ impl<D: Disk> PartitionLog<D> {
         self.write_indexes(&cut.segment)?;
         let path = self.path_of(base_offset, FileKind::Log);
         let file = self.open_blocking(&cut.segment, FileKind::Log)?;
+        // Cut and synced below in any case.
+        let _has_zeros = cut.segment.zeroed_ahead().seal();
         let shorten = || {
             self.disk.set_len(&file, cut.position)?;
             self.disk.sync(&file)
@@ -327,7 +329,10 @@ impl<D: Disk> PartitionLog<D> {
 
     /// Removes the files of a segment, its log first: indices without one go at the next open.
     fn remove_segment(&self, index: usize) -> Result<(), EngineError> {
-        let base_offset = self.lock().segments[index].base_offset();
+        let segment = Arc::clone(&self.lock().segments[index]);
+        let base_offset = segment.base_offset();
+        // Another file may get its name.
+        let _has_zeros = segment.zeroed_ahead().seal();
         for kind in FileKind::ALL {
             let path = self.path_of(base_offset, kind);
             let removed = self.disk.remove_file_if_present(&path);

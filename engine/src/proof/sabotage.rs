@@ -22,6 +22,8 @@ pub(crate) enum Sabotage {
     PayloadChanged,
     /// L5: batches are published as durable without having been synced.
     PublishedBeforeSync,
+    /// L4: what was queued to be zeroed is zeroed also when batches were written there meanwhile.
+    ZeroedOverBatches,
     /// L6: a failed write or sync leaves the directory online.
     FailureIgnored,
     /// Bounded recovery: the recovery point moves before anything below it is synced.

@@ -144,6 +144,7 @@ fn every_sabotaged_invariant_is_found_and_named() {
         (Sabotage::FailureIgnored, Rule::L6),
         (Sabotage::RecoveryPointTooEarly, Rule::L5),
         (Sabotage::NamesNotSynced, Rule::L5),
+        (Sabotage::ZeroedOverBatches, Rule::L4),
     ];
     for (sabotage, rule) in variants {
         let found = found_broken(sabotage, rule);

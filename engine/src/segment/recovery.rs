@@ -35,6 +35,8 @@ pub(crate) struct RecoveredSegment {
     /// The walk ended before a good batch that lies too far from the base offset: the segment has
     /// to be split.
     pub(crate) has_overflow: bool,
+    /// Zeros at the end of the file, ahead of batches that did not come.
+    pub(crate) zero_bytes: u64,
 }
 
 /// The pieces a segment has to be split into.
@@ -84,6 +86,14 @@ pub(crate) fn recover_segment<D: Disk>(
             }
             Ok(_) => {
                 recovered.has_overflow = true;
+                break;
+            }
+            // What was zeroed ahead of batches that did not come; nothing is missing.
+            Err(_)
+                if (source.next_base).is_none_or(|next| next == recovered.next_offset)
+                    && scan.is_zero_from(position)? =>
+            {
+                recovered.zero_bytes = source.bytes - position;
                 break;
             }
             Err(damage) => {
@@ -151,6 +161,7 @@ impl RecoveredSegment {
             epochs: Vec::new(),
             damage: None,
             has_overflow: false,
+            zero_bytes: 0,
         }
     }
 
@@ -265,6 +276,19 @@ impl<D: Disk> Scan<'_, '_, D> {
             at += wanted as u64;
         }
         Ok(crc)
+    }
+
+    /// Whether there are zeros only, up to the end of the file.
+    fn is_zero_from(&mut self, position: u64) -> Result<bool, EngineError> {
+        let mut at = position;
+        while at < self.source.bytes {
+            let wanted = usize_from((self.source.bytes - at).min(CHUNK_BYTES as u64));
+            if self.bytes_at(at, wanted)?.iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            at += wanted as u64;
+        }
+        Ok(true)
     }
 
     fn chunk_end(&self) -> u64 {

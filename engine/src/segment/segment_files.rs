@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::file_name::{FileKind, segment_file_name};
+use super::zeroed_ahead::ZeroedAhead;
 use crate::index::{Lookup, Neighbours, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
 use crate::io::{Access, Disk};
 
@@ -55,6 +56,8 @@ pub(crate) struct Segment<D: Disk> {
     swept_bytes: AtomicU64,
     /// A job of ours is reserving blocks, which holds up writes to the log file.
     is_reserving: AtomicBool,
+    /// What of the log file is zeroed past the end.
+    zeroed_ahead: ZeroedAhead,
     log: ArcSwapOption<D::File>,
     offset_index: ArcSwapOption<D::File>,
     time_index: ArcSwapOption<D::File>,
@@ -75,6 +78,7 @@ impl<D: Disk> Segment<D> {
             recent_from: AtomicU64::new(bytes),
             swept_bytes: AtomicU64::new(bytes),
             is_reserving: AtomicBool::new(false),
+            zeroed_ahead: ZeroedAhead::default(),
             log: ArcSwapOption::empty(),
             offset_index: ArcSwapOption::empty(),
             time_index: ArcSwapOption::empty(),
@@ -128,6 +132,11 @@ impl<D: Disk> Segment<D> {
     /// Notes that a job begins or ends to reserve blocks.
     pub(crate) fn set_reserving(&self, is_reserving: bool) {
         self.is_reserving.store(is_reserving, Ordering::Release);
+    }
+
+    /// What of the log file is zeroed past the end.
+    pub(crate) fn zeroed_ahead(&self) -> &ZeroedAhead {
+        &self.zeroed_ahead
     }
 
     /// Whether blocks are reserved past the end.

@@ -1,0 +1,156 @@
+//! Zeros ahead of durable appends: they are there, are cut off again, and are never taken for
+//! damage, nor damage for them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::support::*;
+use crate::config::LogConfig;
+use crate::io::{Disk, SimDisk, block_on_ready};
+use crate::log::PartitionLog;
+use crate::segment::{FileKind, segment_file_name};
+
+fn durable() -> LogConfig {
+    LogConfig {
+        flush_before_ack: true,
+        ..LogConfig::default()
+    }
+}
+
+fn append_thirty(log: &Arc<PartitionLog<SimDisk>>) {
+    for _ in 0..30 {
+        append(log, &batch(2, 100), client()).unwrap();
+    }
+}
+
+/// Appends as a ring's thread does; the jobs that starts wait until the test runs them.
+fn append_and_defer(log: &Arc<PartitionLog<SimDisk>>, count: usize) {
+    for _ in 0..count {
+        let appended = log.append(batch(2, 100), client()).unwrap();
+        block_on_ready(appended.drain.expect("nobody else writes").run());
+    }
+}
+
+fn path(base_offset: i64) -> PathBuf {
+    partition_dir().join(segment_file_name(base_offset, FileKind::Log))
+}
+
+fn file_bytes(disk: &SimDisk, base_offset: i64) -> u64 {
+    disk.stat(&path(base_offset)).unwrap().bytes
+}
+
+#[test]
+fn the_file_of_a_durable_log_is_longer_than_the_log_until_it_is_closed() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    append_thirty(&log);
+    let bytes = read_all(&log, 0).len() as u64;
+    assert!(bytes < file_bytes(&disk, 0));
+    let mut past_end = vec![0xff; 100];
+    let file = disk.open(&path(0)).unwrap();
+    let read = disk.read_at(&file, &mut past_end, bytes).unwrap();
+    assert!(0 < read && past_end[..read].iter().all(|&byte| byte == 0));
+    log.close(1000).unwrap();
+    assert_eq!(file_bytes(&disk, 0), bytes);
+}
+
+#[test]
+fn what_may_be_lost_is_not_worth_zeros() {
+    let disk = SimDisk::new(1);
+    let config = LogConfig {
+        flush_before_ack: false,
+        ..durable()
+    };
+    let log = create(&disk, config);
+    append_thirty(&log);
+    assert_eq!(file_bytes(&disk, 0), read_all(&log, 0).len() as u64);
+}
+
+#[test]
+fn zeros_past_the_last_batch_are_no_loss_and_are_cut_off() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    append_thirty(&log);
+    let stored = read_all(&log, 0);
+    let (log, report) = open(&disk, durable(), hints(false));
+    assert_eq!(report.truncated_bytes, 0);
+    assert_eq!(read_all(&log, 0), stored);
+    assert_eq!(file_bytes(&disk, 0), stored.len() as u64);
+}
+
+/// A job that comes late finds batches where it was to zero.
+#[test]
+fn batches_are_not_zeroed_by_a_job_that_comes_late() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    disk.defer_background(true);
+    append_and_defer(&log, 30);
+    let stored = read_all(&log, 0);
+    assert_eq!(file_bytes(&disk, 0), stored.len() as u64, "no job has run");
+    assert!(0 < disk.run_background_jobs(100));
+    assert_eq!(read_all(&log, 0), stored);
+    assert!(stored.len() < usize::try_from(file_bytes(&disk, 0)).unwrap());
+}
+
+/// So does one whose segment was removed, when another has its name.
+#[test]
+fn a_segment_that_took_the_name_of_another_is_not_zeroed() {
+    let disk = SimDisk::new(1);
+    let config = LogConfig {
+        segment_bytes: 4000,
+        ..durable()
+    };
+    let log = create(&disk, config);
+    disk.defer_background(true);
+    append_and_defer(&log, 17);
+    let second = log.lock().segments[1].base_offset();
+    log.truncate_to(second - 2).unwrap();
+    append_and_defer(&log, 13);
+    assert_eq!(log.lock().segments[1].base_offset(), second);
+    let stored = read_all(&log, 0);
+    assert!(0 < disk.run_background_jobs(100));
+    assert_eq!(read_all(&log, 0), stored);
+}
+
+/// A log of several segments, and the base offset of the second.
+fn rolled(disk: &SimDisk) -> (LogConfig, i64, i64) {
+    let config = LogConfig {
+        segment_bytes: 2000,
+        ..durable()
+    };
+    let log = create(disk, config);
+    append_thirty(&log);
+    let second = log.lock().segments[1].base_offset();
+    (config, second, log.offsets().log_end)
+}
+
+/// The end of a segment is durable before the next one has batches: zeros behind it would be taken
+/// for lost batches, and the next segments removed.
+#[test]
+fn no_zeros_are_left_in_rolled_segments_when_the_power_goes() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let (config, second, log_end) = rolled(&disk);
+        let disk = disk.restart();
+        let (log, _) = open(&disk, config, hints(false));
+        assert_eq!(log.offsets().log_end, log_end, "seed {seed}");
+        let file = disk.open(&path(second)).unwrap();
+        let mut last = vec![0; batch(2, 100).len()];
+        let at = file_bytes(&disk, second) - last.len() as u64;
+        assert_eq!(disk.read_at(&file, &mut last, at).unwrap(), last.len());
+        assert!(last.iter().any(|&byte| byte != 0));
+    }
+}
+
+#[test]
+fn zeros_instead_of_the_last_batch_of_a_rolled_segment_are_damage() {
+    let disk = SimDisk::new(1);
+    let (config, second, log_end) = rolled(&disk);
+    let size = batch(2, 100).len();
+    let at = file_bytes(&disk, second) - size as u64;
+    let file = disk.open(&path(second)).unwrap();
+    disk.write_all_at(&file, &vec![0; size], at).unwrap();
+    let (log, report) = open(&disk, config, hints(false));
+    assert!(log.offsets().log_end < log_end);
+    assert!(0 < report.truncated_bytes);
+}

@@ -1,0 +1,91 @@
+//! Zeroing past the end of the active segment, ahead of small durable appends; why is told in
+//! `segment/zeroed_ahead.rs`. The file is longer than its segment meanwhile; it is
+//! cut when the segment is rolled or closed, and after a crash recovery takes zeros up to the
+//! file's end for what they are. Called by the drain; zeroes on background threads.
+
+use std::sync::Arc;
+
+use super::partition_log::PartitionLog;
+use crate::io::{Access, Disk};
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
+use crate::segment::{FileKind, Segment};
+use crate::units::usize_from;
+
+/// Segments smaller than this are not worth it.
+const FROM_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
+/// Writes of this size gain less than the zeros cost.
+const LARGE_WRITE_BYTES: u64 = 64 << 10;
+/// Written and synced at a time: an append's sync waits for that much at most.
+const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
+static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+
+impl<D: Disk> PartitionLog<D> {
+    /// Zeroes more in the background if a durable write of `bytes` bytes that ended at `end` makes
+    /// that worthwhile.
+    pub(super) fn zero_ahead(
+        self: &Arc<Self>,
+        access: Access,
+        segment: &Arc<Segment<D>>,
+        bytes: u64,
+        end: u64,
+    ) {
+        if LARGE_WRITE_BYTES <= bytes || end < FROM_BYTES || self.health.is_full() {
+            return;
+        }
+        let limit = u64::from(self.config.load().segment_bytes);
+        if !segment.zeroed_ahead().queue(end, limit) {
+            return;
+        }
+        let (log, segment) = (Arc::clone(self), Arc::clone(segment));
+        access.start(&self.disk, move || log.zero(&segment));
+    }
+
+    /// Makes sure that nobody zeroes below `end`, which is about to be written.
+    pub(super) async fn pass_zeroing(
+        &self,
+        access: Access,
+        segment: &Arc<Segment<D>>,
+        end: u64,
+    ) -> std::io::Result<()> {
+        #[cfg(test)]
+        if is_on(Sabotage::ZeroedOverBatches) {
+            return Ok(());
+        }
+        if !segment.zeroed_ahead().must_wait(end) {
+            return Ok(());
+        }
+        let waiting = Arc::clone(segment);
+        let wait = move || waiting.zeroed_ahead().wait();
+        access.run(&self.disk, wait).await
+    }
+
+    fn zero(&self, segment: &Segment<D>) {
+        let Some(zeroing) = segment.zeroed_ahead().begin() else {
+            return;
+        };
+        // A file of our own: a failure is told once for each, so a sync of ours takes none from
+        // those of the appends (L6). If it is another file of this name, the segment is sealed or
+        // the log is deleted, and nothing is written below.
+        let path = self.path_of(segment.base_offset(), FileKind::Log);
+        let file = match self.disk.open(&path) {
+            Ok(file) => file,
+            // Appends only cost more without zeros, and have the file open: it was moved.
+            Err(error) => return tracing::debug!(%error, ?path, "nothing is zeroed ahead"),
+        };
+        // What is to be cut off when the segment is finished.
+        segment.raise_allocated(zeroing.end());
+        while let Some(chunk) = zeroing.next(CHUNK_BYTES as u64) {
+            if self.is_offline() || self.is_deleted() {
+                return;
+            }
+            let zeros = &ZEROS[..usize_from(chunk.end - chunk.start)];
+            let written = self.disk.write_all_at(&file, zeros, chunk.start);
+            zeroing.written(chunk.end);
+            if let Err(error) = written.and_then(|()| self.disk.sync(&file)) {
+                return self.fail("zero", &error);
+            }
+            zeroing.synced(chunk.end);
+        }
+    }
+}
