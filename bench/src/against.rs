@@ -33,7 +33,7 @@ use crate::process::{self, Served};
 use crate::report::{append_json, environment, line};
 use crate::round::{self, Amounts, Quota, Sample};
 use crate::scenario::{
-    Batches, CLIENT_SHARE, CPU_S, CPU_US, FETCH_1M, FETCH_64K, Load, MB, PRODUCE_64K,
+    CLIENT_SHARE, CPU_S, CPU_US, FETCH_1M, FETCH_64K, MB, PRODUCE_16K, PRODUCE_64K,
     PRODUCE_ONE_RECORD, PRODUCE_ONE_RECORD_PIPELINED, Quantity, REQUESTS, Shape,
 };
 
@@ -44,13 +44,7 @@ const MIB: usize = 1024 * 1024;
 /// What a load is called, and what it is. Loads of one kind follow each other: the warm-up of the
 /// first serves the others too.
 pub(crate) const LOADS: [(&str, Shape); 6] = [
-    (
-        "produce-16k",
-        Shape {
-            load: Load::Produce(Batches::Filled(16 * 1024)),
-            ..PRODUCE_64K
-        },
-    ),
+    ("produce-16k", PRODUCE_16K),
     ("produce-64k", PRODUCE_64K),
     ("produce-one-record", PRODUCE_ONE_RECORD),
     ("produce-one-record-pipelined", PRODUCE_ONE_RECORD_PIPELINED),

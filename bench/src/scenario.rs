@@ -41,6 +41,11 @@ pub(crate) struct Shape {
     pub(crate) in_flight: usize,
 }
 
+/// Of 16 KiB, Kafka's default `batch.size`.
+pub(crate) const PRODUCE_16K: Shape = Shape {
+    load: Load::Produce(Batches::Filled(16 * 1024)),
+    ..PRODUCE_64K
+};
 /// Of 64 KiB.
 pub(crate) const PRODUCE_64K: Shape = Shape {
     load: Load::Produce(Batches::Filled(BATCH_BYTES)),
@@ -85,6 +90,13 @@ pub(crate) struct Scenario {
 const PAGE_CACHE: &[&str] = &["log.flush.before.ack=false"];
 
 const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "produce-16k",
+        shape: PRODUCE_16K,
+        null: Work::Ingest,
+        settings: PAGE_CACHE,
+        aim: None,
+    },
     Scenario {
         name: "produce-64k",
         shape: PRODUCE_64K,
