@@ -349,7 +349,7 @@ async fn write_run<D: Disk>(
         flatten(log, "write the transaction index of", job)?;
     }
     let is_durable = plan.is_durable_write || plan.needs_sync;
-    let after = log.publish(tip, &queue.batches[range], is_durable);
+    let after = log.publish(tip, &queue.batches[range.clone()], is_durable);
     if let Some(mark) = after.mark {
         let log = Arc::clone(log);
         let disk = log.disk.clone();
@@ -360,7 +360,7 @@ async fn write_run<D: Disk>(
     }
     reserve(log, access, &segment, &file, end);
     if plan.is_durable_write {
-        log.zero_ahead(access, &segment, end - position, end);
+        log.zero_ahead(access, &segment, range.len(), end - position, end);
     }
     if !after.must_write_indexes {
         return Ok(());

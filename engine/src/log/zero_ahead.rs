@@ -14,23 +14,28 @@ use crate::units::usize_from;
 
 /// Segments smaller than this are not worth it.
 const FROM_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
-/// Writes of this size gain less than the zeros cost.
+/// What zeros cost grows with the bytes, what they gain with the syncs and with the batches that
+/// wait for them: writes of this size gain less than the zeros cost,
 const LARGE_WRITE_BYTES: u64 = 64 << 10;
+/// and so do writes whose batches have this size on average.
+const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// Written and synced at a time: an append's sync waits for that much at most.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
 impl<D: Disk> PartitionLog<D> {
-    /// Zeroes more in the background if a durable write of `bytes` bytes that ended at `end` makes
-    /// that worthwhile.
+    /// Zeroes more in the background if a durable write of so many batches and bytes that ended at
+    /// `end` makes that worthwhile.
     pub(super) fn zero_ahead(
         self: &Arc<Self>,
         access: Access,
         segment: &Arc<Segment<D>>,
+        batches: usize,
         bytes: u64,
         end: u64,
     ) {
-        if LARGE_WRITE_BYTES <= bytes || end < FROM_BYTES || self.health.is_full() {
+        let is_large = LARGE_WRITE_BYTES.min(LARGE_BATCH_BYTES * batches as u64) <= bytes;
+        if is_large || end < FROM_BYTES || self.health.is_full() {
             return;
         }
         let limit = u64::from(self.config.load().segment_bytes);
