@@ -9,6 +9,15 @@ pub(crate) type Fields = BTreeMap<String, String>;
 
 /// The name of the set of fields that varies together.
 pub(crate) const VARIANT: &str = "variant";
+/// Settings that say when the disk is flushed.
+pub(crate) const FLUSHING: [&str; 6] = [
+    "broker.log.flush.before.ack",
+    "broker.log.flush.interval.messages",
+    "broker.log.flush.interval.ms",
+    "topic.flush.before.ack",
+    "topic.flush.messages",
+    "topic.flush.ms",
+];
 /// What says nothing about the load itself.
 const LEFT_OUT: [&str; 5] = ["name", "repetitions", "sweep", "axes", "variants"];
 /// What settings are when a workload does not say, so that saying so makes no difference.

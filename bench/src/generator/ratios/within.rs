@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::fields::{Fields, flatten, label, varying};
+use super::super::fields::{FLUSHING, Fields, VARIANT, flatten, label, varying};
 use crate::report::Series;
 
 /// On which side of a ratio a cell stands, and what it is called there.
@@ -34,15 +34,7 @@ const RULES: [Rule; 9] = [
         id: "R2",
         meaning: "on disk before or by interval / never, records/s",
         quantity: records_per_s,
-        differing: &[
-            "variant",
-            "broker.log.flush.before.ack",
-            "broker.log.flush.interval.messages",
-            "broker.log.flush.interval.ms",
-            "topic.flush.before.ack",
-            "topic.flush.messages",
-            "topic.flush.ms",
-        ],
+        differing: &FLUSHING,
         side: by_flushing,
     },
     Rule {
@@ -103,8 +95,7 @@ const RULES: [Rule; 9] = [
     },
 ];
 
-const TRANSACTIONAL: [&str; 4] = [
-    "variant",
+const TRANSACTIONAL: [&str; 3] = [
     "transaction_ms",
     "transaction_records",
     "producer.enable.idempotence",
@@ -282,7 +273,8 @@ impl Rule {
                 continue;
             };
             let mut alike = fields.clone();
-            alike.retain(|name, _| !self.differing.contains(&name.as_str()));
+            // A variant's name says no more than its fields.
+            alike.retain(|name, _| name != VARIANT && !self.differing.contains(&name.as_str()));
             let group = groups.entry(alike).or_default();
             let cell = match side {
                 Dividend(name) => group.dividends.entry(name).or_default(),

@@ -1,7 +1,7 @@
 //! A bar per cell: throughput, latency, what they cost, and how flushes are shared; and lines over
 //! counts of clients and partitions.
 
-use super::super::super::fields::short;
+use super::super::super::fields::{FLUSHING, short};
 use super::super::super::measured::Measured;
 use super::super::bars::Row;
 use super::super::cells::{Cell, grouped, labelled, values_count};
@@ -12,15 +12,6 @@ use super::{BATCH_SIZE, Charts, LINGER_MS, LOAD, MB_PER_S, PARTITIONS, RESIDENT_
 
 /// More bars do not fit a page.
 const ROWS_MAX: usize = 48;
-/// Settings that say when the disk is flushed.
-const FLUSHING: [&str; 6] = [
-    "broker.log.flush.before.ack",
-    "broker.log.flush.interval.messages",
-    "broker.log.flush.interval.ms",
-    "topic.flush.before.ack",
-    "topic.flush.messages",
-    "topic.flush.ms",
-];
 /// Counts that throughput is drawn against when they have three values at least, with their axes.
 const COUNTS: [(&str, &str, Axis); 3] = [
     (
