@@ -12,6 +12,9 @@ use super::costs::Costs;
 
 /// Few enough records that none meets another.
 const IDLE_RECORDS_PER_S: f64 = 200.0;
+/// How often a rate is tried that was not kept: a machine that was busy with something else for a
+/// moment tells nothing of the broker.
+const TRIES: u32 = 3;
 
 /// Measures what requests of `base` cost, each load for as long as it says.
 ///
@@ -51,14 +54,18 @@ pub(super) fn calibrate(
             Load::Rate(rate) => Some(rate),
             _ => None,
         };
-        cells.push(Observed::of(&run(
-            target,
-            &workload,
-            0,
-            rate,
-            args,
-            &mut |_| {},
-        )?));
+        let measure = || -> anyhow::Result<Observed> {
+            let measured = run(target, &workload, 0, rate, args, &mut |_| {})?;
+            Ok(Observed::of(&measured))
+        };
+        let mut cell = measure()?;
+        for _ in 1..TRIES {
+            if rate.is_none() || cell.is_sustained() {
+                break;
+            }
+            cell = measure()?;
+        }
+        cells.push(cell);
     }
     let costs = Costs::fit(&cells.iter().collect::<Vec<_>>());
     costs.context("not even a few records per second were sustained")
