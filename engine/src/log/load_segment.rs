@@ -352,18 +352,17 @@ impl<D: Disk> SegmentLoader<'_, D> {
     /// needs their state before.
     fn cut_txn_index(&self, base_offset: i64, kept: TxnIndex) -> Result<TxnIndex, EngineError> {
         let path = self.path(base_offset, FileKind::TxnIndex);
-        // Durable for the same reason as what is cut off the other indices.
+        if kept.file_bytes() == 0 {
+            self.disk
+                .remove_file_if_present(&path)
+                .map_err(|source| EngineError::io("remove", &path, source))?;
+            return Ok(kept);
+        }
         let cut = || {
-            if kept.file_bytes() == 0 {
-                return match self.disk.remove_file(&path) {
-                    Ok(()) => self.disk.sync_dir(self.dir),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                    Err(error) => Err(error),
-                };
-            }
             let file = self.disk.open(&path)?;
             if kept.file_bytes() < self.disk.file_bytes(&file)? {
                 self.disk.set_len(&file, kept.file_bytes())?;
+                // For the same reason as what is cut off the other indices.
                 self.disk.sync(&file)?;
             }
             Ok(())

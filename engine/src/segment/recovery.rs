@@ -7,6 +7,7 @@ use std::path::Path;
 use ringbrook_record::{BatchHeader, HEADER_BYTES};
 
 use super::segment_tail::{BatchFacts, SegmentTail};
+use super::zeroed_ahead::ZEROS_BYTES_MAX;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
@@ -278,8 +279,12 @@ impl<D: Disk> Scan<'_, '_, D> {
         Ok(crc)
     }
 
-    /// Whether there are zeros only, up to the end of the file.
+    /// Whether there are zeros only, up to the end of the file, and no more than are written ahead.
+    /// A whole segment of them, which Kafka preallocates, is not worth reading.
     fn is_zero_from(&mut self, position: u64) -> Result<bool, EngineError> {
+        if position + ZEROS_BYTES_MAX < self.source.bytes {
+            return Ok(false);
+        }
         let mut at = position;
         while at < self.source.bytes {
             let wanted = usize_from((self.source.bytes - at).min(CHUNK_BYTES as u64));

@@ -20,6 +20,13 @@ const MARGIN_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
 /// is not to cost many times its size.
 const STEP_BYTES_MIN: u64 = if cfg!(test) { 1024 } else { 128 << 10 };
 const STEP_BYTES_MAX: u64 = if cfg!(test) { 2048 } else { 1 << 20 };
+/// Most zeros that a crash leaves behind a segment: a job begins when less than half a step is
+/// left.
+pub(super) const ZEROS_BYTES_MAX: u64 = STEP_BYTES_MAX / 2 + STEP_BYTES_MAX;
+const _: () = assert!(
+    MARGIN_BYTES <= STEP_BYTES_MAX / 2,
+    "the first job begins there"
+);
 
 /// What is being done.
 #[derive(Debug, Default)]

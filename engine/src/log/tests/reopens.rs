@@ -118,6 +118,30 @@ fn entries_that_recovery_removed_do_not_come_back_after_a_clean_shutdown() {
 }
 
 #[test]
+fn aborted_transactions_that_recovery_removed_do_not_come_back_either() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let log = create(&disk, small_segments());
+        append(&log, &transactional(7, 0, 0, 2), client()).unwrap();
+        append(&log, &marker(7, 0, false), coordinator()).unwrap();
+        log.close(1000).unwrap();
+        let path = partition_dir().join("00000000000000000000.txnindex");
+        let bytes = disk.stat(&path).unwrap().bytes;
+        let file = disk.open(&path).unwrap();
+        disk.write_all_at(&file, &[1; 34], bytes).unwrap();
+        disk.sync(&file).unwrap();
+        let unclean = OpenHints {
+            recovery_point: log.offsets().log_end,
+            ..hints(false)
+        };
+        let (log, _) = open(&disk, small_segments(), unclean);
+        log.close(2000).unwrap();
+        let disk = disk.restart();
+        assert_eq!(disk.stat(&path).unwrap().bytes, bytes, "seed {seed}");
+    }
+}
+
+#[test]
 fn unclean_open_cuts_the_torn_tail_and_later_segments() {
     let disk = SimDisk::new(1);
     // Durable appends would have zeroes written behind the last segment's end.
