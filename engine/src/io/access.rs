@@ -151,6 +151,11 @@ fn write_blocking<D: Disk>(
 ///
 /// # Panics
 /// When the future is pending: it awaited something other than a blocking operation.
+#[expect(
+    clippy::inline_always,
+    reason = "as a call of its own it copies the future, several hundred bytes for an append"
+)]
+#[inline(always)]
 pub(crate) fn block_on_ready<F: Future>(future: F) -> F::Output {
     let mut ctx = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut ctx) {
