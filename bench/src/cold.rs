@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::RunArgs;
 use crate::admin::Admin;
 use crate::frames;
+use crate::interrupt::Scratch;
 use crate::load::produced_offset;
 use crate::process::{Server, now, rest};
 use crate::report::{Measurement, Series, append_json, line};
@@ -93,7 +94,7 @@ fn round(args: &RunArgs, figures: &mut Figures) -> anyhow::Result<()> {
     } else {
         Duration::from_secs(args.seconds.into())
     };
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let start = || {
         let mut command = broker_command(&args.ringbrook, dir.path());
         command.args(["--override", "core.threads=1"]);

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::RunArgs;
 use crate::admin::{Admin, KEY_GROUP};
+use crate::interrupt::Scratch;
 use crate::process::{Server, now};
 use crate::report::{Measurement, Series, append_json, line};
 use crate::round::broker_command;
@@ -99,7 +100,7 @@ where
     F: Fn(Rc<Group>, usize) -> M,
     M: Future<Output = anyhow::Result<()>> + 'static,
 {
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let mut command = broker_command(&args.ringbrook, dir.path());
     for setting in SETTINGS {
         command.args(["--override", setting]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::RunArgs;
 use crate::admin::Admin;
+use crate::interrupt::Scratch;
 use crate::process::{Server, rest};
 use crate::report::{Measurement, Series, append_json, line};
 use crate::round::broker_command;
@@ -32,12 +33,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     };
     let mut empty_starts = Series::default();
     for _ in 0..args.rounds {
-        let dir = tempfile::tempdir_in(&args.dir)?;
+        let dir = Scratch::new_in(&args.dir)?;
         let server = start(args, dir.path())?;
         empty_starts.0.push(milliseconds(server.started_in));
         server.stop()?;
     }
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let server = start(args, dir.path())?;
     Admin::connect(server.address)?.create_topic(partitions)?;
     rest(REST);

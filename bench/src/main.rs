@@ -17,6 +17,7 @@ mod frames;
 mod generator;
 mod group_join;
 mod idle;
+mod interrupt;
 mod load;
 mod null_server;
 mod offset_commit;
@@ -29,6 +30,7 @@ mod scenario;
 mod transactions;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -122,8 +124,13 @@ struct RunArgs {
     json: Option<PathBuf>,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Args::parse().command {
+fn main() -> anyhow::Result<ExitCode> {
+    let command = Args::parse().command;
+    interrupt::unless_interrupted(|| run(command))
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Load(args) => generator::load(&args),
         Command::Advise(args) => generator::advise(&args),
         Command::Ratios(args) => generator::ratios(&args),

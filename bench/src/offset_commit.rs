@@ -17,6 +17,7 @@ use crate::RunArgs;
 use crate::admin::{Admin, KEY_GROUP, topic_name};
 use crate::client::{self, Limit, Requests};
 use crate::frames::encode;
+use crate::interrupt::Scratch;
 use crate::load::decode;
 use crate::process::{Server, cpu_seconds};
 use crate::report::{Measurement, Series, append_json, line};
@@ -97,7 +98,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 fn round(args: &RunArgs, groups: usize, is_durable: bool) -> anyhow::Result<Sample> {
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let mut command = broker_command(&args.ringbrook, dir.path());
     command.args(["--override", "core.threads=1"]);
     command.args(["--override", "offsets.topic.replication.factor=1"]);

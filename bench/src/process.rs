@@ -9,6 +9,8 @@ use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal};
 use rustix::thread::CpuSet;
 
+use crate::interrupt;
+
 /// A server that runs, whoever started it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
@@ -46,11 +48,7 @@ impl Server {
         let child = on_cpu(cpu, || Ok(command.spawn()?));
         let mut child = child.with_context(|| format!("cannot start {command:?}"))?;
         let stdout = child.stdout.take();
-        let mut server = Self {
-            child,
-            address: SocketAddr::from(([0; 4], 0)),
-            started_in: Duration::ZERO,
-        };
+        let mut server = Self::of_child(child, SocketAddr::from(([0; 4], 0)));
         let mut line = String::new();
         BufReader::new(stdout.context("stdout is piped")?).read_line(&mut line)?;
         server.started_in = begin.elapsed();
@@ -60,6 +58,7 @@ impl Server {
 
     /// A child that is known to listen at `address`; it took as long as nobody counted.
     pub(crate) fn of_child(child: Child, address: SocketAddr) -> Self {
+        interrupt::server_started(child.id());
         Self {
             child,
             address,
@@ -113,6 +112,7 @@ impl Drop for Server {
         // Both fail when the server has been stopped.
         drop(self.child.kill());
         drop(self.child.wait());
+        interrupt::server_ended(self.pid());
     }
 }
 

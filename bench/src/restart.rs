@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) use loader::{LoadArgs, load};
 pub(crate) use worker::{FillArgs, OpenArgs, fill, open};
 
+use crate::interrupt::Scratch;
 use crate::report::{append_json, line};
 
 /// How a filled log dir is left.
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &RestartArgs) -> anyhow::Result<()> {
         "copies are of a log that was shut down"
     );
     for &stop in &args.stops {
-        let dir = tempfile::tempdir_in(&args.dir)?;
+        let dir = Scratch::new_in(&args.dir)?;
         let filled = fill_and_stop(args, stop, dir.path())?;
         if args.cold {
             evict(dir.path())?;

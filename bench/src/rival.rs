@@ -8,6 +8,7 @@ use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
+use crate::interrupt::Scratch;
 use crate::process::{Server, now};
 use crate::report::{Series, append_json, environment, line};
 use crate::round::broker_command;
@@ -120,7 +121,7 @@ pub(crate) fn run(
     prepare: impl FnOnce(&str) -> anyhow::Result<()>,
     mut round: impl FnMut(Side, &str) -> anyhow::Result<Took>,
 ) -> anyhow::Result<()> {
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let mut server = None;
     let bootstrap = match &args.bootstrap {
         Some(bootstrap) => bootstrap.clone(),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::admin::{Admin, TOPIC};
 use crate::client::{self, Limit, Requests};
 use crate::frames::{self, Topic, Values, Versions};
+use crate::interrupt::Scratch;
 use crate::load::{BrokerFetch, BrokerProduce, NullFetch, NullProduce, Turn, produced_offset_in};
 use crate::null_server::Work;
 use crate::process::{Served, Server, cpu_seconds};
@@ -97,7 +98,7 @@ pub(crate) struct Sample {
 /// # Errors
 /// The server or its client failed.
 pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample> {
-    let dir = tempfile::tempdir_in(&setup.dir)?;
+    let dir = Scratch::new_in(&setup.dir)?;
     let file = dir.path().join("null.log");
     let Scenario { shape, null, .. } = scenario;
     let amounts = &setup.amounts;
@@ -149,7 +150,7 @@ pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample>
 /// # Errors
 /// The broker or its client failed, or the broker does not hold exactly what it acknowledged.
 pub(crate) fn broker(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample> {
-    let dir = tempfile::tempdir_in(&setup.dir)?;
+    let dir = Scratch::new_in(&setup.dir)?;
     let mut command = broker_command(&setup.ringbrook, dir.path());
     command.args(["--override", "core.threads=1"]);
     for setting in scenario.settings {

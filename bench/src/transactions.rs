@@ -16,6 +16,7 @@ use ringbrook_protocol::messages::{InitProducerIdRequest, ProducerId, Transactio
 use ringbrook_record::BatchHeader;
 
 use crate::admin::{Admin, KEY_TRANSACTION};
+use crate::interrupt::Scratch;
 use crate::process::{Server, cpu_seconds, now, rest};
 use crate::report::{Cost, Measurement, Series, append_json, line};
 use crate::round::{broker_command, now_ms};
@@ -121,7 +122,7 @@ fn compare(args: &RunArgs, scenario: &'static str, settings: &[&str]) -> anyhow:
 
 /// All loads on one broker; each round begins with another one.
 fn round(args: &RunArgs, settings: &[&str], index: usize) -> anyhow::Result<Vec<Sample>> {
-    let dir = tempfile::tempdir_in(&args.dir)?;
+    let dir = Scratch::new_in(&args.dir)?;
     let mut command = broker_command(&args.ringbrook, dir.path());
     command.args(["--override", "core.threads=1"]);
     // One node.

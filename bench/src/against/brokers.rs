@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use tempfile::TempDir;
 
 use super::resolve;
 use super::sides::Side;
 use crate::admin::Admin;
+use crate::interrupt::Scratch;
 use crate::process::{Served, Server, now, on_cpu, rest};
 use crate::round::broker_command;
 
@@ -53,7 +53,7 @@ pub(crate) struct Broker {
     pub(crate) description: String,
     /// Before the directory: it goes first.
     _server: Option<Server>,
-    _dir: Option<TempDir>,
+    _dir: Option<Scratch>,
 }
 
 impl BrokerArgs {
@@ -71,7 +71,7 @@ impl BrokerArgs {
     }
 
     fn start_ringbrook(&self, side: Side, dir: &Path) -> anyhow::Result<Broker> {
-        let dir = tempfile::tempdir_in(dir)?;
+        let dir = Scratch::new_in(dir)?;
         let mut command = broker_command(&self.ringbrook, &dir.path().join("data"));
         for setting in side.settings() {
             command.args(["--override", setting]);
@@ -91,7 +91,7 @@ impl BrokerArgs {
     /// The start script formats the storage and writes the settings; the node itself is started
     /// here, so that its time counts from the same moment as that of ours.
     fn start_kafka(&self, side: Side, dir: &Path) -> anyhow::Result<Broker> {
-        let dir = tempfile::tempdir_in(dir)?;
+        let dir = Scratch::new_in(dir)?;
         let node = dir.path().join("node");
         let prepared = Command::new(&self.kafka_start)
             .arg(&node)

@@ -22,6 +22,7 @@ use super::limits::{self, Sync, WriteLoop, touch_page_cache};
 use super::rig::{self, Drains, Target};
 use super::table::{Aim, Side, Table};
 use crate::frames;
+use crate::interrupt::Scratch;
 use crate::process::now;
 use crate::round::now_ms;
 
@@ -48,7 +49,7 @@ pub(crate) struct Load {
 /// # Errors
 /// The engine or a system call failed, or batches are missing afterwards.
 pub(crate) fn measure(name: String, load: &Load, effort: &Effort) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let mut bench = Bench::new(dir.path(), load, effort)?;
     let warm_up = bench.engine(WARM_UP_PART)?;
     bench.batches_per_write = warm_up.batches_per_write.unwrap_or(1.0);

@@ -17,6 +17,7 @@ use super::cell::Effort;
 use super::cost::{Cost, Meter};
 use super::rig;
 use super::table::{Side, Table};
+use crate::interrupt::Scratch;
 use crate::process::now;
 
 /// Bytes of the file.
@@ -43,7 +44,7 @@ pub(crate) fn measure(
     bytes: usize,
     effort: &Effort,
 ) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let path = dir.path().join("file");
     std::fs::write(&path, vec![0; usize::try_from(FILE_BYTES)?])?;
     let file = UringDisk.open(&path)?;

@@ -15,6 +15,7 @@ use super::cell::Effort;
 use super::cost::{Cost, Meter};
 use super::rig::{self, Log};
 use super::table::{Aim, Side, Table};
+use crate::interrupt::Scratch;
 use crate::process::{now, rest};
 use crate::round::now_ms;
 
@@ -36,7 +37,7 @@ const ROUND_MAX: Duration = Duration::from_secs(120);
 pub(crate) fn measure(name: String, effort: &Effort) -> anyhow::Result<Table> {
     let mut sides = ["engine, 1 thread", "2 pread, crc32c, write"].map(Side::new);
     for _ in 0..effort.rounds {
-        let dir = tempfile::tempdir_in(&effort.dir)?;
+        let dir = Scratch::new_in(&effort.dir)?;
         let (raw, engine) = round(dir.path(), effort.log_bytes)?;
         for (side, cost) in sides.iter_mut().zip([engine, raw]) {
             side.rounds.push(cost);

@@ -20,6 +20,7 @@ use super::cost::{Cost, Latencies, Meter};
 use super::rig::{self, Drains, Target};
 use super::table::{Side, Table};
 use crate::frames;
+use crate::interrupt::Scratch;
 use crate::process::{now, rest};
 use crate::round::now_ms;
 
@@ -39,7 +40,7 @@ const OPERATIONS_FOR_P9999: f64 = 1e6;
 /// # Errors
 /// The engine failed.
 pub(crate) fn measure(name: String, batch_bytes: usize, effort: &Effort) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let config = LogConfig {
         flush_before_ack: true,
         ..LogConfig::default()

@@ -16,6 +16,7 @@ use super::cell::Effort;
 use super::cost::{Cost, Meter};
 use super::rig::{self, Log};
 use super::table::{Side, Table};
+use crate::interrupt::Scratch;
 
 const BATCH_BYTES: usize = 64 << 10;
 const SEGMENT_BYTES: u32 = 64 << 20;
@@ -82,7 +83,7 @@ pub(crate) fn measure(
     read_bytes: usize,
     effort: &Effort,
 ) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let batch_bytes = read_bytes.min(BATCH_BYTES);
     let log_bytes = effort.log_bytes.min(256 << 20);
     let (_manager, stored) = Stored::create(&dir.path().join("logs"), batch_bytes, log_bytes)?;
@@ -213,7 +214,7 @@ pub(crate) fn measure_cold(
     read_bytes: usize,
     effort: &Effort,
 ) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let logs = dir.path().join("logs");
     let (_manager, stored) = Stored::create(&logs, BATCH_BYTES, effort.log_bytes)?;
     let paths = rig::segment_files(&logs)?;

@@ -11,6 +11,7 @@ use super::cell::Effort;
 use super::cost::{Cost, Meter};
 use super::rig;
 use super::table::{Aim, Side, Table};
+use crate::interrupt::Scratch;
 
 const READ_BYTES: usize = 1 << 20;
 /// Removed before each round: recovery begins at the start of the log.
@@ -28,7 +29,7 @@ pub(crate) fn measure(
     partitions: usize,
     effort: &Effort,
 ) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let logs = dir.path().join("logs");
     let config = LogConfig {
         flush_before_ack: false,

@@ -16,6 +16,7 @@ use super::cost::{Cost, Latencies, Meter};
 use super::rig::{self, Drains, Target};
 use super::table::{Side, Table};
 use crate::frames;
+use crate::interrupt::Scratch;
 use crate::process::{now, rest};
 use crate::round::now_ms;
 
@@ -29,7 +30,7 @@ const PARTITIONS: usize = 8;
 /// # Errors
 /// The engine or a system call failed.
 pub(crate) fn measure(name: String, batch_bytes: usize, effort: &Effort) -> anyhow::Result<Table> {
-    let dir = tempfile::tempdir_in(&effort.dir)?;
+    let dir = Scratch::new_in(&effort.dir)?;
     let batch = frames::batch(batch_bytes, now_ms()?)?;
     let mut sides = ["engine", "pwritev on the loop", "no writes"].map(Side::new);
     for round in 0..effort.rounds {

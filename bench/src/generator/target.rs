@@ -11,10 +11,10 @@ use ringbrook_client::admin::{
 };
 use ringbrook_client::config::{AdminConfig, Properties};
 use serde::Serialize;
-use tempfile::TempDir;
 
 use super::TargetArgs;
 use super::workload::Workload;
+use crate::interrupt::Scratch;
 use crate::process::{self, Server};
 use crate::round::broker_command;
 
@@ -29,7 +29,7 @@ pub(crate) struct Target {
     /// Of workloads; those of the command line come on top.
     settings: BTreeMap<String, String>,
     /// Of the broker that was started.
-    _dir: Option<TempDir>,
+    _dir: Option<Scratch>,
 }
 
 /// What a broker's process has used so far.
@@ -71,7 +71,7 @@ impl Target {
              --bootstrap-server",
             args.ringbrook.display()
         );
-        let dir = tempfile::tempdir_in(&args.dir)?;
+        let dir = Scratch::new_in(&args.dir)?;
         let mut command = broker_command(&args.ringbrook, dir.path());
         for (name, value) in settings {
             command.args(["--override", &format!("{name}={value}")]);
