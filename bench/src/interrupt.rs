@@ -1,30 +1,30 @@
-//! What an interrupted run must not leave behind: servers that it started and directories that it
+//! What an interrupted run must not leave behind: processes that it started and directories that it
 //! made, which hold gigabytes. Dropping ends and removes them; a signal ends a process without
 //! dropping anything, so signals are waited for and do the same.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Child, Command, ExitCode};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal};
-use tempfile::TempDir;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How a shell tells that a signal ended a program.
 const SIGNALLED: u8 = 128;
-/// A server that was killed may still be writing: so often is a directory removed that fills up
+/// Other threads may still be making files: so often is a directory removed that fills up
 /// meanwhile.
 const REMOVALS_MAX: u32 = 100;
 
 static LEFT: Mutex<Left> = Mutex::new(Left {
-    servers: Vec::new(),
+    processes: Vec::new(),
     dirs: Vec::new(),
 });
 
 /// What there is now.
 struct Left {
-    servers: Vec<u32>,
+    processes: Vec<Pid>,
     dirs: Vec<PathBuf>,
 }
 
@@ -36,7 +36,7 @@ fn left() -> MutexGuard<'static, Left> {
 /// program is interrupted.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    dir: TempDir,
+    path: PathBuf,
 }
 
 impl Scratch {
@@ -45,30 +45,65 @@ impl Scratch {
     /// # Errors
     /// As the operating system says.
     pub(crate) fn new_in(parent: &Path) -> io::Result<Self> {
-        let dir = tempfile::tempdir_in(parent)?;
-        left().dirs.push(dir.path().to_owned());
-        Ok(Self { dir })
+        let mut left = left();
+        let path = tempfile::tempdir_in(parent)?.keep();
+        left.dirs.push(path.clone());
+        Ok(Self { path })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        left().dirs.retain(|dir| dir != self.dir.path());
+        remove(&self.path);
+        left().dirs.retain(|dir| *dir != self.path);
     }
 }
 
-/// A server runs that has to be killed when the program is interrupted, until [`server_ended`].
-pub(crate) fn server_started(pid: u32) {
-    left().servers.push(pid);
+/// A process of ours, killed when dropped or when the program is interrupted.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
 }
 
-/// It has ended, so its number may be another's.
-pub(crate) fn server_ended(pid: u32) {
-    left().servers.retain(|other| *other != pid);
+impl Process {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
+        let mut left = left();
+        let child = command.spawn()?;
+        left.processes.push(Pid::from_child(&child));
+        Ok(Self { child })
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.child
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.child
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail when it has been waited for.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        let own = Pid::from_child(&self.child);
+        left().processes.retain(|pid| *pid != own);
+    }
 }
 
 /// Runs `program` on a thread of its own. At SIGINT or SIGTERM nothing is left behind, and the exit
@@ -102,31 +137,31 @@ pub(crate) fn unless_interrupted(
     })
 }
 
-/// Kills the servers, then removes the directories.
+/// Kills the processes and waits for their ends, then removes the directories.
 fn clean_up() {
     let left = left();
-    for pid in &left.servers {
-        if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-            let _unless_it_ended_by_itself = rustix::process::kill_process(pid, Signal::KILL);
-        }
+    for pid in &left.processes {
+        let _unless_it_was_waited_for = rustix::process::kill_process(*pid, Signal::KILL);
     }
-    for dir in &left.dirs {
-        if let Err(error) = remove(dir) {
-            eprintln!("cannot remove {}: {error}", dir.display());
-        }
+    for pid in &left.processes {
+        // Who owns it may wait for it, too.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let _unless_it_was_waited_for = rustix::process::waitid(WaitId::Pid(*pid), options);
     }
+    left.dirs.iter().for_each(|dir| remove(dir));
     // Never given back: who makes or drops something from now on waits for the end.
     std::mem::forget(left);
 }
 
-fn remove(dir: &Path) -> io::Result<()> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
+fn remove(dir: &Path) {
+    for tries in 1..=REMOVALS_MAX {
         match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(_) if tries < REMOVALS_MAX => {}
-            result => return result,
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) if tries == REMOVALS_MAX => {
+                eprintln!("cannot remove {}: {error}", dir.display());
+            }
+            Err(_) => {}
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal};
 use rustix::thread::CpuSet;
 
-use crate::interrupt;
+use crate::interrupt::Process;
 
 /// A server that runs, whoever started it.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl Served {
 
 /// A server under load; killed when dropped.
 pub(crate) struct Server {
-    child: Child,
+    child: Process,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// From the start of the process to its first line of output.
@@ -45,7 +45,7 @@ impl Server {
             .stdout(Stdio::piped())
             .env("RUST_LOG", "warn");
         let begin = now();
-        let child = on_cpu(cpu, || Ok(command.spawn()?));
+        let child = on_cpu(cpu, || Ok(Process::start(command)?));
         let mut child = child.with_context(|| format!("cannot start {command:?}"))?;
         let stdout = child.stdout.take();
         let mut server = Self::of_child(child, SocketAddr::from(([0; 4], 0)));
@@ -57,8 +57,7 @@ impl Server {
     }
 
     /// A child that is known to listen at `address`; it took as long as nobody counted.
-    pub(crate) fn of_child(child: Child, address: SocketAddr) -> Self {
-        interrupt::server_started(child.id());
+    pub(crate) fn of_child(child: Process, address: SocketAddr) -> Self {
         Self {
             child,
             address,
@@ -104,15 +103,6 @@ impl Server {
         let status = self.child.wait()?;
         ensure!(status.success(), "the server stopped with {status}");
         Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail when the server has been stopped.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        interrupt::server_ended(self.pid());
     }
 }
 

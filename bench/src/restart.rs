@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(crate) use loader::{LoadArgs, load};
 pub(crate) use worker::{FillArgs, OpenArgs, fill, open};
 
-use crate::interrupt::Scratch;
+use crate::interrupt::{Process, Scratch};
 use crate::report::{append_json, line};
 
 /// How a filled log dir is left.
@@ -162,7 +162,7 @@ fn fill_and_stop(args: &RestartArgs, stop: Stop, dir: &Path) -> anyhow::Result<V
     if stop == Stop::KillIdle {
         command.arg("--settle");
     }
-    let mut child = command.spawn()?;
+    let mut child = Process::start(&mut command)?;
     let filled = answer(&mut child)?;
     if stop == Stop::Clean {
         drop(child.stdin.take());
@@ -180,7 +180,7 @@ fn open_in_child(args: &RestartArgs, dir: &Path) -> anyhow::Result<Value> {
         .arg("open-logs")
         .arg(dir)
         .args(["--threads", &args.threads.to_string()]);
-    let mut child = command.spawn()?;
+    let mut child = Process::start(&mut command)?;
     let opened = answer(&mut child)?;
     ensure!(child.wait()?.success(), "opening failed");
     Ok(opened)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal};
 
 /// Builds the broker, as the bench crate does not depend on it.
 fn broker() -> anyhow::Result<PathBuf> {
@@ -462,5 +463,52 @@ fn advice_is_given_and_checked() -> anyhow::Result<()> {
     tells(&lines, &["linger.ms="]);
     tells(&lines, &["batch.size=16384"]);
     tells(&lines, &["checked: p99", "predicted"]);
+    Ok(())
+}
+
+/// Brokers whose files are in `dir`.
+fn brokers_in(dir: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for process in std::fs::read_dir("/proc")? {
+        // It may be gone by now, and not everything here is a process.
+        let Ok(command) = std::fs::read(process?.path().join("cmdline")) else {
+            continue;
+        };
+        let command = String::from_utf8_lossy(&command).into_owned();
+        let mut words = command.split('\0').skip_while(|it| *it != "--data-dir");
+        count += usize::from(
+            words
+                .nth(1)
+                .is_some_and(|it| Path::new(it).starts_with(dir)),
+        );
+    }
+    Ok(count)
+}
+
+#[test]
+fn an_interrupted_load_leaves_neither_brokers_nor_files() -> anyhow::Result<()> {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let (dir, results) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+            .args(["load", "quick", "--load", "2000", "--set", "warm_up_s=0.1"])
+            .args(["--set", "measured_s=0.1", "--set", "repetitions=10000"])
+            .arg("--dir")
+            .arg(dir.path())
+            .arg("--out")
+            .arg(results.path())
+            .arg("--ringbrook")
+            .arg(broker()?)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut stdout = BufReader::new(child.stdout.take().context("stdout is piped")?);
+        // Told when the first run is over.
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        assert_eq!(brokers_in(dir.path())?, 1, "{line}");
+        rustix::process::kill_process(Pid::from_child(&child), signal)?;
+        assert_eq!(child.wait()?.code(), Some(code));
+        assert_eq!(brokers_in(dir.path())?, 0);
+        assert_eq!(std::fs::read_dir(dir.path())?.count(), 0);
+    }
     Ok(())
 }

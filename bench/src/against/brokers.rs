@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use super::resolve;
 use super::sides::Side;
 use crate::admin::Admin;
-use crate::interrupt::Scratch;
+use crate::interrupt::{Process, Scratch};
 use crate::process::{Served, Server, now, on_cpu, rest};
 use crate::round::broker_command;
 
@@ -112,7 +112,7 @@ impl BrokerArgs {
         command.args(words).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         let begin = now();
-        let child = on_cpu(Some(self.server_cpu), || Ok(command.spawn()?))?;
+        let child = on_cpu(Some(self.server_cpu), || Ok(Process::start(&mut command)?))?;
         let mut server = Server::of_child(child, address);
         while Admin::connect(address)
             .and_then(|mut admin| admin.ensure_served())
