@@ -130,7 +130,10 @@ impl<D: Disk> SegmentLoader<'_, D> {
             let tail = SegmentTail::new(base_offset, self.now_ms);
             (tail, base_offset)
         } else {
-            let Some(end) = self.find_end(&segment)? else {
+            let end = self.find_end(&segment)?;
+            let last = segment.indexes().txn.entries().last().copied();
+            let fits = |(_, end): &(_, i64)| last.is_none_or(|last| last.last_offset < *end);
+            let Some(end) = end.filter(fits) else {
                 return self.recover(base_offset, next, bytes, None);
             };
             end

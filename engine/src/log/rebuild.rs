@@ -307,18 +307,18 @@ fn replay<D: Disk>(
             // The one that is there may tell of batches that the crash took, or be torn.
             write_snapshot(disk, dir, segment.base_offset(), state)?;
         }
-        let recovered_from = loaded
+        let recovered = loaded
             .recovered
             .iter()
-            .find(|known| Arc::ptr_eq(&known.segment, segment))
-            .map(|known| known.from);
+            .find(|known| Arc::ptr_eq(&known.segment, segment));
         let mut aborted_bytes = Vec::new();
         let kept_bytes = segment.indexes().txn.file_bytes();
         walk(disk, dir, segment, from, |file, place| {
             let marker = marker_of(disk, file, place, dir)?;
             let aborted = state.apply(&place.header, marker.as_ref());
+            // By position: what lies before was not checked, and its offsets may say anything.
             if let Some(aborted) = aborted
-                && recovered_from.is_some_and(|from| from <= aborted.last_offset)
+                && recovered.is_some_and(|known| known.from_bytes <= place.position)
             {
                 aborted.encode(&mut aborted_bytes);
                 segment.indexes().txn.push(aborted);
@@ -327,7 +327,7 @@ fn replay<D: Disk>(
         })?;
         if !aborted_bytes.is_empty() {
             let path = dir.join(segment_file_name(segment.base_offset(), FileKind::TxnIndex));
-            let must_sync = recovered_from.is_some_and(|from| from < hints.recovery_point);
+            let must_sync = recovered.is_some_and(|known| known.from < hints.recovery_point);
             let write = || {
                 let file = if kept_bytes == 0 {
                     disk.create(&path)?
