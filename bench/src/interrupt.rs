@@ -2,10 +2,10 @@
 //! made, which hold gigabytes. Dropping ends and removes them; a signal ends a process without
 //! dropping anything, so signals are waited for and do the same.
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -80,6 +80,35 @@ impl Process {
         left.processes.push(Pid::from_child(&child));
         Ok(Self { child })
     }
+}
+
+/// Runs a program to its end, killed when this one is interrupted. Returns what it wrote to stdout,
+/// and to stderr if that is piped.
+///
+/// # Errors
+/// As the operating system says.
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    let mut process = Process::start(command.stdout(Stdio::piped()))?;
+    let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+    // Side by side: a program that fills one pipe waits for its reader.
+    let (stdout, stderr) = std::thread::scope(|scope| {
+        let stderr = scope.spawn(|| read(stderr));
+        (read(stdout), stderr.join())
+    });
+    let panicked = |_| io::Error::other("the reader of stderr panicked");
+    Ok(Output {
+        stdout: stdout?,
+        stderr: stderr.map_err(panicked)??,
+        status: process.wait()?,
+    })
+}
+
+fn read(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 impl Deref for Process {
@@ -163,5 +192,24 @@ fn remove(dir: &Path) {
             }
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_outputs_are_read_to_their_ends() {
+        // More than a pipe holds, first where nobody might read.
+        let script = "head -c 300000 /dev/zero >&2; head -c 200000 /dev/zero; exit 3";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stderr(Stdio::piped());
+        let output = output(&mut command).unwrap();
+        assert_eq!(
+            (output.stdout.len(), output.stderr.len()),
+            (200_000, 300_000)
+        );
+        assert_eq!(output.status.code(), Some(3));
     }
 }

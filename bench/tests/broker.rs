@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
+use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
 
 /// Builds the broker, as the bench crate does not depend on it.
@@ -510,5 +512,33 @@ fn an_interrupted_load_leaves_neither_brokers_nor_files() -> anyhow::Result<()> 
         assert_eq!(brokers_in(dir.path())?, 0);
         assert_eq!(std::fs::read_dir(dir.path())?.count(), 0);
     }
+    Ok(())
+}
+
+/// The program that `compare` waits for here has no broker to give up.
+#[test]
+fn an_interrupted_comparison_ends_the_program_it_waits_for() -> anyhow::Result<()> {
+    let (results, told) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let pipe = told.path().join("begun");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RWXU)?;
+    let script = told.path().join("start");
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", pipe.display()),
+    )?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+        .arg("compare")
+        .arg(results.path())
+        .args(["--sides", "kafka", "--smoke", "--kafka-start"])
+        .arg(&script)
+        .spawn()?;
+    // Opened by the script once it runs.
+    let pid: u32 = std::fs::read_to_string(&pipe)?.trim().parse()?;
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM)?;
+    assert_eq!(child.wait()?.code(), Some(143));
+    // One that ended and was not waited for has no command.
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(command.is_empty(), "{}", String::from_utf8_lossy(&command));
     Ok(())
 }

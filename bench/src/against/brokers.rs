@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use super::resolve;
 use super::sides::Side;
 use crate::admin::Admin;
-use crate::interrupt::{Process, Scratch};
+use crate::interrupt::{self, Process, Scratch};
 use crate::process::{Served, Server, now, on_cpu, rest};
 use crate::round::broker_command;
 
@@ -93,13 +93,14 @@ impl BrokerArgs {
     fn start_kafka(&self, side: Side, dir: &Path) -> anyhow::Result<Broker> {
         let dir = Scratch::new_in(dir)?;
         let node = dir.path().join("node");
-        let prepared = Command::new(&self.kafka_start)
+        let mut prepare = Command::new(&self.kafka_start);
+        prepare
             .arg(&node)
             .args(&self.kafka_setting)
             .args(side.settings())
             .env("KAFKA_PREPARE", "1")
-            .stderr(Stdio::inherit())
-            .output()
+            .stderr(Stdio::inherit());
+        let prepared = interrupt::output(&mut prepare)
             .with_context(|| self.kafka_start.display().to_string())?;
         ensure!(prepared.status.success(), "Kafka cannot be prepared");
         let port = String::from_utf8(prepared.stdout)?;

@@ -2,12 +2,13 @@
 //! can do at most.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::quantities::{ACHIEVED_RATE, PRODUCE_AT, RESPONSE_P999, TARGET_RATE};
+use crate::interrupt;
 use crate::process::Served;
 
 /// Of the maximum.
@@ -113,7 +114,8 @@ pub(crate) fn run(
     std::fs::create_dir_all(out)?;
     let file = out.join("workload.toml");
     std::fs::write(&file, text(cell, pace))?;
-    let output = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    command
         .arg("load")
         .arg(&file)
         .args(["--bootstrap-server", &served.address.to_string()])
@@ -125,7 +127,8 @@ pub(crate) fn run(
         .arg(out)
         // Its error is one line of the report.
         .env("RUST_LIB_BACKTRACE", "0")
-        .output()?;
+        .stderr(Stdio::piped());
+    let output = interrupt::output(&mut command)?;
     let told = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the load failed: {told}{errors}");

@@ -2,13 +2,14 @@
 //! with the CPU time that the broker spends meanwhile.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use uuid::Uuid;
 
 use super::quantities::{BROKER_CPU_US, CLIENT_CPU_US, RECORDS_PER_S};
 use crate::admin::Admin;
+use crate::interrupt;
 use crate::process::Served;
 use crate::{client_consume, client_produce};
 
@@ -112,15 +113,16 @@ impl Others<'_> {
     /// Runs one of Kafka's tools on the cores of this thread; its output.
     fn tool(&self, class: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let jars: PathBuf = self.kafka_lib.join("*");
-        let output = Command::new("java")
+        let mut command = Command::new("java");
+        command
             // As its start script has it.
             .args(["-Xmx512m", "-server", "-XX:+UseG1GC", "-cp"])
             .arg(jars)
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
             .arg(format!("org.apache.kafka.tools.{class}"))
             .args(arguments)
-            .output()
-            .context("java cannot be started")?;
+            .stderr(Stdio::piped());
+        let output = interrupt::output(&mut command).context("java cannot be started")?;
         let told = String::from_utf8(output.stdout)?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{class}: {told}{errors}");
