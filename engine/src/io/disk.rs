@@ -117,6 +117,12 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn start_writeback(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
+    /// Has the range's bytes written to the disk and waits for that. Not durable by itself: they
+    /// may be in the disk's cache, and the file's length and extents in memory only.
+    ///
+    /// # Errors
+    /// As the operating system says; told once for each open file, as with [`Self::sync`].
+    fn write_back(&self, file: &Self::File, range: Range<u64>) -> io::Result<()>;
     /// Makes the file's bytes and length durable. A failure is final (L6): what was not written is
     /// unknown, and a second call may report success.
     ///

@@ -65,12 +65,23 @@ pub(super) fn cached(file: &File, range: &Range<u64>) -> Option<Cached> {
 
 /// Starts writing the range's dirty pages to the disk.
 pub(super) fn start_writeback(file: &File, range: &Range<u64>) -> io::Result<()> {
+    sync_file_range(file, range, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Writes the range's dirty pages to the disk and waits for that, and for those that were being
+/// written.
+pub(super) fn write_back(file: &File, range: &Range<u64>) -> io::Result<()> {
+    let wait = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_file_range(file, range, wait | libc::SYNC_FILE_RANGE_WRITE)
+}
+
+fn sync_file_range(file: &File, range: &Range<u64>, flags: libc::c_uint) -> io::Result<()> {
     let too_large = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let offset = i64::try_from(range.start).map_err(too_large)?;
     let bytes = i64::try_from(range.end.saturating_sub(range.start)).map_err(too_large)?;
     let fd = file.as_raw_fd();
     // SAFETY: the call takes no pointers; the descriptor is open for as long as `file` is borrowed.
-    let result = unsafe { libc::sync_file_range(fd, offset, bytes, libc::SYNC_FILE_RANGE_WRITE) };
+    let result = unsafe { libc::sync_file_range(fd, offset, bytes, flags) };
     if result == 0 {
         Ok(())
     } else {

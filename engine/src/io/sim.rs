@@ -401,6 +401,11 @@ impl Disk for SimDisk {
         self.world().check_on()
     }
 
+    fn write_back(&self, file: &SimFile, _range: Range<u64>) -> io::Result<()> {
+        // What was written may be lost as before.
+        self.world().mutate("write back", &file.path)
+    }
+
     fn sync(&self, file: &SimFile) -> io::Result<()> {
         let mut guard = self.world();
         let world = &mut *guard;

@@ -91,6 +91,10 @@ impl Disk for UringDisk {
         page_cache::start_writeback(file, &range)
     }
 
+    fn write_back(&self, file: &File, range: Range<u64>) -> io::Result<()> {
+        page_cache::write_back(file, &range)
+    }
+
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }

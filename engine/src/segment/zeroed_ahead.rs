@@ -203,8 +203,8 @@ impl Zeroing<'_> {
         self.account.written.notify_all();
     }
 
-    /// The zeros up to `to` are on the disk.
-    pub(crate) fn synced(&self, to: u64) {
+    /// The zeros up to `to` were written to the disk, so that they need not be with the next sync.
+    pub(crate) fn written_back(&self, to: u64) {
         self.account.lock().zeroed_to = to;
     }
 }
@@ -230,7 +230,7 @@ mod tests {
         let zeroing = account.begin().expect("it was queued");
         let range = zeroing.next(STEP_BYTES_MAX).expect("not called off");
         zeroing.written(range.end);
-        zeroing.synced(range.end);
+        zeroing.written_back(range.end);
         assert!(zeroing.next(1).is_none(), "that was all");
         Some(range)
     }
@@ -258,7 +258,7 @@ mod tests {
         let zeroing = account.begin().expect("it was queued");
         assert_eq!(zeroing.next(4), Some(limit - 10..limit - 6));
         assert_eq!(zeroing.end(), limit);
-        zeroing.synced(limit);
+        zeroing.written_back(limit);
         drop(zeroing);
         assert!(!account.queue(limit - 1, limit));
     }
