@@ -69,10 +69,20 @@ pub(super) fn start_writeback(file: &File, range: &Range<u64>) -> io::Result<()>
 }
 
 /// Writes the range's dirty pages to the disk and waits for that, and for those that were being
-/// written.
+/// written. Where the call is not there or not permitted, as in some sandboxes, the file is synced.
 pub(super) fn write_back(file: &File, range: &Range<u64>) -> io::Result<()> {
     let wait = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
-    sync_file_range(file, range, wait | libc::SYNC_FILE_RANGE_WRITE)
+    match sync_file_range(file, range, wait | libc::SYNC_FILE_RANGE_WRITE) {
+        Err(error) if must_sync_instead(&error) => file.sync_data(),
+        result => result,
+    }
+}
+
+fn must_sync_instead(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)
+    )
 }
 
 fn sync_file_range(file: &File, range: &Range<u64>, flags: libc::c_uint) -> io::Result<()> {

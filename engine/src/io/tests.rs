@@ -399,6 +399,26 @@ fn page_cache_is_asked() {
     );
 }
 
+/// Only pages that the disk has are dropped from the page cache.
+#[test]
+fn what_is_written_back_is_on_its_way_to_the_disk_no_more() {
+    const BYTES: usize = 8 << 20;
+    let range = 0..BYTES as u64;
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let file = UringDisk.create(&dir.path().join("f")).unwrap();
+    UringDisk.write_all_at(&file, &[1; BYTES], 0).unwrap();
+    UringDisk.sync(&file).unwrap();
+    UringDisk.drop_cache(&file, range.clone()).unwrap();
+    if UringDisk.cached(&file, range.clone()) != Cached::Nothing {
+        eprintln!("not tested: this filesystem does not drop cached pages");
+        return;
+    }
+    UringDisk.write_all_at(&file, &[2; BYTES], 0).unwrap();
+    UringDisk.write_back(&file, range.clone()).unwrap();
+    UringDisk.drop_cache(&file, range.clone()).unwrap();
+    assert_eq!(UringDisk.cached(&file, range), Cached::Nothing);
+}
+
 /// tmpfs cannot say whether bytes are cached; a fetch from such a log dir failed.
 #[test]
 fn a_file_system_without_nowait_is_read_through_the_ring() {
