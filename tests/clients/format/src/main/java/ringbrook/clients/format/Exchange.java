@@ -20,13 +20,17 @@ final class Exchange {
     private static final List<String> DISTRUST = List.of("orrupt", "ebuilding", "invalid messages",
         "truncat", "Truncat", "Could not find offset index", "ERROR");
 
+    /** Fixtures age: tombstones and records whose time is over must stay to be compared. */
+    private static final Map<String, String> KEEPS_ALL =
+        Map.of("log.cleaner.enable", "false", "log.retention.ms", "-1");
+
     private Exchange() {
     }
 
     /** Kafka serves what is in {@code logDir}; with {@code isClean} it trusts the indices in it. */
     static void kafkaServes(Session session, Path logDir, boolean isClean) throws Exception {
         try (KafkaNode kafka = new KafkaNode(session.work().resolve("kafka-serves-" + isClean))) {
-            String bootstrap = put(kafka, logDir, isClean, Session.partitions());
+            String bootstrap = put(kafka, Map.of(), logDir, isClean, Session.partitions());
             session.records().forEach((partition, expected) -> compare(partition, expected,
                 () -> Content.records(bootstrap, partition)));
             for (String line : kafka.log()) {
@@ -49,7 +53,8 @@ final class Exchange {
         Node.command(Map.of(), List.of("tar", "--extract", "--gzip", "--file=" + archive,
             "--directory=" + logDir));
         try (Node node = new RingbrookNode(session.work().resolve("ringbrook-serves-" + name))) {
-            String bootstrap = put(node, logDir, name.equals("clean"), Session.partitions());
+            String bootstrap =
+                put(node, KEEPS_ALL, logDir, name.equals("clean"), Session.partitions());
             expected(logDir).forEach((partition, expected) -> compare(partition, expected,
                 () -> Content.records(bootstrap, partition)));
             node.stop();
@@ -75,9 +80,9 @@ final class Exchange {
     }
 
     /** Puts the directories into a new node and starts it; returns its address. */
-    static String put(Node node, Path logDir, boolean isClean, List<TopicPartition> partitions)
-            throws Exception {
-        String bootstrap = node.start(Map.of());
+    static String put(Node node, Map<String, String> settings, Path logDir, boolean isClean,
+            List<TopicPartition> partitions) throws Exception {
+        String bootstrap = node.start(settings);
         Map<String, Integer> topics = new TreeMap<>();
         partitions.forEach(it -> topics.merge(it.topic(), 1, Integer::sum));
         try (Workload workload = new Workload(bootstrap)) {
@@ -96,7 +101,7 @@ final class Exchange {
         if (!isClean) {
             Files.delete(node.logDir().resolve(".kafka_cleanshutdown"));
         }
-        return node.start(Map.of());
+        return node.start(settings);
     }
 
     /** The offsets and records of each partition, from a fixture's expected.txt. */

@@ -196,7 +196,7 @@ final class Fixtures {
         partitions.removeIf(it -> !Files.exists(kept.resolve(it.toString())));
         List<String> lines = new ArrayList<>();
         try (KafkaNode kafka = new KafkaNode(dir.resolve("kafka"))) {
-            String bootstrap = Exchange.put(kafka, kept, isClean, partitions);
+            String bootstrap = Exchange.put(kafka, Map.of(), kept, isClean, partitions);
             for (TopicPartition partition : partitions) {
                 lines.add("partition " + partition.topic() + " " + partition.partition());
                 lines.addAll(Content.batches(kafka.logDir().resolve(partition.toString())));
