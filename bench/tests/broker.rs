@@ -2,13 +2,13 @@
 //! built in the profile of the tests.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
 /// Builds the broker, as the bench crate does not depend on it.
@@ -522,10 +522,12 @@ fn an_interrupted_comparison_ends_the_program_it_waits_for() -> anyhow::Result<(
     let pipe = told.path().join("begun");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RWXU)?;
     let script = told.path().join("start");
-    std::fs::write(
-        &script,
-        format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", pipe.display()),
-    )?;
+    // Holds the pipe open as long as it runs.
+    let holder = format!(
+        "#!/bin/sh\nexec 3> {}\necho >&3\nexec sleep 1000\n",
+        pipe.display()
+    );
+    std::fs::write(&script, holder)?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let mut child = Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
         .arg("compare")
@@ -533,12 +535,12 @@ fn an_interrupted_comparison_ends_the_program_it_waits_for() -> anyhow::Result<(
         .args(["--sides", "kafka", "--smoke", "--kafka-start"])
         .arg(&script)
         .spawn()?;
-    // Opened by the script once it runs.
-    let pid: u32 = std::fs::read_to_string(&pipe)?.trim().parse()?;
+    let mut held = std::fs::File::open(&pipe)?;
+    assert_eq!(held.read(&mut [0; 2])?, 1, "the program has begun");
     rustix::process::kill_process(Pid::from_child(&child), Signal::TERM)?;
     assert_eq!(child.wait()?.code(), Some(143));
-    // One that ended and was not waited for has no command.
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    assert!(command.is_empty(), "{}", String::from_utf8_lossy(&command));
+    rustix::fs::fcntl_setfl(&held, OFlags::NONBLOCK)?;
+    // It would be WouldBlock while somebody holds the other end.
+    assert_eq!(held.read(&mut [0; 2])?, 0, "the program has ended");
     Ok(())
 }

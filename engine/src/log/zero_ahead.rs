@@ -21,7 +21,7 @@ const LARGE_WRITE_BYTES: u64 = 64 << 10;
 const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// Written to the disk at a time: an append's sync waits for that much at most. It is not synced:
 /// the sync of the next append makes length and extents durable, as it has to, and a sync for each
-/// chunk would make the disk flush its cache a third more often.
+/// chunk would only make the disk flush its cache more often.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
