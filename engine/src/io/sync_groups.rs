@@ -172,10 +172,10 @@ async fn sync_group(group: Vec<Waiting>, in_flight: InFlight) {
 /// Syncs the files. Returns the results and the shortest sync but the first's, which waits for all
 /// that the others need not wait for again.
 fn sync_all(files: &[Arc<File>]) -> (Vec<io::Result<()>>, Duration) {
-    // A length of 0 means to the file's end. What fails here may not fail again in the sync.
+    // What fails here may not fail again in the sync.
     let started: Vec<_> = files
         .iter()
-        .map(|file| page_cache::start_writeback(file, &(0..0)))
+        .map(|file| page_cache::start_writeback_of_all(file))
         .collect();
     let mut fastest = Duration::MAX;
     let mut results = Vec::with_capacity(files.len());

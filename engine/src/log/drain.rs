@@ -30,7 +30,7 @@ const RESERVE_FROM_BYTES: u64 = 256 << 10;
 /// Most bytes reserved ahead.
 const RESERVE_MAX_BYTES: u64 = 64 << 20;
 /// Bytes after which unsynced ones are handed to the disk.
-const WRITEBACK_BYTES: u64 = 8 << 20;
+const WRITEBACK_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {

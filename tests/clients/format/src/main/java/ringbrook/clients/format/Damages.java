@@ -49,7 +49,7 @@ final class Damages {
         Node.command(Map.of(), List.of("tar", "--extract", "--gzip",
             "--file=" + fixtures.resolve(archive + ".tar.gz"), "--directory=" + logDir));
         try (Node kafka = new KafkaNode(session.work().resolve("kafka-damaged-" + archive))) {
-            String bootstrap = kafka.start(Map.of());
+            String bootstrap = kafka.start(Exchange.KEEPS_ALL);
             try (Workload workload = new Workload(bootstrap)) {
                 for (Damage damage : damages) {
                     workload.create(damage.name, 1, Map.of());
@@ -62,7 +62,7 @@ final class Damages {
             if (!isClean) {
                 Files.delete(kafka.logDir().resolve(".kafka_cleanshutdown"));
             }
-            String again = kafka.start(Map.of());
+            String again = kafka.start(Exchange.KEEPS_ALL);
             List<String> wrong = new ArrayList<>();
             for (Damage damage : damages) {
                 try {

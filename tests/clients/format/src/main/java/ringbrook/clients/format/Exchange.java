@@ -21,7 +21,7 @@ final class Exchange {
         "truncat", "Truncat", "Could not find offset index", "ERROR");
 
     /** Fixtures age: tombstones and records whose time is over must stay to be compared. */
-    private static final Map<String, String> KEEPS_ALL =
+    static final Map<String, String> KEEPS_ALL =
         Map.of("log.cleaner.enable", "false", "log.retention.ms", "-1");
 
     private Exchange() {
