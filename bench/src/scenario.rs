@@ -119,6 +119,13 @@ const SCENARIOS: &[Scenario] = &[
         aim: Some(1.6),
     },
     Scenario {
+        name: "produce-one-record-pipelined",
+        shape: PRODUCE_ONE_RECORD_PIPELINED,
+        null: Work::Echo,
+        settings: PAGE_CACHE,
+        aim: None,
+    },
+    Scenario {
         name: "fetch-1m",
         shape: FETCH_1M,
         null: Work::Send,
