@@ -356,7 +356,7 @@ async fn write_run<D: Disk>(
         access.start(&disk, move || log.reach_mark_or_fail(&mark));
     }
     if !is_durable {
-        write_back(log, access, &file, position..end);
+        write_back(log, access, &segment, &file, position..end);
     }
     reserve(log, access, &segment, &file, end);
     if plan.is_durable_write {
@@ -400,10 +400,11 @@ impl FlushPlan {
 }
 
 /// Has unsynced bytes written to the disk in the background each time a write passes a border of
-/// some MiB: left to itself the kernel would write much more at once and stall others meanwhile.
+/// a MiB: left to itself the kernel would write much more at once and stall others meanwhile.
 fn write_back<D: Disk>(
     log: &PartitionLog<D>,
     access: Access,
+    segment: &Arc<Segment<D>>,
     file: &Arc<D::File>,
     written: Range<u64>,
 ) {
@@ -411,15 +412,17 @@ fn write_back<D: Disk>(
         written.start / WRITEBACK_BYTES,
         written.end / WRITEBACK_BYTES,
     );
-    if before == after {
+    let range = before * WRITEBACK_BYTES..after * WRITEBACK_BYTES;
+    if range.is_empty() || !segment.unsynced().add(range) {
         return;
     }
-    let range = before * WRITEBACK_BYTES..after * WRITEBACK_BYTES;
-    let (disk, file) = (log.disk.clone(), Arc::clone(file));
+    let (disk, file, segment) = (log.disk.clone(), Arc::clone(file), Arc::clone(segment));
     access.start(&log.disk, move || {
-        // A failing disk shows in the next sync, which is checked.
-        if let Err(error) = disk.start_writeback(&file, range) {
-            tracing::debug!(%error, "writeback was not started");
+        while let Some(range) = segment.unsynced().next() {
+            // A failing disk shows in the next sync, which is checked.
+            if let Err(error) = disk.start_writeback(&file, range) {
+                tracing::debug!(%error, "writeback was not started");
+            }
         }
     });
 }

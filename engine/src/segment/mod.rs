@@ -7,6 +7,7 @@ mod recovery;
 mod rewriter;
 mod segment_files;
 mod segment_tail;
+mod unsynced;
 mod zeroed_ahead;
 
 pub(crate) use batch_search::{BatchPlace, HeaderReader};

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::file_name::{FileKind, segment_file_name};
+use super::unsynced::Unsynced;
 use super::zeroed_ahead::ZeroedAhead;
 use crate::index::{Lookup, Neighbours, OffsetEntry, SparseIndex, TimeEntry, TxnIndex};
 use crate::io::{Access, Disk};
@@ -58,6 +59,8 @@ pub(crate) struct Segment<D: Disk> {
     is_reserving: AtomicBool,
     /// What of the log file is zeroed past the end.
     zeroed_ahead: ZeroedAhead,
+    /// What of the log file is to be handed to the disk.
+    unsynced: Unsynced,
     log: ArcSwapOption<D::File>,
     offset_index: ArcSwapOption<D::File>,
     time_index: ArcSwapOption<D::File>,
@@ -79,6 +82,7 @@ impl<D: Disk> Segment<D> {
             swept_bytes: AtomicU64::new(bytes),
             is_reserving: AtomicBool::new(false),
             zeroed_ahead: ZeroedAhead::default(),
+            unsynced: Unsynced::default(),
             log: ArcSwapOption::empty(),
             offset_index: ArcSwapOption::empty(),
             time_index: ArcSwapOption::empty(),
@@ -137,6 +141,11 @@ impl<D: Disk> Segment<D> {
     /// What of the log file is zeroed past the end.
     pub(crate) fn zeroed_ahead(&self) -> &ZeroedAhead {
         &self.zeroed_ahead
+    }
+
+    /// What of the log file is to be handed to the disk.
+    pub(crate) fn unsynced(&self) -> &Unsynced {
+        &self.unsynced
     }
 
     /// Whether blocks are reserved past the end.
