@@ -1,6 +1,6 @@
-//! What of a segment's log file nobody syncs soon and is to be handed to the disk in the background.
-//! The account of it: one job a segment does that, so that a slow disk holds up one background
-//! thread, and what comes meanwhile waits for the job's next look.
+//! What of a segment's log file nobody syncs soon and is to be handed to the disk in the
+//! background. The account of it: one job a segment does that, so that a slow disk holds up one
+//! background thread, and what comes meanwhile waits for the job's next look.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
