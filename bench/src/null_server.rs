@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -20,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Size of an answer without its length field; about that of an answer to a produce request. The
-/// answer of [`Work::Send`] begins with as many bytes.
+/// answers of [`Work::Send`] and [`Work::Copy`] begin with as many bytes.
 pub(crate) const REPLY_BYTES: usize = 50;
 
 /// Bytes asked for beyond the request that is under way: all of a small next one, or little of a
@@ -40,6 +41,8 @@ pub(crate) enum Work {
     IngestDurable,
     /// Receive a position and a length, reply with that range of the file by `sendfile`.
     Send,
+    /// The same, but read the range into memory and send it from there.
+    Copy,
 }
 
 impl Work {
@@ -50,6 +53,7 @@ impl Work {
             Work::Ingest => "ingest",
             Work::IngestDurable => "ingest-durable",
             Work::Send => "send",
+            Work::Copy => "copy",
         }
     }
 }
@@ -60,7 +64,7 @@ impl Work {
 /// The file cannot be opened or no port is free.
 pub(crate) fn run(work: Work, path: &Path) -> anyhow::Result<()> {
     let file = match work {
-        Work::Send => File::open(path),
+        Work::Send | Work::Copy => File::open(path),
         _ => File::create_new(path),
     };
     let log = Rc::new(Log {
@@ -85,6 +89,7 @@ pub(crate) fn run(work: Work, path: &Path) -> anyhow::Result<()> {
                     work,
                     log,
                     replies: Vec::new(),
+                    copied: Vec::new(),
                 };
                 if let Err(error) = connection.serve().await {
                     eprintln!("null server: {error:#}");
@@ -100,6 +105,8 @@ struct Connection {
     log: Rc<Log>,
     /// Answers that have not been sent yet.
     replies: Vec<u8>,
+    /// What an answer of [`Work::Copy`] is put together in.
+    copied: Vec<u8>,
 }
 
 impl Connection {
@@ -133,11 +140,16 @@ impl Connection {
                 append(&self.log, frame, self.work == Work::IngestDurable)?;
                 reply(&mut self.replies, 0, crc)
             }
-            Work::Send => {
+            Work::Send | Work::Copy => {
                 let mut fields = frame.chunks_exact(8);
                 let mut field = || fields.next()?.try_into().ok().map(u64::from_be_bytes);
                 let (position, bytes) = field().zip(field()).context("two fields")?;
-                self.send(position, usize::try_from(bytes)?).await
+                let bytes = usize::try_from(bytes)?;
+                if self.work == Work::Send {
+                    self.send(position, bytes).await
+                } else {
+                    self.copy(position, bytes).await
+                }
             }
         }
     }
@@ -160,6 +172,20 @@ impl Connection {
             remaining -= sent;
         }
         Ok(())
+    }
+
+    async fn copy(&mut self, position: u64, bytes: usize) -> anyhow::Result<()> {
+        reply(&mut self.replies, bytes, 0)?;
+        let head = std::mem::take(&mut self.replies);
+        let answer_bytes = head.len() + bytes;
+        if self.copied.len() < answer_bytes {
+            self.copied.resize(answer_bytes, 0);
+        }
+        let answer = &mut self.copied[..answer_bytes];
+        let (front, body) = answer.split_at_mut(head.len());
+        front.copy_from_slice(&head);
+        self.log.file.read_exact_at(body, position)?;
+        Ok(self.stream.write_all(answer).await?)
     }
 
     async fn when_writable<T>(

@@ -139,6 +139,20 @@ const SCENARIOS: &[Scenario] = &[
         settings: &[],
         aim: None,
     },
+    Scenario {
+        name: "fetch-1m-copied",
+        shape: FETCH_1M,
+        null: Work::Copy,
+        settings: &[],
+        aim: None,
+    },
+    Scenario {
+        name: "fetch-64k-copied",
+        shape: FETCH_64K,
+        null: Work::Copy,
+        settings: &[],
+        aim: None,
+    },
 ];
 
 type Run = fn(&RunArgs) -> anyhow::Result<()>;

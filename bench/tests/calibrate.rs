@@ -25,8 +25,11 @@ fn every_load_runs_against_its_null_server() {
         "produce-64k",
         "produce-64k-durable",
         "produce-one-record",
+        "produce-one-record-pipelined",
         "fetch-1m",
         "fetch-64k",
+        "fetch-1m-copied",
+        "fetch-64k-copied",
     ] {
         let lines = text
             .lines()
