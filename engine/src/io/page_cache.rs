@@ -132,7 +132,10 @@ mod tests {
         let range = 5_000..5_000 + 3 * CALL_BYTES + 10_000;
         let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let bytes = vec![1; usize::try_from(range.end + CALL_BYTES).unwrap()];
-        file.write_all_at(&bytes, 0).unwrap();
+        // Page by page: what is written at once may be a single folio, which is handed over whole.
+        for (page, at) in bytes.chunks(4096).zip((0..).step_by(4096)) {
+            file.write_all_at(page, at).unwrap();
+        }
         let whole = 0..bytes.len() as u64;
         if dirty_pages(&file, &whole) == 0 {
             eprintln!("the kernel or the filesystem does not tell which pages are dirty");
