@@ -94,6 +94,20 @@ impl Access {
         }
     }
 
+    /// Makes bytes durable that overwrite durable ones; see [`Disk::sync_overwritten`].
+    pub(crate) async fn sync_overwritten<D: Disk>(
+        self,
+        disk: &D,
+        file: &Arc<D::File>,
+        range: std::ops::Range<u64>,
+        barrier: &Arc<D::Barrier>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Ring => disk.sync_overwritten(file, range, barrier).await,
+            Self::Blocking => disk.sync(file),
+        }
+    }
+
     /// Runs a job that blocks.
     pub(crate) async fn run<D: Disk, T: Send + 'static>(
         self,

@@ -68,6 +68,8 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     type File: Debug + Send + Sync + 'static;
     /// Holds an exclusive lock until dropped.
     type Lock: Debug + Send + Sync + 'static;
+    /// Makes overwritten bytes of many files durable at once.
+    type Barrier: Debug + Send + Sync + 'static;
 
     /// Opens an existing file.
     ///
@@ -129,6 +131,9 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
+    /// The barrier for a file in `dir`; `None` where overwriting bytes may change metadata, or
+    /// where that is not known.
+    fn barrier(&self, file: &Self::File, dir: &Path) -> Option<Arc<Self::Barrier>>;
     /// Sets when the file counts as last changed, in milliseconds since 1970. Retention asks it for
     /// segments whose records have no timestamps. Not durable by itself.
     ///
@@ -217,6 +222,14 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
     /// [`Disk::sync`] without blocking the thread.
     fn sync_async(&self, file: &Arc<Self::File>) -> impl Future<Output = io::Result<()>>;
+    /// Makes bytes durable that overwrite others, all of which a [`Disk::sync`] made durable since
+    /// the file was last cut; what else changed of the file is not. `barrier` is the file's.
+    fn sync_overwritten(
+        &self,
+        file: &Arc<Self::File>,
+        range: Range<u64>,
+        barrier: &Arc<Self::Barrier>,
+    ) -> impl Future<Output = io::Result<()>>;
     /// Runs a blocking job away from this thread and waits for its result. A job that panics makes
     /// an error.
     fn off_loop<T: Send + 'static>(

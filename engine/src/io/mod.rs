@@ -7,10 +7,12 @@
 )]
 
 mod access;
+mod barrier;
 mod buffer;
 mod disk;
 mod failure;
 mod inline_writes;
+mod overwrites;
 mod page_cache;
 mod ring;
 mod sim;
@@ -20,6 +22,7 @@ mod uring;
 mod write_gauge;
 
 pub(crate) use access::{Access, block_on_ready};
+pub use barrier::Barrier;
 pub use buffer::{Piece, WriteBuffers};
 pub use disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
 pub(crate) use failure::RecoveryPointWriter;

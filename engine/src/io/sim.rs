@@ -305,6 +305,7 @@ fn names(path: &Path) -> impl Iterator<Item = &str> {
 impl Disk for SimDisk {
     type File = SimFile;
     type Lock = SimLock;
+    type Barrier = ();
 
     fn open(&self, path: &Path) -> io::Result<Arc<SimFile>> {
         let mut world = self.world();
@@ -407,23 +408,11 @@ impl Disk for SimDisk {
     }
 
     fn sync(&self, file: &SimFile) -> io::Result<()> {
-        let mut guard = self.world();
-        let world = &mut *guard;
-        world.note_retry("sync", file);
-        match world.begin_mutation("sync", &file.path)? {
-            None => {
-                world.note_sync();
-                world.file(file.inode)?.sync();
-                Ok(())
-            }
-            Some(_) => {
-                let mut seed = world.seed.fork();
-                let data = world.file(file.inode)?;
-                data.fail_sync(&mut seed);
-                data.set_failed();
-                Err(io::Error::from_raw_os_error(libc::EIO))
-            }
-        }
+        self.sync_by(file, FileData::sync)
+    }
+
+    fn barrier(&self, _file: &SimFile, _dir: &Path) -> Option<Arc<()>> {
+        Some(Arc::new(()))
     }
 
     fn set_modified(&self, file: &SimFile, modified_ms: i64) -> io::Result<()> {
@@ -572,6 +561,16 @@ impl Disk for SimDisk {
         std::future::ready(self.sync(file))
     }
 
+    async fn sync_overwritten(
+        &self,
+        file: &Arc<SimFile>,
+        range: Range<u64>,
+        _barrier: &Arc<()>,
+    ) -> io::Result<()> {
+        let range = usize_from(range.start)..usize_from(range.end);
+        self.sync_by(file, |data| data.sync_overwritten(&range))
+    }
+
     async fn off_loop<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -589,6 +588,26 @@ impl Disk for SimDisk {
 }
 
 impl SimDisk {
+    fn sync_by(&self, file: &SimFile, sync: impl FnOnce(&mut FileData)) -> io::Result<()> {
+        let mut guard = self.world();
+        let world = &mut *guard;
+        world.note_retry("sync", file);
+        match world.begin_mutation("sync", &file.path)? {
+            None => {
+                world.note_sync();
+                sync(world.file(file.inode)?);
+                Ok(())
+            }
+            Some(_) => {
+                let mut seed = world.seed.fork();
+                let data = world.file(file.inode)?;
+                data.fail_sync(&mut seed);
+                data.set_failed();
+                Err(io::Error::from_raw_os_error(libc::EIO))
+            }
+        }
+    }
+
     fn write_slices(
         &self,
         file: &SimFile,

@@ -136,6 +136,52 @@ fn durable_write_does_not_make_earlier_writes_durable() {
     );
 }
 
+/// How many of 100 power cuts lose 1,000 bytes written to `at` and synced as if they overwrote
+/// durable ones.
+fn lost_overwrites(at: u64, prepare: fn(&SimDisk, &Arc<SimFile>)) -> usize {
+    let is_lost = |seed: &u64| {
+        let disk = SimDisk::new(*seed);
+        let file = disk.create(Path::new("/f")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        prepare(&disk, &file);
+        let barrier = disk.barrier(&file, Path::new("/")).unwrap();
+        disk.write_all_at(&file, &[7; 1000], at).unwrap();
+        let synced = disk.sync_overwritten(&file, at..at + 1000, &barrier);
+        block_on_ready(synced).unwrap();
+        let content = disk.restart().read_file(Path::new("/f"), 9000).unwrap();
+        let at = usize::try_from(at).unwrap();
+        content.unwrap().get(at..at + 1000) != Some(&[7; 1000])
+    };
+    (0..100).filter(is_lost).count()
+}
+
+#[test]
+fn only_what_overwrites_durable_bytes_is_durable_without_metadata() {
+    let zeroed = |disk: &SimDisk, file: &Arc<SimFile>| {
+        disk.write_all_at(file, &[0; 4000], 500).unwrap();
+        disk.sync(file).unwrap();
+    };
+    assert_eq!(lost_overwrites(600, zeroed), 0);
+    assert_ne!(lost_overwrites(4000, zeroed), 0, "the file becomes longer");
+    let unsynced = |disk: &SimDisk, file: &Arc<SimFile>| {
+        disk.write_all_at(file, &[0; 4000], 500).unwrap();
+    };
+    assert_ne!(lost_overwrites(600, unsynced), 0);
+    let hole = |disk: &SimDisk, file: &Arc<SimFile>| {
+        disk.write_all_at(file, &[0; 4000], 4000).unwrap();
+        disk.sync(file).unwrap();
+    };
+    assert_ne!(lost_overwrites(600, hole), 0, "blocks become used");
+    let cut = |disk: &SimDisk, file: &Arc<SimFile>| {
+        disk.write_all_at(file, &[0; 4000], 0).unwrap();
+        disk.sync(file).unwrap();
+        disk.set_len(file, 0).unwrap();
+        disk.set_len(file, 4000).unwrap();
+        disk.sync(file).unwrap();
+    };
+    assert_ne!(lost_overwrites(600, cut), 0, "its blocks were given back");
+}
+
 #[test]
 fn faults_hit_the_operation_they_name() {
     let disk = SimDisk::new(1);

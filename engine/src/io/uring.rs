@@ -14,9 +14,10 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::barrier::Barrier;
 use super::buffer::WriteBuffers;
 use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
-use super::{page_cache, ring};
+use super::{overwrites, page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
 /// The machine's disk. Has no state; the ring belongs to the calling thread's runtime.
@@ -32,6 +33,7 @@ fn open_options() -> OpenOptions {
 impl Disk for UringDisk {
     type File = File;
     type Lock = File;
+    type Barrier = Barrier;
 
     fn open(&self, path: &Path) -> io::Result<Arc<File>> {
         Ok(Arc::new(open_options().open(path)?))
@@ -97,6 +99,10 @@ impl Disk for UringDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
+    }
+
+    fn barrier(&self, file: &File, dir: &Path) -> Option<Arc<Barrier>> {
+        Barrier::of(file, dir)
     }
 
     fn set_modified(&self, file: &File, modified_ms: i64) -> io::Result<()> {
@@ -211,6 +217,15 @@ impl Disk for UringDisk {
 
     fn sync_async(&self, file: &Arc<File>) -> impl Future<Output = io::Result<()>> {
         ring::sync(Arc::clone(file))
+    }
+
+    fn sync_overwritten(
+        &self,
+        file: &Arc<File>,
+        range: Range<u64>,
+        barrier: &Arc<Barrier>,
+    ) -> impl Future<Output = io::Result<()>> {
+        overwrites::sync(Arc::clone(file), range, Arc::clone(barrier))
     }
 
     async fn off_loop<T: Send + 'static>(

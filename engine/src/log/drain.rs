@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::io::{Access, Disk, WriteMode, block_on_ready};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
-use crate::segment::{FileKind, Segment};
+use crate::segment::{FileKind, Segment, SyncKind};
 
 /// Pieces in one write: each has two slices, and a vectored write takes 1,024.
 const PIECES_MAX: usize = 512;
@@ -318,20 +318,16 @@ async fn write_run<D: Disk>(
         "a batch must go to the end of its segment"
     );
     let last = &queue.batches[range.end - 1];
-    let passed = log.pass_zeroing(access, &segment, last.position + last.bytes);
-    (passed.await).map_err(|source| EngineError::io("wait to append to", &dir, source))?;
-    // A job that an earlier run started may have failed (L6).
-    log.check_online()?;
-    let mode = WriteMode {
-        is_durable: is_durable_write,
-        is_file_busy: segment.is_reserving(),
-    };
-    let buffers = std::mem::take(&mut queue.buffers);
-    let (result, buffers) = access
-        .write(&log.disk, &file, buffers, range.clone(), position, mode)
-        .await;
-    queue.buffers = buffers;
-    result.map_err(|source| EngineError::io("append to", &dir, source))?;
+    let end = last.position + last.bytes;
+    write_batches(
+        log,
+        access,
+        (&segment, &file),
+        queue,
+        range.clone(),
+        is_durable_write,
+    )
+    .await?;
     if plan.needs_sync {
         let syncer = Arc::clone(log);
         let job = access.run(&log.disk, move || syncer.sync_rolled()).await;
@@ -340,7 +336,6 @@ async fn write_run<D: Disk>(
         result.map_err(|source| EngineError::io("sync", &dir, source))?;
     }
     let last = &queue.batches[range.end - 1];
-    let end = last.position + last.bytes;
     if let Some(aborted) = last.steps.as_deref().and_then(|steps| steps.aborted) {
         let (writer, segment) = (Arc::clone(log), Arc::clone(&segment));
         let job = access
@@ -370,6 +365,47 @@ async fn write_run<D: Disk>(
         .run(&log.disk, move || writer.write_indexes(&segment))
         .await;
     flatten(log, "write an index of", job)
+}
+
+/// Writes a run of batches to the end of the segment and, where asked, makes them durable.
+async fn write_batches<D: Disk>(
+    log: &Arc<PartitionLog<D>>,
+    access: Access,
+    (segment, file): (&Arc<Segment<D>>, &Arc<D::File>),
+    queue: &mut BatchQueue,
+    range: Range<usize>,
+    is_durable: bool,
+) -> Result<(), EngineError> {
+    let failed = |operation, source| EngineError::io(operation, &log.dir.load(), source);
+    let (first, last) = (&queue.batches[range.start], &queue.batches[range.end - 1]);
+    let written = first.position..last.position + last.bytes;
+    let passed = log.pass_zeroing(access, segment, written.end).await;
+    passed.map_err(|source| failed("wait to append to", source))?;
+    // A job that an earlier run started may have failed (L6).
+    log.check_online()?;
+    let sync_kind = is_durable.then(|| segment.zeroed_ahead().sync_kind(&written));
+    let mode = WriteMode {
+        is_durable: matches!(sync_kind, Some(SyncKind::Own)),
+        is_file_busy: segment.is_reserving(),
+    };
+    let buffers = std::mem::take(&mut queue.buffers);
+    let (result, buffers) = access
+        .write(&log.disk, file, buffers, range, written.start, mode)
+        .await;
+    queue.buffers = buffers;
+    result.map_err(|source| failed("append to", source))?;
+    let synced = match sync_kind {
+        None | Some(SyncKind::Own) => Ok(()),
+        Some(SyncKind::Whole(zeros)) => {
+            let synced = access.sync(&log.disk, file).await;
+            synced.map(|()| segment.zeroed_ahead().synced(zeros))
+        }
+        Some(SyncKind::Overwritten(barrier)) => {
+            let synced = access.sync_overwritten(&log.disk, file, written, &barrier);
+            synced.await
+        }
+    };
+    synced.map_err(|source| failed("sync", source))
 }
 
 /// What a write needs before its batches are published.

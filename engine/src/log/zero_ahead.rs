@@ -20,7 +20,7 @@ const LARGE_WRITE_BYTES: u64 = 64 << 10;
 /// and so do writes whose batches have this size on average.
 const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// Written to the disk at a time: an append's sync waits for that much at most. It is not synced:
-/// the sync of the next append makes length and extents durable, as it has to, and a sync for each
+/// the sync of an append after the last one makes length and extents durable, and a sync for each
 /// chunk would only make the disk flush its cache more often.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
@@ -80,6 +80,7 @@ impl<D: Disk> PartitionLog<D> {
             // Appends only cost more without zeros, and have the file open: it was moved.
             Err(error) => return tracing::debug!(%error, ?path, "nothing is zeroed ahead"),
         };
+        zeroing.set_barrier(self.disk.barrier(&file, &self.dir.load()));
         // What is to be cut off when the segment is finished.
         segment.raise_allocated(zeroing.end());
         while let Some(chunk) = zeroing.next(CHUNK_BYTES as u64) {

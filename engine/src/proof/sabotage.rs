@@ -24,6 +24,8 @@ pub(crate) enum Sabotage {
     PublishedBeforeSync,
     /// L4: what was queued to be zeroed is zeroed also when batches were written there meanwhile.
     ZeroedOverBatches,
+    /// L5: zeros that were written count as durable without a sync of their file.
+    ZerosNotSynced,
     /// L6: a failed write or sync leaves the directory online.
     FailureIgnored,
     /// Bounded recovery: the recovery point moves before anything below it is synced.

@@ -145,6 +145,7 @@ fn every_sabotaged_invariant_is_found_and_named() {
         (Sabotage::RecoveryPointTooEarly, Rule::L5),
         (Sabotage::NamesNotSynced, Rule::L5),
         (Sabotage::ZeroedOverBatches, Rule::L4),
+        (Sabotage::ZerosNotSynced, Rule::L5),
     ];
     for (sabotage, rule) in variants {
         let found = found_broken(sabotage, rule);

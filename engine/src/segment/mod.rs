@@ -21,6 +21,7 @@ pub(crate) use recovery::{
 pub(crate) use rewriter::{RewrittenSegment, SegmentRewriter};
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
+pub(crate) use zeroed_ahead::SyncKind;
 
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ pub(crate) struct Segment<D: Disk> {
     /// A job of ours is reserving blocks, which holds up writes to the log file.
     is_reserving: AtomicBool,
     /// What of the log file is zeroed past the end.
-    zeroed_ahead: ZeroedAhead,
+    zeroed_ahead: ZeroedAhead<D::Barrier>,
     /// What of the log file is to be handed to the disk.
     unsynced: Unsynced,
     log: ArcSwapOption<D::File>,
@@ -139,7 +139,7 @@ impl<D: Disk> Segment<D> {
     }
 
     /// What of the log file is zeroed past the end.
-    pub(crate) fn zeroed_ahead(&self) -> &ZeroedAhead {
+    pub(crate) fn zeroed_ahead(&self) -> &ZeroedAhead<D::Barrier> {
         &self.zeroed_ahead
     }
 
@@ -192,6 +192,7 @@ impl<D: Disk> Segment<D> {
             for slot in [&self.log, &self.offset_index, &self.time_index] {
                 slot.store(None);
             }
+            self.zeroed_ahead.forget_barrier();
             self.indexes().offset.forget_page();
         }
     }

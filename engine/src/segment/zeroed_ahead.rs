@@ -10,9 +10,16 @@
 //! that are being zeroed are written by nobody else**: a drain that comes so far calls the job off
 //! and waits for what it is writing, and once the segment is sealed nothing is zeroed any more, so
 //! that its file can be cut or removed.
+//!
+//! Zeros that a sync of the whole file made durable need no metadata written when they are
+//! overwritten. Where the disk has a barrier for that, it makes many files durable with one flush:
+//! see [`Disk::sync_overwritten`](crate::io::Disk::sync_overwritten).
 
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+#[cfg(test)]
+use crate::proof::sabotage::{Sabotage, is_on};
 
 /// Not zeroed where zeroing begins: appends go on there meanwhile.
 const MARGIN_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
@@ -45,17 +52,34 @@ enum Work {
     },
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// How the bytes of a durable write become durable.
+#[derive(Debug)]
+pub(crate) enum SyncKind<B> {
+    /// Together with what they change of the file's metadata.
+    Own,
+    /// With all of the file: these zeros are durable then, which [`ZeroedAhead::synced`] is told.
+    Whole(Range<u64>),
+    /// They overwrite zeros that are durable: no metadata change.
+    Overwritten(Arc<B>),
+}
+
+#[derive(Debug)]
+struct State<B> {
     /// Everything below was zeroed, or is not to be.
     zeroed_to: u64,
+    /// The zeros before that without a gap, some of which were overwritten since.
+    zeros_from: u64,
+    /// Of these, what was made durable.
+    durable: Range<u64>,
+    /// Makes overwritten bytes durable; `None` where nothing is known to.
+    barrier: Option<Arc<B>>,
     work: Work,
     /// A job has begun, so the file may be longer than the segment.
     has_begun: bool,
     is_sealed: bool,
 }
 
-impl State {
+impl<B> State<B> {
     /// Lets no zeros be written any more, except those that are being written.
     fn call_off(&mut self) {
         match &mut self.work {
@@ -71,15 +95,33 @@ impl State {
 }
 
 /// The account of one segment; see the module's documentation.
-#[derive(Debug, Default)]
-pub(crate) struct ZeroedAhead {
-    state: Mutex<State>,
+#[derive(Debug)]
+pub(crate) struct ZeroedAhead<B> {
+    state: Mutex<State<B>>,
     /// Signalled when zeros were written.
     written: Condvar,
 }
 
-impl ZeroedAhead {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<B> Default for ZeroedAhead<B> {
+    fn default() -> Self {
+        let state = State {
+            zeroed_to: 0,
+            zeros_from: 0,
+            durable: 0..0,
+            barrier: None,
+            work: Work::None,
+            has_begun: false,
+            is_sealed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            written: Condvar::new(),
+        }
+    }
+}
+
+impl<B> ZeroedAhead<B> {
+    fn lock(&self) -> MutexGuard<'_, State<B>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,13 +148,16 @@ impl ZeroedAhead {
     }
 
     /// The right to do what was queued; `None` when that was called off.
-    pub(crate) fn begin(&self) -> Option<Zeroing<'_>> {
+    pub(crate) fn begin(&self) -> Option<Zeroing<'_, B>> {
         let mut state = self.lock();
         let Work::Queued(range) = &state.work else {
             return None;
         };
         let range = range.clone();
         let end = range.end;
+        if range.start != state.zeroed_to {
+            state.zeros_from = range.start;
+        }
         state.work = Work::Running {
             range,
             is_writing: false,
@@ -142,29 +187,66 @@ impl ZeroedAhead {
         drop(self.wait_with(self.lock()));
     }
 
-    fn wait_with<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait_with<'a>(&'a self, state: MutexGuard<'a, State<B>>) -> MutexGuard<'a, State<B>> {
         self.written
             .wait_while(state, |state| state.is_writing())
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets nothing be zeroed any more. Returns when nothing is, and whether the file may be longer
-    /// than the segment. Blocks.
+    /// How a durable write of `range` may be synced. Zeros that are not durable yet are made so by
+    /// the next write once the job is done, and by those that would overwrite them.
+    pub(crate) fn sync_kind(&self, range: &Range<u64>) -> SyncKind<B> {
+        let state = self.lock();
+        let Some(barrier) = &state.barrier else {
+            return SyncKind::Own;
+        };
+        #[cfg(test)]
+        if is_on(Sabotage::ZerosNotSynced) && range.end <= state.zeroed_to {
+            return SyncKind::Overwritten(Arc::clone(barrier));
+        }
+        let is_overwriting = state.durable.start <= range.start && range.end <= state.durable.end;
+        let zeros = state.zeros_from..state.zeroed_to;
+        let has_more = !zeros.is_empty() && state.durable.end < zeros.end;
+        if is_overwriting && !(has_more && matches!(state.work, Work::None)) {
+            SyncKind::Overwritten(Arc::clone(barrier))
+        } else if has_more {
+            SyncKind::Whole(zeros)
+        } else {
+            SyncKind::Own
+        }
+    }
+
+    /// The file was synced as a whole since [`Self::sync_kind`] named `zeros`.
+    pub(crate) fn synced(&self, zeros: Range<u64>) {
+        let mut state = self.lock();
+        if !state.is_sealed {
+            state.durable = zeros;
+        }
+    }
+
+    /// Lets go of the barrier, and of what that holds, until the next job.
+    pub(crate) fn forget_barrier(&self) {
+        self.lock().barrier = None;
+    }
+
+    /// Lets nothing be zeroed any more, nor be taken for durable zeros. Returns when nothing is,
+    /// and whether the file may be longer than the segment. Blocks.
     pub(crate) fn seal(&self) -> bool {
         let mut state = self.lock();
         state.is_sealed = true;
+        (state.durable, state.barrier) = (0..0, None);
         state.call_off();
         self.wait_with(state).has_begun
     }
 }
 
 /// The right to zero a range, until dropped.
-pub(crate) struct Zeroing<'a> {
-    account: &'a ZeroedAhead,
+pub(crate) struct Zeroing<'a, B> {
+    account: &'a ZeroedAhead<B>,
     end: u64,
 }
 
-impl Zeroing<'_> {
+impl<B> Zeroing<'_, B> {
     /// Where the range ends.
     pub(crate) fn end(&self) -> u64 {
         self.end
@@ -207,9 +289,17 @@ impl Zeroing<'_> {
     pub(crate) fn written_back(&self, to: u64) {
         self.account.lock().zeroed_to = to;
     }
+
+    /// What makes durable what overwrites the zeros.
+    pub(crate) fn set_barrier(&self, barrier: Option<Arc<B>>) {
+        let mut state = self.account.lock();
+        if !state.is_sealed {
+            state.barrier = barrier;
+        }
+    }
 }
 
-impl Drop for Zeroing<'_> {
+impl<B> Drop for Zeroing<'_, B> {
     fn drop(&mut self) {
         self.account.lock().work = Work::None;
         self.account.written.notify_all();
@@ -220,10 +310,12 @@ impl Drop for Zeroing<'_> {
 mod tests {
     use super::*;
 
+    type Account = ZeroedAhead<()>;
+
     const LIMIT: u64 = 1 << 30;
 
     /// Zeroes what is queued for a segment that ends at `end`.
-    fn zero_next(account: &ZeroedAhead, end: u64) -> Option<Range<u64>> {
+    fn zero_next(account: &Account, end: u64) -> Option<Range<u64>> {
         if !account.queue(end, LIMIT) {
             return None;
         }
@@ -237,7 +329,7 @@ mod tests {
 
     #[test]
     fn it_begins_ahead_of_the_end_and_goes_on_where_it_stopped() {
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         let end = STEP_BYTES_MAX;
         let first = end + MARGIN_BYTES..end + MARGIN_BYTES + STEP_BYTES_MAX;
         assert_eq!(zero_next(&account, end), Some(first.clone()));
@@ -249,10 +341,10 @@ mod tests {
 
     #[test]
     fn little_is_zeroed_of_a_small_segment_and_nothing_past_the_limit() {
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         let first = 10 + MARGIN_BYTES..10 + MARGIN_BYTES + STEP_BYTES_MIN;
         assert_eq!(zero_next(&account, 10), Some(first));
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         let limit = 100 + MARGIN_BYTES + 10;
         assert!(account.queue(100, limit));
         let zeroing = account.begin().expect("it was queued");
@@ -265,7 +357,7 @@ mod tests {
 
     #[test]
     fn an_append_waits_only_for_zeros_that_are_being_written() {
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         assert!(account.queue(0, LIMIT));
         let zeroing = account.begin().expect("it was queued");
         let first = zeroing.next(100).expect("not called off");
@@ -285,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_append_that_comes_first_calls_off_what_has_not_begun() {
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         assert!(account.queue(0, LIMIT));
         assert!(!account.must_wait(MARGIN_BYTES), "it is not so far");
         assert!(!account.must_wait(MARGIN_BYTES + 1));
@@ -294,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_sealed_segment_waits_for_what_is_written_and_is_zeroed_no_further() {
-        let account = ZeroedAhead::default();
+        let account = Account::default();
         assert!(account.queue(0, LIMIT));
         std::thread::scope(|threads| {
             let zeroing = account.begin().expect("it was queued");
@@ -305,9 +397,101 @@ mod tests {
             assert!(zeroing.next(100).is_none());
         });
         assert!(!account.queue(LIMIT / 2, LIMIT));
-        let queued = ZeroedAhead::default();
+        let queued = Account::default();
         assert!(queued.queue(0, LIMIT));
         assert!(!queued.seal(), "nothing was written");
         assert!(queued.begin().is_none());
+    }
+
+    fn kind(account: &Account, range: Range<u64>) -> &'static str {
+        match account.sync_kind(&range) {
+            SyncKind::Own => "own",
+            SyncKind::Whole(_) => "whole",
+            SyncKind::Overwritten(_) => "overwritten",
+        }
+    }
+
+    /// Makes what is to be made durable with a write of `range`.
+    fn sync(account: &Account, range: Range<u64>) {
+        let SyncKind::Whole(zeros) = account.sync_kind(&range) else {
+            panic!("{range:?} does not make zeros durable");
+        };
+        account.synced(zeros);
+    }
+
+    fn with_barrier() -> Account {
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        (account.begin().expect("it was queued")).set_barrier(Some(Arc::new(())));
+        account
+    }
+
+    #[test]
+    fn zeros_are_overwritten_without_metadata_once_they_are_durable() {
+        let account = with_barrier();
+        assert_eq!(kind(&account, 0..10), "own", "nothing is zeroed");
+        let zeros = zero_next(&account, 0).expect("nothing is zeroed");
+        let at = zeros.start;
+        assert_eq!(kind(&account, at..at + 1), "whole");
+        assert_eq!(
+            kind(&account, 0..10),
+            "whole",
+            "the next write, wherever it goes"
+        );
+        sync(&account, 0..10);
+        assert_eq!(kind(&account, 10..20), "own", "before the zeros");
+        assert_eq!(kind(&account, at - 1..at + 1), "own", "half of it");
+        assert_eq!(kind(&account, zeros.clone()), "overwritten");
+        assert_eq!(kind(&account, at..zeros.end + 1), "own", "past them");
+    }
+
+    #[test]
+    fn durable_zeros_are_used_while_more_are_written() {
+        let account = with_barrier();
+        let first = zero_next(&account, 0).expect("nothing is zeroed");
+        sync(&account, 0..10);
+        assert!(account.queue(first.end - 10, LIMIT));
+        let zeroing = account.begin().expect("it was queued");
+        let second = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        let last = first.end - 10..first.end;
+        assert_eq!(kind(&account, last.clone()), "overwritten");
+        zeroing.written(second.end);
+        zeroing.written_back(second.end);
+        assert_eq!(kind(&account, last.clone()), "overwritten");
+        assert_eq!(kind(&account, second.clone()), "whole", "it needs them");
+        drop(zeroing);
+        sync(&account, last);
+        assert_eq!(kind(&account, first.start..second.end), "overwritten");
+    }
+
+    #[test]
+    fn between_zeros_there_may_be_a_gap() {
+        let account = with_barrier();
+        let first = zero_next(&account, 0).expect("nothing is zeroed");
+        sync(&account, 0..10);
+        let end = first.end + 50;
+        assert!(account.queue(end, LIMIT));
+        let zeroing = account.begin().expect("it was queued");
+        assert_eq!(kind(&account, end..end + 1), "own", "nothing new is zeroed");
+        let second = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        assert_eq!(second.start, end + MARGIN_BYTES);
+        zeroing.written(second.end);
+        zeroing.written_back(second.end);
+        drop(zeroing);
+        sync(&account, end..end + 1);
+        assert_eq!(kind(&account, second), "overwritten");
+        assert_eq!(kind(&account, end..end + 1), "own", "in the gap");
+    }
+
+    #[test]
+    fn nothing_counts_as_durable_in_a_sealed_segment() {
+        let account = with_barrier();
+        let zeros = zero_next(&account, 0).expect("nothing is zeroed");
+        let SyncKind::Whole(durable) = account.sync_kind(&zeros) else {
+            panic!("they are not durable");
+        };
+        assert!(account.seal());
+        account.synced(durable);
+        assert_eq!(kind(&account, zeros), "own");
     }
 }

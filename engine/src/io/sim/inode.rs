@@ -2,6 +2,7 @@
 //! the changes between the two. [`super::SimDisk`] decides when which method is called.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 const SECTOR_BYTES: usize = 512;
 
@@ -131,6 +132,9 @@ pub(super) struct FileData {
     pub(super) modified_ms: i64,
     seen: Vec<u8>,
     durable: Vec<u8>,
+    /// Of each sector of `durable` whether a sync wrote to it since the file was last cut: what
+    /// overwrites it changes no metadata.
+    written: Vec<bool>,
     /// Changes since the last sync, oldest first. A later one overwrites an earlier one, whichever
     /// of them is synced. Never begins with a synced one.
     pending: VecDeque<Pending>,
@@ -171,8 +175,51 @@ impl FileData {
     }
 
     pub(super) fn sync(&mut self) {
-        for pending in self.pending.drain(..) {
-            pending.change.apply(&mut self.durable);
+        while let Some(pending) = self.pending.pop_front() {
+            self.settle(&pending.change);
+        }
+    }
+
+    /// A change is on the platter.
+    fn settle(&mut self, change: &Change) {
+        change.apply(&mut self.durable);
+        self.written
+            .resize(self.durable.len().div_ceil(SECTOR_BYTES), false);
+        match change {
+            Change::Write { position, bytes } => {
+                let end = position + bytes.len();
+                self.written[position / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES)].fill(true);
+            }
+            Change::SetLen(_) => self.written.fill(false),
+        }
+    }
+
+    /// Makes writes in `range` durable that overwrite what is. Others may be lost as before, and
+    /// so may lengths.
+    pub(super) fn sync_overwritten(&mut self, range: &Range<usize>) {
+        let Self {
+            pending,
+            written,
+            durable,
+            ..
+        } = self;
+        for pending in &mut *pending {
+            let Change::Write { position, bytes } = &pending.change else {
+                // Unsynced, the cut may take the blocks along.
+                return;
+            };
+            let end = position + bytes.len();
+            let sectors = written.get(position / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
+            pending.is_synced |= range.start <= *position
+                && end <= range.end.min(durable.len())
+                && sectors.is_some_and(|sectors| sectors.iter().all(|&is_written| is_written));
+        }
+        self.settle_synced();
+    }
+
+    fn settle_synced(&mut self) {
+        while let Some(first) = self.pending.pop_front_if(|first| first.is_synced) {
+            self.settle(&first.change);
         }
     }
 
@@ -185,9 +232,7 @@ impl FileData {
         for pending in &mut self.pending {
             pending.is_synced |= matches!(pending.change, Change::SetLen(_));
         }
-        while let Some(first) = self.pending.pop_front_if(|first| first.is_synced) {
-            first.change.apply(&mut self.durable);
-        }
+        self.settle_synced();
     }
 
     /// A failed sync: any part was written, and the kernel forgets that the rest of the pages is
@@ -205,6 +250,7 @@ impl FileData {
     fn cut_power(&mut self, seed: &mut Seed) {
         self.fail_sync(seed);
         self.seen.clone_from(&self.durable);
+        self.written.clear();
         self.has_failed = false;
     }
 }
