@@ -104,6 +104,14 @@ impl TxnIndex {
         }
     }
 
+    /// The entries of markers below `limit`.
+    pub(crate) fn below(&self, limit: i64) -> Self {
+        let count = self.entries.partition_point(|it| it.last_offset < limit);
+        Self {
+            entries: self.entries[..count].to_vec(),
+        }
+    }
+
     /// The entries, by rising marker offset.
     pub(crate) fn entries(&self) -> &[AbortedTransaction] {
         &self.entries

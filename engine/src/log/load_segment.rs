@@ -327,7 +327,13 @@ impl<D: Disk> SegmentLoader<'_, D> {
         let indexes = SegmentIndexes {
             offset: self.write_index(base_offset, FileKind::OffsetIndex, offset_index)?,
             time: self.write_index(base_offset, FileKind::TimeIndex, time_index)?,
-            txn: self.cut_txn_index(base_offset, txn)?,
+            // Of a segment that is walked as a whole the file stays until the producers' replay has
+            // put another in its place: a crash before that must not take it along.
+            txn: if is_whole && 0 < tail.bytes {
+                TxnIndex::default()
+            } else {
+                self.cut_txn_index(base_offset, txn)?
+            },
             largest: Some(largest),
         };
         let bytes = bytes - zero_bytes;
@@ -353,7 +359,11 @@ impl<D: Disk> SegmentLoader<'_, D> {
 
     /// Cuts the transaction index to what is kept of it. The producers' replay adds the rest: it
     /// needs their state before.
-    fn cut_txn_index(&self, base_offset: i64, kept: TxnIndex) -> Result<TxnIndex, EngineError> {
+    pub(super) fn cut_txn_index(
+        &self,
+        base_offset: i64,
+        kept: TxnIndex,
+    ) -> Result<TxnIndex, EngineError> {
         let path = self.path(base_offset, FileKind::TxnIndex);
         if kept.file_bytes() == 0 {
             self.disk

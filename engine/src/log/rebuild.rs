@@ -325,25 +325,40 @@ fn replay<D: Disk>(
             }
             Ok(())
         })?;
-        if !aborted_bytes.is_empty() {
+        if let Some(known) = recovered {
+            let must_sync = known.from < hints.recovery_point;
             let path = dir.join(segment_file_name(segment.base_offset(), FileKind::TxnIndex));
-            let must_sync = recovered.is_some_and(|known| known.from < hints.recovery_point);
-            let write = || {
-                let file = if kept_bytes == 0 {
-                    disk.create(&path)?
-                } else {
-                    disk.open(&path)?
-                };
-                disk.write_all_at(&file, &aborted_bytes, kept_bytes)?;
-                // The next unclean open trusts what is below the recovery point.
-                if must_sync {
-                    disk.sync(&file)?;
-                    disk.sync_dir(dir)?;
-                }
-                Ok(())
+            let write = || match (known.from_bytes, aborted_bytes.is_empty()) {
+                // The file that is there is of before the crash.
+                (0, true) => disk.remove_file_if_present(&path),
+                (0, false) => disk.replace_file(&path, &aborted_bytes),
+                (_, true) => Ok(()),
+                (_, false) => add_to_file(disk, &path, &aborted_bytes, kept_bytes, must_sync),
             };
             write().map_err(|source| EngineError::io("write", &path, source))?;
         }
+    }
+    Ok(())
+}
+
+/// Writes `bytes` behind the first `kept_bytes` of a file that is created when there are none.
+fn add_to_file<D: Disk>(
+    disk: &D,
+    path: &Path,
+    bytes: &[u8],
+    kept_bytes: u64,
+    must_sync: bool,
+) -> io::Result<()> {
+    let file = if kept_bytes == 0 {
+        disk.create(path)?
+    } else {
+        disk.open(path)?
+    };
+    disk.write_all_at(&file, bytes, kept_bytes)?;
+    // The next unclean open trusts what is below the recovery point.
+    if must_sync {
+        disk.sync(&file)?;
+        path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
     }
     Ok(())
 }

@@ -184,6 +184,11 @@ impl<D: Disk> PartitionLog<D> {
             return Err(EngineError::corrupt(&path, problem));
         };
         if loaded.next_offset == cut.kept_end {
+            if loaded.recovered.is_some() {
+                // Nobody replays the producers from the segment's start; memory knows.
+                let kept = cut.segment.indexes().txn.below(cut.kept_end);
+                loaded.segment.indexes().txn = loader.cut_txn_index(base_offset, kept)?;
+            }
             return Ok(loaded);
         }
         let (found, expected) = (loaded.next_offset, cut.kept_end);

@@ -13,10 +13,11 @@ use crate::clock::ManualClock;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::index::AbortedTransaction;
-use crate::io::{Fault, SimDisk, block_on_ready};
-use crate::log::{ActiveProducer, AppendContext, Origin, PartitionLog};
+use crate::io::{Disk, Fault, SimDisk, block_on_ready};
+use crate::log::{ActiveProducer, AppendContext, OpenHints, Origin, PartitionLog};
 use crate::log_dirs::LogDirs;
 use crate::log_manager::{LogManager, LogManagerOptions};
+use crate::segment::{FileKind, segment_file_name};
 
 type Log = Arc<PartitionLog<SimDisk>>;
 
@@ -352,4 +353,79 @@ fn a_closed_log_is_not_cut() {
     let result = log.truncate_to(0);
     assert!(matches!(result, Err(EngineError::LogGone { .. })));
     assert_eq!(log.offsets().log_end, 1);
+}
+
+fn one_segment() -> LogConfig {
+    LogConfig {
+        segment_bytes: 10_000,
+        ..config(true)
+    }
+}
+
+/// A log with an aborted transaction and batches behind it, all of it on disk, whose offset index
+/// lost its entries: nothing of the segment is trusted.
+fn with_aborted_and_no_index(seed: u64) -> (SimDisk, Log) {
+    let disk = SimDisk::new(seed);
+    let log = create(&disk, one_segment());
+    append(&log, &transactional(5, 0, 0, 2), client()).unwrap();
+    append(&log, &marker(5, 0, false), coordinator()).unwrap();
+    for _ in 0..5 {
+        append(&log, &batch(2, 100), client()).unwrap();
+    }
+    let segment = Arc::clone(&log.lock().segments[0]);
+    log.write_indexes(&segment).unwrap();
+    log.sync_segment(&segment).unwrap();
+    disk.sync_dir(&partition_dir()).unwrap();
+    let path = partition_dir().join(segment_file_name(0, FileKind::OffsetIndex));
+    let index = disk.open(&path).unwrap();
+    assert_ne!(disk.file_bytes(&index).unwrap(), 0);
+    disk.set_len(&index, 0).unwrap();
+    disk.sync(&index).unwrap();
+    (disk, log)
+}
+
+#[test]
+fn aborted_transactions_below_a_cut_are_kept_when_the_segment_is_not_trusted() {
+    let (disk, log) = with_aborted_and_no_index(1);
+    let expected = log.aborted_transactions(0, i64::MAX);
+    assert_eq!(expected.len(), 1);
+    log.truncate_to(9).unwrap();
+    assert_eq!(log.aborted_transactions(0, i64::MAX), expected);
+    let end = log.offsets().log_end;
+    assert!(3 < end && end <= 9);
+    let hints = OpenHints {
+        recovery_point: end,
+        ..hints(false)
+    };
+    let (log, _) = open(&disk, one_segment(), hints);
+    assert_eq!(log.aborted_transactions(0, i64::MAX), expected);
+    // Also when the transaction itself is cut off.
+    log.truncate_to(1).unwrap();
+    assert_eq!(log.aborted_transactions(0, i64::MAX), []);
+}
+
+#[test]
+fn a_recovery_that_is_cut_off_leaves_aborted_transactions_to_the_next() {
+    let mut cuts = 0;
+    for at in 0.. {
+        let (disk, log) = with_aborted_and_no_index(at);
+        let expected = log.aborted_transactions(0, i64::MAX);
+        let hints = OpenHints {
+            recovery_point: log.offsets().log_end,
+            ..hints(false)
+        };
+        disk.fail_at(disk.mutations() + at, Fault::PowerCut);
+        let is_open = try_open(&disk, one_segment(), hints).is_ok();
+        let (log, _) = open(&disk.restart(), one_segment(), hints);
+        assert_eq!(
+            log.aborted_transactions(0, i64::MAX),
+            expected,
+            "cut at {at}"
+        );
+        if is_open {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(3 < cuts, "{cuts}");
 }
