@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::write_gauge::WriteGauge;
+
+/// Jobs of a log dir that may write zeros ahead of appends at a time. More of them fill the disk's
+/// queue, in which the appends' syncs wait; with fewer, appends of many logs overtake the zeros.
+const ZEROING_MAX: usize = 4;
 
 /// Told once when the log dir goes offline.
 pub trait OfflineObserver: Send + Sync {
@@ -34,6 +40,7 @@ pub struct DirHealth {
     observers: Mutex<Vec<Weak<dyn OfflineObserver>>>,
     recovery_point_writer: OnceLock<Weak<dyn RecoveryPointWriter>>,
     writes: WriteGauge,
+    zeroing: Arc<Semaphore>,
     /// Logs that hold this.
     logs_count: AtomicUsize,
 }
@@ -60,6 +67,7 @@ impl DirHealth {
             observers: Mutex::new(Vec::new()),
             recovery_point_writer: OnceLock::new(),
             writes: WriteGauge::default(),
+            zeroing: Arc::new(Semaphore::new(ZEROING_MAX)),
             logs_count: AtomicUsize::new(0),
         }
     }
@@ -126,6 +134,11 @@ impl DirHealth {
     /// How busy the dir is with writing for clients.
     pub(crate) fn writes(&self) -> &WriteGauge {
         &self.writes
+    }
+
+    /// The right to write zeros, until dropped; `None` when as many jobs as are good have it.
+    pub(crate) fn begin_zeroing(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.zeroing).try_acquire_owned().ok()
     }
 
     /// Asks to be told when the directory goes offline. Observers that are gone are forgotten.

@@ -44,8 +44,14 @@ impl<D: Disk> PartitionLog<D> {
         if !segment.zeroed_ahead().queue(end, limit) {
             return;
         }
+        let Some(permit) = self.health.begin_zeroing() else {
+            return segment.zeroed_ahead().call_off();
+        };
         let (log, segment) = (Arc::clone(self), Arc::clone(segment));
-        access.start(&self.disk, move || log.zero(&segment));
+        access.start(&self.disk, move || {
+            log.zero(&segment);
+            drop(permit);
+        });
     }
 
     /// Makes sure that nobody zeroes below `end`, which is about to be written.

@@ -147,6 +147,12 @@ impl<B> ZeroedAhead<B> {
         true
     }
 
+    /// What was queued or is running zeroes nothing more. Appends may not go there yet: see
+    /// [`Self::must_wait`].
+    pub(crate) fn call_off(&self) {
+        self.lock().call_off();
+    }
+
     /// The right to do what was queued; `None` when that was called off.
     pub(crate) fn begin(&self) -> Option<Zeroing<'_, B>> {
         let mut state = self.lock();
