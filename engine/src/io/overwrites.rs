@@ -4,15 +4,13 @@
 //! One job at a time per ring's thread: what comes while it runs makes the next one, as appends to
 //! a log gather behind its write. A sync by itself would flush for itself, and wake a kernel worker
 //! and the ring's thread for each file. What comes alone is synced through the ring, which costs
-//! less than a job. Jobs have a thread of their own for each ring, as those that others share may
-//! all be busy for long. What was measured is in BENCHMARKS.md.
+//! less than a job. What was measured is in BENCHMARKS.md.
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -43,21 +41,12 @@ struct Waiting {
     done: oneshot::Sender<io::Result<()>>,
 }
 
-/// What is made durable with one flush.
-struct Job {
-    overwrites: Vec<Overwrite>,
-    barrier: Arc<Barrier>,
-    done: oneshot::Sender<Vec<io::Result<()>>>,
-}
-
 /// Those of one thread's ring.
 #[derive(Default)]
 struct Overwrites {
     waiting: Vec<Waiting>,
     /// A task runs job after job while there are any.
     is_running: bool,
-    /// Where jobs are made, which ends when this is dropped.
-    worker: Option<mpsc::Sender<Job>>,
 }
 
 /// Makes `range` of a file durable whose bytes overwrite durable ones.
@@ -93,11 +82,7 @@ struct Running;
 impl Drop for Running {
     fn drop(&mut self) {
         // At the thread's end nobody waits any more.
-        let _at_end = OVERWRITES.try_with(|overwrites| {
-            let mut overwrites = overwrites.borrow_mut();
-            overwrites.is_running = false;
-            std::mem::take(&mut overwrites.waiting)
-        });
+        let _at_end = OVERWRITES.try_with(|overwrites| overwrites.take());
     }
 }
 
@@ -116,27 +101,6 @@ async fn run(running: Running) {
 }
 
 impl Overwrites {
-    /// Gives a job to the worker, which is started if need be. It runs on the cores that its ring's
-    /// thread may use.
-    fn start(&mut self, mut job: Job) {
-        if let Some(worker) = &self.worker {
-            match worker.send(job) {
-                Ok(()) => return,
-                // It panicked.
-                Err(mpsc::SendError(unsent)) => job = unsent,
-            }
-        }
-        let (worker, jobs) = mpsc::channel();
-        let thread = thread::Builder::new().name("syncs".to_owned());
-        match thread.spawn(move || work(&jobs)) {
-            Ok(_detached) => {
-                let _is_taken = worker.send(job);
-                self.worker = Some(worker);
-            }
-            Err(error) => tracing::error!(%error, "no thread for syncs can be started"),
-        }
-    }
-
     /// What the next job syncs: files of one filesystem.
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let barrier = Arc::clone(&self.waiting.first()?.barrier);
@@ -167,27 +131,12 @@ async fn sync_group(mut group: Vec<Waiting>) {
     };
     let (overwrites, waiting): (Vec<_>, Vec<_>) =
         group.into_iter().map(|it| (it.overwrite, it.done)).unzip();
-    let (done, synced) = oneshot::channel();
-    let job = Job {
-        overwrites,
-        barrier,
-        done,
-    };
-    OVERWRITES.with_borrow_mut(|overwrites| overwrites.start(job));
-    // Where there is no thread, or it panicked, those who wait see that nobody answers.
-    if let Ok(results) = synced.await {
+    let job = move || sync_all(&overwrites, &barrier);
+    // Where the thread panicked, those who wait see that nobody answers.
+    if let Ok(results) = tokio::task::spawn_blocking(job).await {
         for (done, result) in waiting.into_iter().zip(results) {
             let _is_heard = done.send(result);
         }
-    }
-}
-
-/// Makes jobs until no more can come.
-fn work(jobs: &mpsc::Receiver<Job>) {
-    for job in jobs {
-        let results = sync_all(&job.overwrites, &job.barrier);
-        // A runtime that ended waits for nothing.
-        let _is_heard = job.done.send(results);
     }
 }
 
