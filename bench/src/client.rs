@@ -5,6 +5,7 @@
 //! without a copy.
 
 use std::cell::Cell;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -131,6 +132,8 @@ struct Connection<R> {
     stream: TcpStream,
     requests: R,
     budget: Rc<Budget>,
+    /// Due and not yet sent: what was answered together is asked for again together.
+    sending: Vec<Bytes>,
     /// Received and not yet looked at.
     received: Vec<u8>,
     /// Where the kernel would write what it discards. It never does, so no memory is behind it.
@@ -143,6 +146,7 @@ impl<R: Requests> Connection<R> {
             stream,
             requests,
             budget,
+            sending: Vec::new(),
             received: Vec::with_capacity(BUFFER_BYTES),
             discarded: vec![0; DISCARDED_BYTES],
         }
@@ -153,18 +157,39 @@ impl<R: Requests> Connection<R> {
         let mut waiting = 0;
         loop {
             while waiting < in_flight && self.budget.take() {
-                let request = self.requests.next();
-                self.stream.write_all(&request).await?;
+                self.sending.push(self.requests.next());
                 waiting += 1;
             }
+            self.send().await?;
             if waiting == 0 {
                 ensure!(self.received.is_empty(), "an answer nobody asked for");
                 return Ok((done, self.requests));
             }
-            self.read_answer().await?;
-            done += 1;
-            waiting -= 1;
+            loop {
+                self.read_answer().await?;
+                done += 1;
+                waiting -= 1;
+                if waiting == 0 || self.received.is_empty() {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Sends the requests that are due, in as few system calls as the socket allows.
+    async fn send(&mut self) -> io::Result<()> {
+        let mut slices: Vec<_> = self
+            .sending
+            .iter()
+            .map(|bytes| IoSlice::new(bytes))
+            .collect();
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            let sent = self.stream.write_vectored(rest).await?;
+            IoSlice::advance_slices(&mut rest, sent);
+        }
+        self.sending.clear();
+        Ok(())
     }
 
     async fn read_answer(&mut self) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ mod calls;
 mod cell;
 mod compaction;
 mod cost;
+mod group_commit;
 mod limits;
 pub(crate) mod machine;
 mod producers;

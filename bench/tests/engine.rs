@@ -24,6 +24,10 @@ fn a_cell_of_every_kind_runs() {
         ("compaction/1k", "MiB per CPU second"),
         ("calls/write/16k", "op/s, ring one by one / plain calls"),
         ("producers/1k", "p99, rings / threads"),
+        (
+            "group-commit/1k/64c",
+            "appends/s over the loop's, zeroed ahead",
+        ),
     ];
     let output = bench()
         .args([

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::calls::{self, Call};
 use super::table::Table;
-use super::{EngineArgs, append, compaction, limits, producers, reads, recovery, tail};
+use super::{
+    EngineArgs, append, compaction, group_commit, limits, producers, reads, recovery, tail,
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -83,6 +85,11 @@ pub(crate) enum Cell {
     Calls { call: Call, bytes: usize },
     /// Durable appends at a fixed rate, on rings and on threads.
     Producers { batch_bytes: usize },
+    /// Group commit by bare system calls, with as many producers.
+    GroupCommit {
+        batch_bytes: usize,
+        producers: usize,
+    },
     /// A round of the cleaner over keyed records.
     Compaction,
     /// What memory and CRC give.
@@ -129,6 +136,10 @@ pub(crate) fn all() -> Vec<Cell> {
         cells.extend([KIB, 16 * KIB].map(|bytes| Cell::Calls { call, bytes }));
     }
     cells.push(Cell::Producers { batch_bytes: KIB });
+    cells.push(Cell::GroupCommit {
+        batch_bytes: KIB,
+        producers: 64,
+    });
     cells
 }
 
@@ -183,6 +194,10 @@ impl Cell {
                 format!("calls/{call}/{}", size_name(bytes))
             }
             Cell::Producers { batch_bytes } => format!("producers/{}", size_name(batch_bytes)),
+            Cell::GroupCommit {
+                batch_bytes,
+                producers,
+            } => format!("group-commit/{}/{producers}c", size_name(batch_bytes)),
             Cell::Memory { bytes } => format!("memory/{}", size_name(bytes)),
         }
     }
@@ -224,6 +239,10 @@ impl Cell {
             Cell::Compaction => compaction::measure(name, effort),
             Cell::Calls { call, bytes } => calls::measure(name, call, bytes, effort),
             Cell::Producers { batch_bytes } => producers::measure(name, batch_bytes, effort),
+            Cell::GroupCommit {
+                batch_bytes,
+                producers,
+            } => group_commit::measure(name, batch_bytes, producers, effort),
             Cell::Memory { bytes } => limits::measure_memory(name, bytes, effort),
         }
     }
