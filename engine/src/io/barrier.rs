@@ -30,7 +30,7 @@ static KNOWN: Mutex<Vec<(u64, Weak<Barrier>)>> = Mutex::new(Vec::new());
 #[derive(Debug)]
 pub struct Barrier {
     /// Any directory of the filesystem.
-    dir: File,
+    pub(super) dir: File,
 }
 
 impl Barrier {

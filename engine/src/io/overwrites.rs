@@ -223,4 +223,38 @@ mod tests {
         assert_eq!(left, (false, 0));
         run_on_ring(async { start(&barrier).await.unwrap() }).unwrap();
     }
+
+    fn written(dir: &tempfile::TempDir) -> Overwrite {
+        let file = tempfile::tempfile_in(dir.path()).unwrap();
+        file.write_all_at(&[1; 5000], 0).unwrap();
+        Overwrite {
+            file: Arc::new(file),
+            range: 0..5000,
+        }
+    }
+
+    #[test]
+    fn pages_are_on_the_disk_when_a_job_ends() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let Some(barrier) = barrier(&dir) else { return };
+        let overwrites = [written(&dir), written(&dir)];
+        let unwritten = |it: &Overwrite| page_cache::unwritten_pages(&it.file, &it.range);
+        if overwrites.iter().any(|it| unwritten(it) == 0) {
+            eprintln!("the kernel does not tell which pages are written");
+            return;
+        }
+        let results = sync_all(&overwrites, &barrier);
+        assert!(results.iter().all(Result::is_ok));
+        assert!(overwrites.iter().all(|it| unwritten(it) == 0));
+    }
+
+    /// A pipe cannot be flushed.
+    #[test]
+    fn a_failed_flush_is_a_failure_of_each() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let (pipe, _other_end) = rustix::pipe::pipe().unwrap();
+        let barrier = Barrier { dir: pipe.into() };
+        let results = sync_all(&[written(&dir), written(&dir)], &barrier);
+        assert!(results.len() == 2 && results.iter().all(Result::is_err));
+    }
 }

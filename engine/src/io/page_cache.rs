@@ -117,6 +117,12 @@ fn sync_file_range(file: &File, range: &Range<u64>, flags: libc::c_uint) -> io::
     }
 }
 
+/// Pages of the range that are not on the disk: to be written, or being written.
+#[cfg(test)]
+pub(super) fn unwritten_pages(file: &File, range: &Range<u64>) -> u64 {
+    cachestat(file, range).map_or(0, |answer| answer.dirty_pages + answer.writeback_pages)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt;
