@@ -369,15 +369,17 @@ fn a_scan_drops_what_it_brought_in_and_nothing_else() {
     let mut buf = vec![0; 2 << 20];
     UringDisk.expect_random_reads(&file).unwrap();
     UringDisk.read_at(&file, &mut buf, 8 * MIB).unwrap();
-    // The kernel keeps a page that it is using itself at the moment: dropping is a request, so some
-    // pages may stay, above all on a busy machine.
-    let is_dropped = |range: std::ops::Range<u64>| {
-        let parts: Vec<u64> = range.step_by(64 << 10).collect();
-        let left = parts
-            .iter()
-            .filter(|&&at| cached(at..at + (64 << 10)) != Cached::Nothing);
-        left.count() * 10 <= parts.len()
+    // Pages are dropped in grains of 64 KiB. The kernel has its own mind about some: it keeps those
+    // that it is using at the moment, and takes back others, above all on a busy machine.
+    let tenth_at_most = |range: std::ops::Range<u64>, is_odd: &dyn Fn(Cached) -> bool| {
+        let grains = range.step_by(64 << 10);
+        let odd = grains
+            .clone()
+            .filter(|&at| is_odd(cached(at..at + (64 << 10))));
+        odd.count() * 10 <= grains.count()
     };
+    let is_dropped = |range| tenth_at_most(range, &|it| it != Cached::Nothing);
+    let is_kept = |range| tenth_at_most(range, &|it| it == Cached::Nothing);
     crate::io::run_on_ring(async {
         scan(&log, 400).await;
         // The pages of the first headers were cached before the scan was known to be one.
@@ -386,18 +388,14 @@ fn a_scan_drops_what_it_brought_in_and_nothing_else() {
             is_dropped(10 * MIB..16 * MIB)
         })
         .await;
-        assert_eq!(
-            cached(8 * MIB..10 * MIB),
-            Cached::All,
-            "it was there before"
-        );
+        assert!(is_kept(8 * MIB..10 * MIB), "it was there before");
         // What was read ahead last may come in behind the first sweeps.
         wait_until("the end is dropped", || {
             log.close_idle_files();
             is_dropped(16 * MIB..22 * MIB)
         })
         .await;
-        assert_eq!(cached(8 * MIB..10 * MIB), Cached::All);
+        assert!(is_kept(8 * MIB..10 * MIB), "nor did the end take it along");
     });
 }
 
