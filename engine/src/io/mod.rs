@@ -12,6 +12,7 @@ mod buffer;
 mod disk;
 mod failure;
 mod inline_writes;
+mod left_syncs;
 mod overwrites;
 mod page_cache;
 mod ring;

@@ -12,9 +12,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::barrier::Barrier;
+use super::left_syncs::{self, Done};
 use super::{page_cache, ring};
 
 /// Files in one job.
@@ -38,7 +37,7 @@ struct Overwrite {
 struct Waiting {
     overwrite: Overwrite,
     barrier: Arc<Barrier>,
-    done: oneshot::Sender<io::Result<()>>,
+    done: Done,
 }
 
 /// Those of one thread's ring.
@@ -58,22 +57,17 @@ pub(super) async fn sync(
     range: Range<u64>,
     barrier: Arc<Barrier>,
 ) -> io::Result<()> {
-    let (done, synced) = oneshot::channel();
-    let was_running = OVERWRITES.with_borrow_mut(|overwrites| {
-        overwrites.waiting.push(Waiting {
-            overwrite: Overwrite { file, range },
-            barrier,
-            done,
-        });
-        std::mem::replace(&mut overwrites.is_running, true)
-    });
-    if !was_running {
-        // The task reports to those who wait; nobody waits for the handle.
-        drop(tokio::task::spawn_local(run(Running)));
-    }
-    synced
-        .await
-        .unwrap_or_else(|_gone| Err(io::Error::other("the sync was given up")))
+    let enqueue = |done| {
+        OVERWRITES.with_borrow_mut(|overwrites| {
+            overwrites.waiting.push(Waiting {
+                overwrite: Overwrite { file, range },
+                barrier,
+                done,
+            });
+            std::mem::replace(&mut overwrites.is_running, true)
+        })
+    };
+    left_syncs::leave(enqueue, || run(Running)).await
 }
 
 /// Ends when dropped, also with a runtime that ends before its tasks: those who wait hear of it.
@@ -122,8 +116,7 @@ async fn sync_group(mut group: Vec<Waiting>) {
         && let Some(alone) = group.pop()
     {
         let result = ring::sync(alone.overwrite.file).await;
-        // A drain that was dropped took its log dir offline.
-        let _is_heard = alone.done.send(result);
+        left_syncs::tell(vec![alone.done], vec![result]);
         return;
     }
     let Some(barrier) = group.first().map(|it| Arc::clone(&it.barrier)) else {
@@ -134,9 +127,7 @@ async fn sync_group(mut group: Vec<Waiting>) {
     let job = move || sync_all(&overwrites, &barrier);
     // Where the thread panicked, those who wait see that nobody answers.
     if let Ok(results) = tokio::task::spawn_blocking(job).await {
-        for (done, result) in waiting.into_iter().zip(results) {
-            let _is_heard = done.send(result);
-        }
+        left_syncs::tell(waiting, results);
     }
 }
 

@@ -17,8 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
+use super::left_syncs::{self, Done};
 use super::{page_cache, ring};
 
 /// Files that a thread syncs one after the other, at most.
@@ -45,7 +44,7 @@ thread_local! {
 /// A file to sync, and who waits for that.
 struct Waiting {
     file: Arc<File>,
-    done: oneshot::Sender<io::Result<()>>,
+    done: Done,
 }
 
 /// The syncs of one thread's ring.
@@ -69,18 +68,13 @@ pub(super) async fn sync(file: Arc<File>) -> io::Result<()> {
         start();
         return result;
     }
-    let (done, synced) = oneshot::channel();
-    let was_collecting = SYNCS.with_borrow_mut(|syncs| {
-        syncs.waiting.push_back(Waiting { file, done });
-        std::mem::replace(&mut syncs.is_collecting, true)
-    });
-    if !was_collecting {
-        // The task reports to those who wait; nobody waits for the handle.
-        drop(tokio::task::spawn_local(collect(Collecting)));
-    }
-    synced
-        .await
-        .unwrap_or_else(|_gone| Err(io::Error::other("the sync was given up")))
+    let enqueue = |done| {
+        SYNCS.with_borrow_mut(|syncs| {
+            syncs.waiting.push_back(Waiting { file, done });
+            std::mem::replace(&mut syncs.is_collecting, true)
+        })
+    };
+    left_syncs::leave(enqueue, || collect(Collecting)).await
 }
 
 /// Ends when dropped, also with a runtime that ends before its tasks.
@@ -150,8 +144,7 @@ impl Syncs {
 
 async fn sync_alone(waiting: Waiting, in_flight: InFlight) {
     let result = ring::sync(waiting.file).await;
-    // A drain that was dropped took its log dir offline.
-    let _is_heard = waiting.done.send(result);
+    left_syncs::tell(vec![waiting.done], vec![result]);
     drop(in_flight);
     start();
 }
@@ -160,9 +153,7 @@ async fn sync_group(group: Vec<Waiting>, in_flight: InFlight) {
     let (files, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|it| (it.file, it.done)).unzip();
     // Where the thread panicked, those who wait see that nobody answers.
     if let Ok((results, fastest)) = tokio::task::spawn_blocking(move || sync_all(&files)).await {
-        for (done, result) in waiting.into_iter().zip(results) {
-            let _is_heard = done.send(result);
-        }
+        left_syncs::tell(waiting, results);
         SYNCS.with_borrow_mut(|syncs| syncs.pace.on_group(fastest, now()));
     }
     drop(in_flight);
@@ -251,6 +242,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::io::run_on_ring;
 
