@@ -7,7 +7,6 @@
 //! requests behind it waiting until it is.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::rc::Rc;
@@ -16,6 +15,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::answers::{Answers, Begun};
 use super::frame_reader::{Frame, FrameReader, ReadError};
 use super::send::Sender;
 use crate::api::{Answer, ConnectionContext, Response, dispatch, is_pipelined};
@@ -46,12 +46,6 @@ pub(crate) struct Activity {
     pub(crate) in_flight: Cell<usize>,
 }
 
-/// An answer that is not yet written, and the request memory held until then.
-struct InFlight {
-    answer: Answer,
-    _memory: Option<OwnedSemaphorePermit>,
-}
-
 /// A connection's state; see the module's documentation.
 pub(crate) struct Connection {
     stream: Rc<TcpStream>,
@@ -59,7 +53,7 @@ pub(crate) struct Connection {
     activity: Rc<Activity>,
     reader: FrameReader,
     sender: Sender,
-    in_flight: VecDeque<InFlight>,
+    in_flight: Answers,
     in_turn: Option<InTurn>,
 }
 
@@ -85,14 +79,13 @@ impl Connection {
         activity: Rc<Activity>,
     ) -> Self {
         let reader = FrameReader::new(ctx.broker.frame_limits, ctx.broker.request_memory.clone());
-        let in_flight = VecDeque::new();
         Self {
             stream,
             ctx,
             activity,
             reader,
             sender: Sender::default(),
-            in_flight,
+            in_flight: Answers::default(),
             in_turn: None,
         }
     }
@@ -119,10 +112,7 @@ impl Connection {
                     let memory = self.in_turn.take().and_then(|in_turn| in_turn.memory);
                     self.take_answer(answer, memory).await?;
                 }
-                Event::Answered(response) => {
-                    self.in_flight.pop_front();
-                    self.write(response).await?;
-                }
+                Event::Answered(response) => self.write(response).await?,
                 Event::PeerClosed => return Ok(()),
             }
         }
@@ -143,34 +133,19 @@ impl Connection {
         if self.in_turn.is_some() {
             return Ok(self.next_in_turn().await);
         }
-        let may_read = self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX;
-        let Some(head) = self.in_flight.front_mut() else {
+        if self.in_flight.is_empty() {
             return Ok(Self::read_event(self.reader.next(&self.stream).await?));
-        };
-        match &mut head.answer {
-            // `write_ready` leaves none of these at the head.
-            Answer::Ready(response) => Ok(Event::Answered(std::mem::replace(
-                response,
-                Response::Nothing,
-            ))),
-            Answer::Later(future) => tokio::select! {
-                biased;
-                response = future => Ok(Event::Answered(response)),
-                frame = self.reader.next(&self.stream), if may_read => Ok(Self::read_event(frame?)),
-            },
-            Answer::InTurn(_) => unreachable!("kept apart until it is begun"),
+        }
+        let may_read = self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX;
+        tokio::select! {
+            biased;
+            response = self.in_flight.take() => Ok(Event::Answered(response)),
+            frame = self.reader.next(&self.stream), if may_read => Ok(Self::read_event(frame?)),
         }
     }
 
     /// The next answer, or the beginning of the request whose turn it is.
     async fn next_in_turn(&mut self) -> Event {
-        let answered = async {
-            match self.in_flight.front_mut().map(|head| &mut head.answer) {
-                Some(Answer::Later(future)) => future.await,
-                // `write_ready` leaves no ready one at the head.
-                Some(Answer::Ready(_) | Answer::InTurn(_)) | None => pending().await,
-            }
-        };
         let begun = async {
             match &mut self.in_turn {
                 Some(in_turn) => (&mut in_turn.answer).await,
@@ -179,7 +154,7 @@ impl Connection {
         };
         tokio::select! {
             biased;
-            response = answered => Event::Answered(response),
+            response = self.in_flight.take() => Event::Answered(response),
             answer = begun => Event::Begun(answer),
         }
     }
@@ -214,48 +189,30 @@ impl Connection {
             Answer::Ready(response) if self.in_flight.is_empty() => {
                 return self.write(response).await;
             }
+            Answer::Ready(response) => self.in_flight.push(Begun::Ready(response), memory),
+            Answer::Later(response) => self.in_flight.push(Begun::Later(response), memory),
             Answer::InTurn(answer) => self.in_turn = Some(InTurn { answer, memory }),
-            answer => self.in_flight.push_back(InFlight {
-                answer,
-                _memory: memory,
-            }),
         }
         self.count_in_flight();
         Ok(())
     }
 
-    /// Writes the answers at the head of the queue that need no waiting.
+    /// Writes the answers that need no waiting.
     async fn write_ready(&mut self) -> Result<(), ConnectionError> {
-        while matches!(
-            self.in_flight.front(),
-            Some(InFlight {
-                answer: Answer::Ready(_),
-                ..
-            })
-        ) {
-            if let Some(InFlight {
-                answer: Answer::Ready(response),
-                ..
-            }) = self.in_flight.pop_front()
-            {
-                self.write(response).await?;
-            }
+        while let Some(response) = self.in_flight.take_ready().await {
+            self.write(response).await?;
         }
         Ok(())
     }
 
     /// Waits for and writes every answer in the queue.
     async fn write_all(&mut self) -> Result<(), ConnectionError> {
-        while let Some(mut head) = self.in_flight.pop_front() {
-            let response = match &mut head.answer {
-                Answer::Ready(response) => std::mem::replace(response, Response::Nothing),
-                Answer::Later(future) => {
-                    self.sender.flush(&self.stream).await?;
-                    future.await
-                }
-                Answer::InTurn(_) => unreachable!("kept apart until it is begun"),
-            };
+        self.write_ready().await?;
+        while !self.in_flight.is_empty() {
+            self.sender.flush(&self.stream).await?;
+            let response = self.in_flight.take().await;
             self.write(response).await?;
+            self.write_ready().await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ pub(crate) mod core_thread;
 pub(crate) mod listener;
 pub(crate) mod request_memory;
 
+mod answers;
 mod connection;
 mod frame_reader;
 mod send;
