@@ -17,7 +17,9 @@ const FROM_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
 /// What zeros cost grows with the bytes, what they gain with the syncs and with the batches that
 /// wait for them: writes of this size gain less than the zeros cost,
 const LARGE_WRITE_BYTES: u64 = 64 << 10;
-/// and so do writes whose batches have this size on average.
+/// and so do those of this size if their batches are large:
+const LARGE_WRITE_OF_LARGE_BATCHES_BYTES: u64 = 24 << 10;
+/// on average at least so large.
 const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// Written to the disk at a time: an append's sync waits for that much at most. It is not synced:
 /// the sync of an append after the last one makes length and extents durable, and a sync for each
@@ -36,8 +38,8 @@ impl<D: Disk> PartitionLog<D> {
         bytes: u64,
         end: u64,
     ) {
-        let is_large = LARGE_WRITE_BYTES.min(LARGE_BATCH_BYTES * batches as u64) <= bytes;
-        if is_large || end < FROM_BYTES || self.health.is_full() {
+        let is_worthwhile = bytes < large_write_bytes(batches, bytes);
+        if !is_worthwhile || end < FROM_BYTES || self.health.is_full() {
             return;
         }
         let limit = u64::from(self.config.load().segment_bytes);
@@ -101,5 +103,14 @@ impl<D: Disk> PartitionLog<D> {
             }
             zeroing.written_back(chunk.end);
         }
+    }
+}
+
+/// From which size on a write like this one is large.
+fn large_write_bytes(batches: usize, bytes: u64) -> u64 {
+    if LARGE_BATCH_BYTES * batches as u64 <= bytes {
+        LARGE_WRITE_OF_LARGE_BATCHES_BYTES
+    } else {
+        LARGE_WRITE_BYTES
     }
 }

@@ -95,15 +95,30 @@ fn few_logs_of_a_dir_are_zeroed_at_a_time() {
 }
 
 #[test]
-fn large_batches_are_not_worth_zeros() {
-    for (value_bytes, has_zeros) in [(3_000, true), (5_000, false)] {
+fn large_writes_are_not_worth_zeros_and_less_so_those_of_large_batches() {
+    let cases = [
+        (1, 20_000, true),
+        (1, 30_000, false),
+        (3, 5_000, true),
+        (8, 5_000, false),
+        (40, 1_000, true),
+        (80, 1_000, false),
+    ];
+    for (batches, value_bytes, has_zeros) in cases {
         let disk = SimDisk::new(1);
         let log = create(&disk, durable());
-        for _ in 0..3 {
-            append(&log, &batch(1, value_bytes), client()).unwrap();
+        let append = || log.append(batch(1, value_bytes), client()).unwrap().drain;
+        let drain = append().expect("nobody else writes");
+        for _ in 1..batches {
+            assert!(append().is_none(), "one write takes them all");
         }
+        block_on_ready(drain.run());
         let bytes = read_all(&log, 0).len() as u64;
-        assert_eq!(bytes < file_bytes(&disk, 0), has_zeros, "{value_bytes}");
+        assert_eq!(
+            bytes < file_bytes(&disk, 0),
+            has_zeros,
+            "{batches} batches with {value_bytes} bytes"
+        );
     }
 }
 
