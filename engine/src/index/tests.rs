@@ -96,21 +96,24 @@ fn entries_have_kafkas_layout() {
     assert_eq!(bytes[26..], [0, 0, 0, 0, 0, 0, 0, 4]);
 }
 
+/// A transaction index with markers at these offsets.
+fn txn_index_file(last_offsets: &[i64]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for &last_offset in last_offsets {
+        let aborted = AbortedTransaction {
+            producer_id: 1,
+            first_offset: 10,
+            last_offset,
+            last_stable_offset: last_offset + 1,
+        };
+        aborted.encode(&mut bytes);
+    }
+    bytes
+}
+
 #[test]
 fn txn_index_refuses_what_is_not_its_format() {
-    let aborted = |last_offset| AbortedTransaction {
-        producer_id: 1,
-        first_offset: 10,
-        last_offset,
-        last_stable_offset: last_offset + 1,
-    };
-    let encode = |offsets: &[i64]| {
-        let mut bytes = Vec::new();
-        offsets
-            .iter()
-            .for_each(|&offset| aborted(offset).encode(&mut bytes));
-        bytes
-    };
+    let encode = txn_index_file;
     assert!(TxnIndex::decode(&encode(&[12, 14]), 10).is_some());
     assert!(
         TxnIndex::decode(&encode(&[14, 12]), 10).is_none(),
@@ -124,6 +127,55 @@ fn txn_index_refuses_what_is_not_its_format() {
     let mut version = encode(&[12]);
     version[1] = 1;
     assert!(TxnIndex::decode(&version, 10).is_none(), "unknown version");
+}
+
+#[test]
+fn txn_index_above_the_recovery_point_may_be_torn_and_below_it_not() {
+    let trusted = |bytes: &[u8]| {
+        let index = TxnIndex::decode_trusted(bytes, 10, 20)?;
+        Some(index.entries().iter().map(|it| it.last_offset).collect())
+    };
+    let below = Some(vec![12, 14, 16]);
+    let bytes = txn_index_file(&[12, 14, 16, 20, 22]);
+    let fourth = 3 * TXN_ENTRY_BYTES;
+    assert_eq!(trusted(&bytes), below);
+    assert_eq!(trusted(&bytes[..fourth + 5]), below, "the file was cut");
+    for range in [fourth..bytes.len(), fourth..fourth + TXN_ENTRY_BYTES] {
+        let mut zeroed = bytes.clone();
+        zeroed[range].fill(0);
+        assert_eq!(trusted(&zeroed), below, "a crash leaves zeros");
+    }
+    for entry in 0..3 {
+        let at = entry * TXN_ENTRY_BYTES;
+        let mut damaged = bytes.clone();
+        damaged[at + 1] = 7;
+        assert_eq!(trusted(&damaged), None, "version of entry {entry}");
+        let mut damaged = bytes.clone();
+        damaged[at + 18] ^= 0x80;
+        assert_eq!(trusted(&damaged), None, "sign of the marker of {entry}");
+        if entry < 2 {
+            let mut damaged = bytes.clone();
+            damaged[at + 18] ^= 0x40;
+            assert_eq!(
+                trusted(&damaged),
+                None,
+                "entry {entry} is above those after"
+            );
+            damaged[at..at + TXN_ENTRY_BYTES].fill(0);
+            assert_eq!(trusted(&damaged), None, "entry {entry} is zero");
+        }
+    }
+}
+
+#[test]
+fn txn_index_may_be_torn_where_a_sector_ends() {
+    // The 16th entry lies across the border of the first two sectors.
+    let offsets: Vec<i64> = (11..40).collect();
+    let bytes = txn_index_file(&offsets);
+    let mut torn = bytes.clone();
+    torn[512..].fill(0);
+    let index = TxnIndex::decode_trusted(&torn, 10, 26).unwrap();
+    assert_eq!(index.entries().len(), 15);
 }
 
 #[test]

@@ -12,6 +12,8 @@
 /// Encoded size of an entry.
 pub(crate) const TXN_ENTRY_BYTES: usize = 34;
 const VERSION: i16 = 0;
+/// A disk writes these whole or not at all.
+const SECTOR_BYTES: usize = 512;
 
 /// An aborted transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,21 @@ impl TxnIndex {
         }
     }
 
+    /// Reads the entries below `limit` of a file that is on disk as far as they go. A crash may
+    /// have lost sectors of what follows them, which are zeros then, or the end of the file. `None`
+    /// when it has anything else that is no entry, or one of those below out of their order: then
+    /// something is damaged.
+    pub(crate) fn decode_trusted(bytes: &[u8], base_offset: i64, limit: i64) -> Option<Self> {
+        let index = Self::decode_below(bytes, base_offset, limit);
+        let (chunks, _) = bytes.as_chunks::<TXN_ENTRY_BYTES>();
+        let mut rest = chunks.iter().enumerate().skip(index.entries.len());
+        let is_above = |(number, entry)| match AbortedTransaction::decode(entry) {
+            Some(aborted) => limit <= aborted.last_offset,
+            None => has_lost_sector(entry, number * TXN_ENTRY_BYTES),
+        };
+        rest.all(is_above).then_some(index)
+    }
+
     /// The entries of markers below `limit`.
     pub(crate) fn below(&self, limit: i64) -> Self {
         let count = self.entries.partition_point(|it| it.last_offset < limit);
@@ -172,4 +189,12 @@ impl TxnIndex {
         let last = self.entries.last();
         last.is_some_and(|entry| upper <= entry.last_stable_offset)
     }
+}
+
+/// Whether all bytes that an entry at `position` of its file has in one sector are zero.
+fn has_lost_sector(entry: &[u8; TXN_ENTRY_BYTES], position: usize) -> bool {
+    let in_first = SECTOR_BYTES - position % SECTOR_BYTES;
+    let (first, second) = entry.split_at(in_first.min(TXN_ENTRY_BYTES));
+    let is_lost = |part: &[u8]| !part.is_empty() && part.iter().all(|&byte| byte == 0);
+    is_lost(first) || is_lost(second)
 }

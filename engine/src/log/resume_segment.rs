@@ -74,11 +74,16 @@ impl<D: Disk> SegmentLoader<'_, D> {
         if !self.find_place(&mut resumed, bytes, recovery_point, offsets.last)? {
             return Ok(None);
         }
-        let txn = if has_txn_index {
-            self.txn_index_below(base_offset, recovery_point)?
-        } else {
-            TxnIndex::default()
-        };
+        let mut txn = TxnIndex::default();
+        if has_txn_index {
+            let content = self.read_txn_index(base_offset)?;
+            let trusted =
+                content.and_then(|it| TxnIndex::decode_trusted(&it, base_offset, recovery_point));
+            match trusted {
+                Some(trusted) => txn = trusted,
+                None => return Ok(None),
+            }
+        }
         Ok(Some(Trusted {
             tail: SegmentTail::resumed(&resumed, self.now_ms),
             offset_index: SparseIndex::from_file(offsets.count * OffsetEntry::BYTES as u64),
@@ -185,18 +190,5 @@ impl<D: Disk> SegmentLoader<'_, D> {
                 return Ok(run);
             }
         }
-    }
-
-    fn txn_index_below(
-        &self,
-        base_offset: i64,
-        recovery_point: i64,
-    ) -> Result<TxnIndex, EngineError> {
-        let content = self.read_txn_index(base_offset)?.unwrap_or_default();
-        Ok(TxnIndex::decode_below(
-            &content,
-            base_offset,
-            recovery_point,
-        ))
     }
 }

@@ -222,6 +222,32 @@ fn an_entry_that_points_elsewhere_is_not_trusted() {
     assert_eq!(read_all(&log, 0), stored);
 }
 
+/// A reader of committed records would see those of the transactions that were lost.
+#[test]
+fn a_transaction_index_that_is_damaged_below_the_recovery_point_is_not_trusted() {
+    let aborting = |disk: &SimDisk| {
+        let log = create(disk, bounded());
+        for n in 0..30 {
+            append(&log, &transactional(7, 0, n, 1), client()).unwrap();
+            append(&log, &marker(7, 0, false), coordinator()).unwrap();
+        }
+        log
+    };
+    // Of version, marker offset, and first offset.
+    for byte in [1, 18, 10] {
+        let disk = SimDisk::new(1);
+        let log = aborting(&disk);
+        let with = crashed(&log);
+        let before = contents(&disk, &log);
+        assert_eq!(before.aborted.len(), 30);
+        let file = disk.open(&path(0, FileKind::TxnIndex)).unwrap();
+        disk.write_all_at(&file, &[0x55], 3 * 34 + byte).unwrap();
+        let (log, report) = open(&disk, bounded(), with);
+        assert_eq!(report.walked_bytes, log.size_bytes(), "byte {byte}");
+        assert_eq!(contents(&disk, &log).aborted, before.aborted, "byte {byte}");
+    }
+}
+
 #[test]
 fn a_recovery_point_that_is_no_batch_border_is_not_trusted() {
     let (disk, log) = marked(bounded());
