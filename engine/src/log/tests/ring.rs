@@ -369,17 +369,24 @@ fn a_scan_drops_what_it_brought_in_and_nothing_else() {
     let mut buf = vec![0; 2 << 20];
     UringDisk.expect_random_reads(&file).unwrap();
     UringDisk.read_at(&file, &mut buf, 8 * MIB).unwrap();
-    // Pages are dropped in grains of 64 KiB. The kernel has its own mind about some: it keeps those
-    // that it is using at the moment, and takes back others, above all on a busy machine.
-    let tenth_at_most = |range: std::ops::Range<u64>, is_odd: &dyn Fn(Cached) -> bool| {
-        let grains = range.step_by(64 << 10);
-        let odd = grains
+    // Pages are dropped in grains of 64 KiB. The kernel has its own mind about single ones: it
+    // keeps those that it is using at the moment, and takes back others, above all on a busy
+    // machine.
+    let parts = |range: std::ops::Range<u64>, bytes, state| {
+        let parts = range.step_by(bytes);
+        let found = parts
             .clone()
-            .filter(|&at| is_odd(cached(at..at + (64 << 10))));
-        odd.count() * 10 <= grains.count()
+            .filter(|&at| cached(at..at + bytes as u64) == state);
+        (found.count(), parts.count())
     };
-    let is_dropped = |range| tenth_at_most(range, &|it| it != Cached::Nothing);
-    let is_kept = |range| tenth_at_most(range, &|it| it == Cached::Nothing);
+    let is_dropped = |range| {
+        let (dropped, all) = parts(range, 64 << 10, Cached::Nothing);
+        all * 9 <= dropped * 10
+    };
+    let is_kept = |range: std::ops::Range<u64>| {
+        let (missing, all) = parts(range.clone(), 4 << 10, Cached::Nothing);
+        missing * 10 <= all && parts(range, 64 << 10, Cached::Nothing).0 == 0
+    };
     crate::io::run_on_ring(async {
         scan(&log, 400).await;
         // The pages of the first headers were cached before the scan was known to be one.
