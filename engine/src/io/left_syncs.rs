@@ -28,7 +28,10 @@ pub(super) async fn leave<F: Future<Output = ()> + 'static>(
 }
 
 /// Tells each who waits its result.
-pub(super) fn tell(waiting: Vec<Done>, results: Vec<io::Result<()>>) {
+pub(super) fn tell(
+    waiting: impl IntoIterator<Item = Done>,
+    results: impl IntoIterator<Item = io::Result<()>>,
+) {
     for (done, result) in waiting.into_iter().zip(results) {
         // A drain that was dropped took its log dir offline.
         let _is_heard = done.send(result);

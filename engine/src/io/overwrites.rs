@@ -116,7 +116,7 @@ async fn sync_group(mut group: Vec<Waiting>) {
         && let Some(alone) = group.pop()
     {
         let result = ring::sync(alone.overwrite.file).await;
-        left_syncs::tell(vec![alone.done], vec![result]);
+        left_syncs::tell([alone.done], [result]);
         return;
     }
     let Some(barrier) = group.first().map(|it| Arc::clone(&it.barrier)) else {

@@ -144,7 +144,7 @@ impl Syncs {
 
 async fn sync_alone(waiting: Waiting, in_flight: InFlight) {
     let result = ring::sync(waiting.file).await;
-    left_syncs::tell(vec![waiting.done], vec![result]);
+    left_syncs::tell([waiting.done], [result]);
     drop(in_flight);
     start();
 }
