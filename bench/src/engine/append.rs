@@ -2,8 +2,10 @@
 //!
 //! Every producer appends its batch, waits until it is published and goes on with the next
 //! partition. Durable appends come from as many rings as there are cores, as in the broker; those
-//! to the page cache come from one, since their cost is what is asked about. The engine's cost
-//! includes the waiting: a task's wake-up, about 0.1 us.
+//! to the page cache come from one, since their cost is what is asked about, and everything stays on
+//! one core, as a core of the broker does: the kernel keeps freed memory by core, so what was
+//! brought in beforehand is not at hand on another one. The engine's cost includes the waiting: a
+//! task's wake-up, about 0.1 us.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,7 +25,7 @@ use super::rig::{self, Drains, Target};
 use super::table::{Aim, Side, Table};
 use crate::frames;
 use crate::interrupt::Scratch;
-use crate::process::now;
+use crate::process::{now, pin};
 use crate::round::now_ms;
 
 /// The first rounds' files are small and unreserved, which is not what is asked about.
@@ -49,6 +51,10 @@ pub(crate) struct Load {
 /// # Errors
 /// The engine or a system call failed, or batches are missing afterwards.
 pub(crate) fn measure(name: String, load: &Load, effort: &Effort) -> anyhow::Result<Table> {
+    if load.durability == Durability::PageCache {
+        // A cell has a thread of its own, which ends with it.
+        pin(rustix::thread::sched_getcpu())?;
+    }
     let dir = Scratch::new_in(&effort.dir)?;
     let mut bench = Bench::new(dir.path(), load, effort)?;
     let warm_up = bench.engine(WARM_UP_PART)?;
