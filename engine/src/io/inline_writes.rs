@@ -57,11 +57,11 @@ pub(super) fn write(
         return None;
     }
     let waits_before = calm.is_watched(begun).then(waits_of_this_thread);
-    let slices: Vec<_> = buffers
+    let mut slices = Vec::with_capacity((2 * range.len()).min(IOV_MAX));
+    buffers
         .slices(range.start, range.end, skip)
         .take(IOV_MAX)
-        .map(IoSlice::new)
-        .collect();
+        .for_each(|slice| slices.push(IoSlice::new(slice)));
     let result = rustix::io::pwritev(file, &slices, position);
     let ended = now();
     if WAIT <= ended.saturating_duration_since(begun) {

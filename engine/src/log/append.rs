@@ -12,7 +12,7 @@ use super::drain::Drain;
 use super::partition_log::{PartitionLog, State};
 use super::producer_snapshot::encode_snapshot;
 use super::producer_state::{Origin, TransactionTerms, Verdict};
-use super::validate::{Prepared, validate};
+use super::validate::{Prepared, validate_produced, validate_replicated};
 use super::verification::{TransactionStart, VerificationGuard};
 use crate::config::LogConfig;
 use crate::error::AppendError;
@@ -135,7 +135,7 @@ impl<D: Disk> PartitionLog<D> {
             return Err(AppendError::LogDirFull);
         }
         let config = self.config.load();
-        let prepared = validate(&records, &ctx, &config)?;
+        let accepted = Accepted::of(&records, &ctx, &config)?;
         let mut guard = self.lock();
         if let Some(successor) = self.successor() {
             drop(guard);
@@ -148,14 +148,14 @@ impl<D: Disk> PartitionLog<D> {
             return Err(AppendError::LogDirOffline);
         }
         let state = &mut *guard;
-        let appended = match ctx.origin {
-            Origin::Replica => state.take_replicated(prepared, &ctx, &config)?,
-            Origin::Client | Origin::Coordinator => {
+        let appended = match accepted {
+            Accepted::Replicated(batches) => state.take_replicated(batches, &ctx, &config)?,
+            Accepted::Produced(batch) => {
                 let terms = TransactionTerms {
                     must_verify: config.transaction_verification,
                     ..terms
                 };
-                state.take_produced(prepared, &ctx, &terms, &config)?
+                state.take_produced(batch, &ctx, &terms, &config)?
             }
         };
         let must_drain = !state.queue.is_empty() && !state.is_writer_busy && !self.is_paused();
@@ -168,16 +168,31 @@ impl<D: Disk> PartitionLog<D> {
     }
 }
 
+/// Batches that passed validation.
+enum Accepted {
+    Produced(Prepared),
+    Replicated(Vec<Prepared>),
+}
+
+impl Accepted {
+    fn of(records: &Bytes, ctx: &AppendContext, config: &LogConfig) -> Result<Self, AppendError> {
+        match ctx.origin {
+            Origin::Client | Origin::Coordinator => {
+                validate_produced(records, ctx, config).map(Self::Produced)
+            }
+            Origin::Replica => validate_replicated(records).map(Self::Replicated),
+        }
+    }
+}
+
 impl<D: Disk> State<D> {
     fn take_produced(
         &mut self,
-        prepared: Vec<Prepared>,
+        batch: Prepared,
         ctx: &AppendContext,
         terms: &TransactionTerms,
         config: &LogConfig,
     ) -> Result<Appended<D>, AppendError> {
-        let [batch] = <[Prepared; 1]>::try_from(prepared)
-            .expect("validation lets one batch of a client or coordinator through");
         let header = &batch.header;
         match self
             .producers

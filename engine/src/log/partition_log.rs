@@ -328,6 +328,18 @@ impl<D: Disk> PartitionLog<D> {
         }
     }
 
+    /// The log end offset now: [`LogOffsets::log_end`] without the others.
+    #[must_use]
+    pub fn log_end(&self) -> i64 {
+        self.lock().offsets.log_end()
+    }
+
+    /// The high watermark now: [`LogOffsets::high_watermark`] without the others.
+    #[must_use]
+    pub fn high_watermark(&self) -> i64 {
+        self.lock().offsets.high_watermark()
+    }
+
     /// The offsets now.
     #[must_use]
     pub fn offsets(&self) -> LogOffsets {

@@ -40,30 +40,48 @@ pub(crate) struct Prepared {
     pub(crate) marker: Option<EndTransactionMarker>,
 }
 
-/// Checks the batches of an append. Clients and coordinators bring exactly one.
-pub(crate) fn validate(
+/// Checks the batch of a client or coordinator: an append of theirs holds exactly one.
+pub(crate) fn validate_produced(
     records: &Bytes,
     ctx: &AppendContext,
     config: &LogConfig,
-) -> Result<Vec<Prepared>, AppendError> {
-    let mut prepared = Vec::with_capacity(1);
-    for batch in Batches::new(records) {
-        let batch = batch.map_err(|error| shape_error(&error))?;
-        if !prepared.is_empty() && ctx.origin != Origin::Replica {
-            return Err(invalid("an append must hold exactly one batch"));
-        }
-        batch
-            .verify_crc()
-            .map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
-        prepared.push(match ctx.origin {
-            Origin::Replica => as_it_is(&batch, records)?,
-            Origin::Client | Origin::Coordinator => check_produced(&batch, records, ctx, config)?,
-        });
+) -> Result<Prepared, AppendError> {
+    let mut batches = Batches::new(records);
+    let batch = next_intact(&mut batches)?.ok_or_else(not_one)?;
+    let prepared = check_produced(&batch, records, ctx, config)?;
+    match batches.next() {
+        None => Ok(prepared),
+        Some(Ok(_)) => Err(not_one()),
+        Some(Err(error)) => Err(shape_error(&error)),
+    }
+}
+
+/// Checks the batches of a replica, which brings any number from 1 on and has its offsets.
+pub(crate) fn validate_replicated(records: &Bytes) -> Result<Vec<Prepared>, AppendError> {
+    let mut batches = Batches::new(records);
+    let mut prepared = Vec::new();
+    while let Some(batch) = next_intact(&mut batches)? {
+        prepared.push(as_it_is(&batch, records)?);
     }
     if prepared.is_empty() {
-        return Err(invalid("an append must hold exactly one batch"));
+        return Err(invalid("an append must hold a batch"));
     }
     Ok(prepared)
+}
+
+fn next_intact<'a>(batches: &mut Batches<'a>) -> Result<Option<Batch<'a>>, AppendError> {
+    let Some(batch) = batches.next() else {
+        return Ok(None);
+    };
+    let batch = batch.map_err(|error| shape_error(&error))?;
+    batch
+        .verify_crc()
+        .map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+    Ok(Some(batch))
+}
+
+fn not_one() -> AppendError {
+    invalid("an append must hold exactly one batch")
 }
 
 fn shape_error(error: &RecordError) -> AppendError {
