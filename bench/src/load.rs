@@ -264,25 +264,31 @@ pub(crate) fn decode<R: Decodable + HeaderVersion>(
 
 #[cfg(test)]
 mod tests {
-    use ringbrook_protocol::encode_response;
-    use ringbrook_protocol::messages::produce_response::{
-        PartitionProduceResponse, TopicProduceResponse,
-    };
+    use ringbrook_protocol::produce::{PartitionResponse, Response, TopicResponse};
+    use ringbrook_protocol::{StrBytes, encode_response};
+    use uuid::Uuid;
 
     use super::*;
 
     fn answer(correlation_id: i32, error_code: i16, base_offset: i64) -> Vec<u8> {
-        let partition = PartitionProduceResponse::default()
-            .with_error_code(error_code)
-            .with_base_offset(base_offset);
-        let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);
-        let response = ProduceResponse::default().with_responses(vec![topic]);
+        let partition = PartitionResponse {
+            index: 0,
+            error_code,
+            base_offset,
+            log_append_time_ms: -1,
+            log_start_offset: 0,
+            refusal: None,
+        };
+        let topic = TopicResponse {
+            name: StrBytes::new(),
+            topic_id: Uuid::nil(),
+            partitions: vec![partition].into(),
+        };
+        let response = Response {
+            topics: vec![topic].into(),
+        };
         let encoded = encode_response(correlation_id, &response, PRODUCE_VERSION).unwrap();
-        let parts = encoded.into_parts().map(|part| match part {
-            ringbrook_protocol::Part::Bytes(bytes) => bytes,
-            ringbrook_protocol::Part::Region(_) => panic!("no records here"),
-        });
-        parts.collect::<Vec<_>>().concat().split_off(4)
+        encoded.into_bytes().expect("no records here").split_off(4)
     }
 
     fn check(answers: &[Vec<u8>]) -> anyhow::Result<()> {

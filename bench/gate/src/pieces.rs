@@ -7,6 +7,6 @@ mod requests;
 pub use batches::{LIMIT_BYTES, NOW_MS, RecordSource, batch, fetched, numbered_batches, value};
 pub use logs::{CTX, Logs, append_group, filled, page_cache};
 pub use requests::{
-    FETCH_VERSION, PRODUCE_VERSION, TOPIC, decode_frame, fetch_request, fetch_response, frame,
-    produce_request, produce_response, topic_metadata,
+    FETCH_VERSION, PRODUCE_VERSION, TOPIC, decode_fetch, decode_produce, fetch_request,
+    fetch_response, frame, produce_request, produce_response, topic_metadata,
 };

@@ -2,10 +2,9 @@
 //!
 //! Every producer appends its batch, waits until it is published and goes on with the next
 //! partition. Durable appends come from as many rings as there are cores, as in the broker; those
-//! to the page cache come from one, since their cost is what is asked about, and everything stays on
-//! one core, as a core of the broker does: the kernel keeps freed memory by core, so what was
-//! brought in beforehand is not at hand on another one. The engine's cost includes the waiting: a
-//! task's wake-up, about 0.1 us.
+//! to the page cache come from one, since their cost is what is asked about, and stay on one core,
+//! as in a broker: the kernel keeps freed memory by core, so what was brought in beforehand is not
+//! at hand on another one. The engine's cost includes the waiting: a task's wake-up, about 0.1 us.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -2,9 +2,10 @@
 //! encoding.
 //!
 //! The message structs and their codecs are kafka-protocol's, re-exported here. This crate adds
-//! what that crate leaves open: limits that hold before anything is allocated, and responses whose
-//! records stay in files. No I/O happens here, and record batches are ringbrook-record's
-//! (kafka-protocol's own records module loses duplicate header keys and is never used).
+//! what that crate leaves open: limits that hold before anything is allocated, responses whose
+//! records stay in files, and the Produce request and response ([`produce`]). No I/O happens here,
+//! and record batches are ringbrook-record's (kafka-protocol's own records module loses duplicate
+//! header keys and is never used).
 //!
 //! The road of a request: [`frame::parse_length`] on 4 bytes, [`HeaderPrefix::parse`] and
 //! [`FrameLimits::check`] on the next 8, [`request::decode_request_header`] and [`request::decode`]
@@ -15,6 +16,7 @@
 
 mod error;
 pub mod frame;
+pub mod produce;
 pub mod request;
 pub mod response;
 pub mod schema;

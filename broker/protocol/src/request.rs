@@ -42,14 +42,15 @@ pub struct RequestHeader {
     pub api_version: i16,
     /// Returned to the client in the response.
     pub correlation_id: i32,
-    /// What the client calls itself. A slice of the frame.
+    /// What the client calls itself.
     pub client_id: Option<StrBytes>,
 }
 
 /// Takes the header off the front of a frame (the bytes after the length field).
 ///
 /// `header_version` is [`ApiKey::request_header_version`]: 1, or 2 with tagged fields. The client
-/// id has an i16 length in both.
+/// id has an i16 length in both. Clients repeat theirs in each request: when it is
+/// `known_client_id`, that is returned instead of a slice of the frame.
 ///
 /// # Errors
 /// [`ProtocolError::Truncated`], [`ProtocolError::LengthInvalid`], or [`ProtocolError::Malformed`]
@@ -57,24 +58,24 @@ pub struct RequestHeader {
 pub fn decode_request_header(
     frame: &mut Bytes,
     header_version: i16,
+    known_client_id: Option<&StrBytes>,
 ) -> Result<RequestHeader, ProtocolError> {
     let prefix = HeaderPrefix::parse(frame)?;
     let mut walk = Walk::new(frame, 0, false, decoded_bytes_max(frame.len()));
     walk.skip(HEADER_PREFIX_BYTES, "header")?;
-    let client_id_bytes = walk.string("client_id")?.map(<[u8]>::len);
-    let client_id_end = frame.len().saturating_sub(walk.rest().len());
+    let client_id_bytes = walk.string("client_id")?;
     if 2 <= header_version {
         walk.skip_tags("header")?;
     }
     let header_bytes = frame.len().saturating_sub(walk.rest().len());
-    let client_id = match client_id_bytes {
-        None => None,
-        Some(len) => {
-            let bytes = frame.slice(client_id_end.saturating_sub(len)..client_id_end);
-            let text = StrBytes::from_utf8(bytes);
-            Some(text.map_err(|error| ProtocolError::Malformed(format!("client_id: {error}")))?)
+    let client_id = client_id_bytes.map(|bytes| {
+        if let Some(known) = known_client_id.filter(|known| known.as_bytes() == bytes) {
+            return Ok(known.clone());
         }
-    };
+        let text = StrBytes::from_utf8(frame.slice_ref(bytes));
+        text.map_err(|error| ProtocolError::Malformed(format!("client_id: {error}")))
+    });
+    let client_id = client_id.transpose()?;
     frame.advance(header_bytes);
     let HeaderPrefix {
         api_key,

@@ -3,8 +3,9 @@
 //! Called by the broker's APIs; the connection sends the parts in order, bytes with a write and
 //! regions with sendfile. A Fetch response is built with kafka-protocol's own struct: records that
 //! lie in a file are represented by [`placeholder`] of the same length. Only the Fetch response
-//! knows how to leave records out (module `fetch`); all others are encoded by kafka-protocol into
-//! one allocation of exactly the right size.
+//! knows how to leave records out (module `fetch`), and the Produce response is a struct of our own
+//! ([`crate::produce`]); all others are encoded by kafka-protocol into one allocation of exactly
+//! the right size.
 //!
 //! kafka-protocol's encoder is generic over its `ByteBufMut`, but a sink type of our own would need
 //! an unsafe impl of `BufMut`. The Fetch response is written by hand instead; a test holds it to
@@ -12,6 +13,7 @@
 
 mod body;
 mod fetch;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use std::sync::OnceLock;
 use bytes::{BufMut, Bytes};
 
 pub use body::ResponseBody;
+pub(crate) use writer::Writer;
 
 use crate::error::ProtocolError;
 use crate::frame::LENGTH_BYTES;
@@ -80,7 +83,7 @@ impl Part {
 /// An encoded response frame: its bytes, and what is spliced in between them.
 #[derive(Debug, Clone)]
 pub struct EncodedResponse {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     splices: Vec<Splice>,
     frame_bytes: usize,
 }
@@ -99,20 +102,22 @@ impl EncodedResponse {
         self.frame_bytes
     }
 
-    /// Whether regions of files or large records in memory are part of it. If not, its only part is
-    /// [`Part::Bytes`].
-    #[must_use]
-    pub fn has_splices(&self) -> bool {
-        !self.splices.is_empty()
+    /// All of it, unless regions of files or large records in memory are part of it.
+    ///
+    /// # Errors
+    /// Itself, when it has such parts.
+    pub fn into_bytes(self) -> Result<Vec<u8>, Self> {
+        if self.splices.is_empty() {
+            Ok(self.bytes)
+        } else {
+            Err(self)
+        }
     }
 
-    /// The parts in the order of sending, none of them empty. Costs no allocation.
+    /// The parts in the order of sending, none of them empty.
     pub fn into_parts(self) -> impl Iterator<Item = Part> {
-        let Self {
-            mut bytes,
-            splices,
-            frame_bytes: _,
-        } = self;
+        let Self { bytes, splices, .. } = self;
+        let mut bytes = Bytes::from(bytes);
         let mut taken = 0usize;
         let tail = Splice {
             position: bytes.len(),
@@ -164,7 +169,7 @@ fn is_spliced(records: &Bytes) -> bool {
 /// Encodes a response frame: length, response header, body. The header version follows from the
 /// body's type and version; ApiVersions has version 0 always (KIP-511).
 ///
-/// A response without splices costs one allocation of exactly its size.
+/// A response without splices costs one allocation, of exactly its size but for Produce.
 ///
 /// # Errors
 /// [`ProtocolError::Unencodable`] when the body holds what this version cannot express, or exceeds
@@ -200,7 +205,7 @@ pub fn encode_response<T: ResponseBody>(
         *field = length.to_be_bytes();
     }
     Ok(EncodedResponse {
-        bytes: Bytes::from(bytes),
+        bytes,
         splices,
         frame_bytes,
     })

@@ -69,11 +69,11 @@ impl<'a> Walk<'a> {
                 self.skip(length, name)
             }
             Kind::Numbers(bytes) => {
-                let count = self.count(name, bytes)?;
+                let count = self.count(name, bytes)?.unwrap_or(0);
                 self.skip(count.saturating_mul(bytes), name)
             }
             Kind::Strings { element_bytes } => {
-                for _ in 0..self.count(name, element_bytes)? {
+                for _ in 0..self.count(name, element_bytes)?.unwrap_or(0) {
                     self.string(name)?;
                 }
                 Ok(())
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
                 element_bytes,
                 fields,
             } => {
-                for _ in 0..self.count(name, element_bytes)? {
+                for _ in 0..self.count(name, element_bytes)?.unwrap_or(0) {
                     self.structure(name, fields)?;
                 }
                 Ok(())
@@ -96,11 +96,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reads an array's length and charges for the elements: kafka-protocol allocates them all
-    /// before reading one.
-    fn count(&mut self, name: &'static str, element_bytes: usize) -> Result<usize, ProtocolError> {
-        let count = self.length(name)?.unwrap_or(0);
-        self.charge(count.saturating_mul(element_bytes), name)?;
+    /// Reads an array's length, `None` for null, and charges for the elements: decoders allocate
+    /// them all before reading one.
+    pub(crate) fn count(
+        &mut self,
+        name: &'static str,
+        element_bytes: usize,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let count = self.length(name)?;
+        self.charge(count.unwrap_or(0).saturating_mul(element_bytes), name)?;
         Ok(count)
     }
 
@@ -146,7 +150,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks over tagged fields of which none is known and none will be decoded.
+    #[inline]
     pub(crate) fn skip_tags(&mut self, name: &'static str) -> Result<(), ProtocolError> {
+        // As nearly always.
+        if let [0, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(());
+        }
+        self.skip_some_tags(name)
+    }
+
+    fn skip_some_tags(&mut self, name: &'static str) -> Result<(), ProtocolError> {
         for _ in 0..self.varint(name)? {
             self.varint(name)?;
             let size = self.varint(name)?;
@@ -166,7 +180,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The length of bytes or of an array, or `None` for null.
-    fn length(&mut self, name: &'static str) -> Result<Option<usize>, ProtocolError> {
+    pub(crate) fn length(&mut self, name: &'static str) -> Result<Option<usize>, ProtocolError> {
         if self.is_flexible {
             self.compact_length(name)
         } else {
@@ -179,7 +193,17 @@ impl<'a> Walk<'a> {
     }
 
     /// An unsigned varint of at most five bytes.
+    #[inline]
     fn varint(&mut self, field: &'static str) -> Result<u32, ProtocolError> {
+        // As mostly.
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u32::from(*byte));
+        }
+        self.long_varint(field)
+    }
+
+    fn long_varint(&mut self, field: &'static str) -> Result<u32, ProtocolError> {
         let mut value = 0u32;
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.chunk(field)?;
@@ -199,14 +223,22 @@ impl<'a> Walk<'a> {
         self.take(bytes, name).map(drop)
     }
 
-    fn take(&mut self, bytes: usize, field: &'static str) -> Result<&'a [u8], ProtocolError> {
+    pub(crate) fn take(
+        &mut self,
+        bytes: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], ProtocolError> {
         let truncated = ProtocolError::Truncated { field };
         let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn chunk<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], ProtocolError> {
+    /// The next `N` bytes.
+    pub(crate) fn chunk<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<[u8; N], ProtocolError> {
         let truncated = ProtocolError::Truncated { field };
         let (chunk, rest) = self.rest.split_first_chunk::<N>().ok_or(truncated)?;
         self.rest = rest;

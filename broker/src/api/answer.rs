@@ -11,15 +11,17 @@ use super::RequestContext;
 
 /// A response that is ready to be written.
 pub(crate) enum Response {
+    /// All the bytes of the frame.
+    Send(Vec<u8>),
     /// Bytes and file regions, in the order in which they go out.
-    Send(Reply),
+    SendSpliced(Box<Reply>),
     /// The protocol wants silence: Produce with `acks=0`.
     Nothing,
     /// The connection has to be closed; the text says why.
     Close(&'static str),
 }
 
-/// An encoded response and the file regions that its placeholders stand for.
+/// An encoded response with splices, and the file regions that its placeholders stand for.
 pub(crate) struct Reply {
     /// Frame length, header and body, with a gap per region.
     pub(crate) encoded: EncodedResponse,
@@ -44,7 +46,13 @@ impl Response {
     /// A message that the version cannot express is a defect of the handler: it closes the
     /// connection with an error in the log instead of sending bytes the client would misread.
     pub(crate) fn message<M: ResponseBody>(ctx: &RequestContext, message: &M) -> Self {
-        Self::with_regions(ctx, message, VecDeque::new())
+        match Self::encode(ctx, message) {
+            Ok(encoded) => encoded.into_bytes().map_or_else(
+                |encoded| Self::spliced(encoded, VecDeque::new()),
+                Response::Send,
+            ),
+            Err(closing) => closing,
+        }
     }
 
     /// Like [`Response::message`], for a message whose records are placeholders for `regions`.
@@ -53,12 +61,20 @@ impl Response {
         message: &M,
         regions: VecDeque<FileRegion<UringDisk>>,
     ) -> Self {
-        match encode_response(ctx.correlation_id, message, ctx.api_version) {
-            Ok(encoded) => Response::Send(Reply { encoded, regions }),
-            Err(error) => {
-                tracing::error!(version = ctx.api_version, %error, "response not encodable");
-                Response::Close("response not encodable")
-            }
+        match Self::encode(ctx, message) {
+            Ok(encoded) => Self::spliced(encoded, regions),
+            Err(closing) => closing,
         }
+    }
+
+    fn spliced(encoded: EncodedResponse, regions: VecDeque<FileRegion<UringDisk>>) -> Self {
+        Response::SendSpliced(Box::new(Reply { encoded, regions }))
+    }
+
+    fn encode<M: ResponseBody>(ctx: &RequestContext, message: &M) -> Result<EncodedResponse, Self> {
+        encode_response(ctx.correlation_id, message, ctx.api_version).map_err(|error| {
+            tracing::error!(version = ctx.api_version, %error, "response not encodable");
+            Response::Close("response not encodable")
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What a request handler knows besides the request: the broker, the connection, the version.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +19,21 @@ pub(crate) struct ConnectionContext {
     pub(crate) peer: SocketAddr,
     /// Which of the broker's listeners accepted the connection; index into the configuration.
     pub(crate) listener_index: usize,
+    /// The client id of the last request: nearly always that of the next, too.
+    pub(crate) client_id: RefCell<StrBytes>,
+}
+
+/// Longer client ids are not remembered.
+const REMEMBERED_BYTES_MAX: usize = 256;
+
+impl ConnectionContext {
+    /// Remembers a copy of the client id: a slice of a frame would keep the frame.
+    pub(super) fn remember_client_id(&self, client_id: &StrBytes) {
+        if client_id.len() <= REMEMBERED_BYTES_MAX && *self.client_id.borrow() != *client_id {
+            let copy = StrBytes::from_string(client_id.to_string());
+            self.client_id.replace(copy);
+        }
+    }
 }
 
 /// What a handler gets beside the decoded request.

@@ -38,7 +38,11 @@ pub(crate) fn dispatch(
     let header = decode_request_header(
         &mut frame,
         entry.key.request_header_version(prefix.api_version),
+        Some(&connection.client_id.borrow()),
     )?;
+    if let Some(client_id) = &header.client_id {
+        connection.remember_client_id(client_id);
+    }
     let ctx = RequestContext {
         connection: Rc::clone(connection),
         api_version: prefix.api_version,
@@ -50,11 +54,20 @@ pub(crate) fn dispatch(
 }
 
 /// Decodes the body of a request.
-pub(super) fn request<Q: Request>(ctx: &RequestContext, body: Bytes) -> Result<Q, ProtocolError> {
-    decode(body, ctx.api_version).inspect_err(|error| {
+fn request<Q: Request>(ctx: &RequestContext, body: Bytes) -> Result<Q, ProtocolError> {
+    decoded(ctx, Q::KEY, decode(body, ctx.api_version))
+}
+
+/// Counts and logs a request that could not be decoded.
+pub(super) fn decoded<Q>(
+    ctx: &RequestContext,
+    api_key: i16,
+    request: Result<Q, ProtocolError>,
+) -> Result<Q, ProtocolError> {
+    request.inspect_err(|error| {
         ctx.broker().metrics.requests_invalid.increment();
         let (version, client_id) = (ctx.api_version, ctx.client_id());
-        tracing::info!(api_key = Q::KEY, version, client_id, %error, "request not decodable");
+        tracing::info!(api_key, version, client_id, %error, "request not decodable");
     })
 }
 

@@ -4,7 +4,7 @@ use ringbrook_engine::{AppendError, EngineError, ReadError};
 use ringbrook_protocol::{ResponseError, StrBytes};
 
 use crate::controller::{ControllerError, MetadataError};
-use crate::replica::{EpochCheck, NotServed, Reached};
+use crate::replica::{EpochCheck, NotReached, NotServed};
 use crate::server::TopicCreationError;
 
 /// The code for "no error".
@@ -133,12 +133,12 @@ pub(crate) fn epoch_error(check: EpochCheck) -> Option<ResponseError> {
     }
 }
 
-/// The error of a wait that did not end well.
-pub(crate) fn reached_error(reached: Reached) -> Option<ResponseError> {
-    match reached {
-        Reached::Yes => None,
-        Reached::StorageFailed => Some(ResponseError::KafkaStorageError),
-        Reached::Gone => Some(ResponseError::NotLeaderOrFollower),
+impl KafkaError for NotReached {
+    fn kafka_error(&self) -> ResponseError {
+        match self {
+            NotReached::StorageFailed => ResponseError::KafkaStorageError,
+            NotReached::Gone => ResponseError::NotLeaderOrFollower,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use ringbrook_protocol::messages::write_txn_markers_response::{
 use ringbrook_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
 use super::RequestContext;
-use super::error::{KafkaError, NONE, reached_error};
+use super::error::{KafkaError, NONE};
 use crate::coordinator::TransactionMarker;
 use crate::group::GroupError;
 use crate::replica::NotServed;
@@ -103,9 +103,7 @@ impl KafkaError for MarkerFailure {
                 | NotServed::StorageFailed,
             ) => ResponseError::UnknownTopicOrPartition,
             MarkerFailure::Refused(error) => error.kafka_error(),
-            MarkerFailure::NotCommitted(reached) => {
-                reached_error(*reached).unwrap_or(ResponseError::UnknownServerError)
-            }
+            MarkerFailure::NotCommitted(error) => error.kafka_error(),
             // A transaction coordinator looks for leaders, not for group coordinators.
             MarkerFailure::Group(
                 GroupError::CoordinatorNotAvailable

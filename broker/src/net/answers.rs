@@ -86,7 +86,9 @@ mod tests {
     fn reason(response: Option<Response>) -> Option<&'static str> {
         response.map(|it| match it {
             Response::Close(reason) => reason,
-            Response::Send(_) | Response::Nothing => panic!("not what was queued"),
+            Response::Send(_) | Response::SendSpliced(_) | Response::Nothing => {
+                panic!("not what was queued")
+            }
         })
     }
 

@@ -110,7 +110,7 @@ impl Connection {
                 Event::Frame(frame) => self.handle(frame).await?,
                 Event::Begun(answer) => {
                     let memory = self.in_turn.take().and_then(|in_turn| in_turn.memory);
-                    self.take_answer(answer, memory).await?;
+                    self.queue(answer, memory);
                 }
                 Event::Answered(response) => self.write(response).await?,
                 Event::PeerClosed => return Ok(()),
@@ -163,38 +163,32 @@ impl Connection {
         frame.map_or(Event::PeerClosed, Event::Frame)
     }
 
-    /// Hands a request to its handler; writes or queues the answer.
+    /// Hands a request to its handler and queues the answer. That of a request that is not
+    /// pipelined is written, too.
     async fn handle(&mut self, frame: Frame) -> Result<(), ConnectionError> {
         self.activity.idle_sweeps.set(0);
-        let is_pipelined = is_pipelined(frame.prefix.api_key);
-        if !is_pipelined {
-            self.write_all().await?;
+        if is_pipelined(frame.prefix.api_key) {
+            return self.begin(frame);
         }
-        let answer = dispatch(&self.ctx, frame.prefix, frame.bytes).map_err(ReadError::from)?;
-        self.take_answer(answer, frame.memory).await?;
-        if is_pipelined {
-            Ok(())
-        } else {
-            self.write_all().await
-        }
+        self.write_all().await?;
+        self.begin(frame)?;
+        self.write_all().await
     }
 
-    /// Writes an answer or lets it wait for its turn.
-    async fn take_answer(
-        &mut self,
-        answer: Answer,
-        memory: Option<OwnedSemaphorePermit>,
-    ) -> Result<(), ConnectionError> {
+    fn begin(&mut self, frame: Frame) -> Result<(), ConnectionError> {
+        let answer = dispatch(&self.ctx, frame.prefix, frame.bytes).map_err(ReadError::from)?;
+        self.queue(answer, frame.memory);
+        Ok(())
+    }
+
+    /// Lets an answer wait for its turn.
+    fn queue(&mut self, answer: Answer, memory: Option<OwnedSemaphorePermit>) {
         match answer {
-            Answer::Ready(response) if self.in_flight.is_empty() => {
-                return self.write(response).await;
-            }
             Answer::Ready(response) => self.in_flight.push(Begun::Ready(response), memory),
             Answer::Later(response) => self.in_flight.push(Begun::Later(response), memory),
             Answer::InTurn(answer) => self.in_turn = Some(InTurn { answer, memory }),
         }
         self.count_in_flight();
-        Ok(())
     }
 
     /// Writes the answers that need no waiting.
@@ -219,7 +213,9 @@ impl Connection {
 
     async fn write(&mut self, response: Response) -> Result<(), ConnectionError> {
         match response {
-            Response::Send(reply) => Ok(self.sender.push(&self.stream, reply).await?),
+            Response::Send(bytes) if self.sender.gather(&bytes) => Ok(()),
+            Response::Send(bytes) => Ok(self.sender.push_bytes(&self.stream, &bytes).await?),
+            Response::SendSpliced(reply) => Ok(self.sender.push(&self.stream, *reply).await?),
             Response::Nothing => Ok(()),
             Response::Close(reason) => {
                 self.sender.flush(&self.stream).await?;

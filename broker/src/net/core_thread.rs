@@ -209,6 +209,7 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
                     broker,
                     peer,
                     listener_index,
+                    client_id: RefCell::default(),
                 });
                 match TcpStream::from_std(socket) {
                     Ok(stream) => spawn_connection(stream, ctx, &connections),

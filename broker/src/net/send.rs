@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 
-use bytes::{Bytes, BytesMut};
 use ringbrook_engine::FileRegion;
 use ringbrook_engine::io::{Disk, UringDisk};
 use ringbrook_protocol::Part;
@@ -24,19 +23,43 @@ const GATHER_BYTES_MAX: usize = 64 * 1024;
 /// one system call and one packet less cost more than copying so few bytes.
 const INLINE_BYTES_MAX: usize = 16 * 1024;
 
+/// What a connection keeps of the memory for gathered responses: idle ones are many.
+const KEPT_BYTES_MAX: usize = 512;
+
 /// The writing half of a connection: gathers small responses until it is flushed.
 #[derive(Default)]
 pub(crate) struct Sender {
-    gathered: BytesMut,
+    gathered: Vec<u8>,
     /// The kernel holds back what does not fill a packet until it is told to send it.
     is_corked: bool,
 }
 
 impl Sender {
-    /// Takes a response; what is small waits for [`Sender::flush`], so that the answers to a
-    /// pipeline of requests share a system call.
+    /// Takes bytes if they are few enough to wait for [`Sender::flush`], so that the answers to a
+    /// pipeline of requests share a system call. Else they are to be pushed.
+    pub(crate) fn gather(&mut self, bytes: &[u8]) -> bool {
+        let has_room = self.gathered.len() + bytes.len() <= GATHER_BYTES_MAX;
+        if has_room {
+            self.gathered.extend_from_slice(bytes);
+        }
+        has_room
+    }
+
+    /// Takes bytes, and sends what there would be too much of to gather.
     ///
-    /// A response with records of files goes out corked: what precedes, lies between and follows
+    /// # Errors
+    /// The socket failed.
+    pub(crate) async fn push_bytes(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        if self.gather(bytes) {
+            return Ok(());
+        }
+        self.flush(stream).await?;
+        send_all(stream, bytes).await
+    }
+
+    /// Takes a response with splices.
+    ///
+    /// One with records of files goes out corked: what precedes, lies between and follows
     /// its regions would otherwise each be a packet of their own, and wake the client each time.
     /// The socket stays corked for the next one: consumers ask for nothing else.
     ///
@@ -47,7 +70,7 @@ impl Sender {
         let mut is_held_back = false;
         for part in reply.encoded.into_parts() {
             match part {
-                Part::Bytes(bytes) => self.push_bytes(stream, bytes).await?,
+                Part::Bytes(bytes) => self.push_bytes(stream, &bytes).await?,
                 Part::Region(bytes) => {
                     let gap = regions_of(&mut regions, bytes)?;
                     if self.push_inline(&gap, bytes) {
@@ -55,7 +78,7 @@ impl Sender {
                     }
                     self.set_corked(stream, true)?;
                     is_held_back = true;
-                    send_all(stream, &self.gathered.split()).await?;
+                    self.send_gathered(stream).await?;
                     for region in gap {
                         send_region(stream, region).await?;
                     }
@@ -64,7 +87,7 @@ impl Sender {
         }
         if is_held_back {
             self.set_corked(stream, true)?;
-            send_all(stream, &self.gathered.split()).await?;
+            self.send_gathered(stream).await?;
             // Setting this, even again, sends what is held back and leaves the cork in place.
             set_tcp_nodelay(stream, true)?;
         }
@@ -109,17 +132,14 @@ impl Sender {
             return Ok(());
         }
         self.set_corked(stream, false)?;
-        let bytes = std::mem::take(&mut self.gathered);
-        send_all(stream, &bytes).await
+        self.send_gathered(stream).await
     }
 
-    async fn push_bytes(&mut self, stream: &TcpStream, bytes: Bytes) -> io::Result<()> {
-        if self.gathered.len() + bytes.len() <= GATHER_BYTES_MAX {
-            self.gathered.extend_from_slice(&bytes);
-            return Ok(());
-        }
-        self.flush(stream).await?;
-        send_all(stream, &bytes).await
+    async fn send_gathered(&mut self, stream: &TcpStream) -> io::Result<()> {
+        send_all(stream, &self.gathered).await?;
+        self.gathered.clear();
+        self.gathered.shrink_to(KEPT_BYTES_MAX);
+        Ok(())
     }
 }
 

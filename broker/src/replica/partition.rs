@@ -12,9 +12,8 @@ use ringbrook_engine::{
     AppendContext, AppendError, Appended, EngineError, LogListener, LogOffsets, Origin,
     PartitionLog, TransactionStart, VerificationGuard,
 };
-use tokio::sync::oneshot;
 
-use super::waiters::{FetchWaiters, OffsetWaiters, Reached};
+use super::waiters::{FetchWaiters, NotReached, OffsetWaiters, Waiting};
 
 /// A partition's log on the io_uring backend.
 pub(super) type Log = PartitionLog<UringDisk>;
@@ -203,15 +202,22 @@ impl Partition {
 
     /// Waits until the offsets below `offset` are published: written, and with
     /// `flush.before.ack` on disk. `None` when they are already.
-    pub(crate) fn published(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
-        self.published
-            .register(offset, || self.log().offsets().log_end)
+    pub(crate) fn published(&self, offset: i64) -> Option<Waiting> {
+        self.published.register(offset, || self.log().log_end())
+    }
+
+    /// Whether the high watermark is at least `offset`.
+    pub(crate) fn is_committed(&self, offset: i64) -> bool {
+        offset <= self.log().high_watermark()
     }
 
     /// Waits until the high watermark is at least `offset`. `None` when it is already.
-    pub(crate) fn committed(&self, offset: i64) -> Option<oneshot::Receiver<Reached>> {
+    pub(crate) fn committed(&self, offset: i64) -> Option<Waiting> {
+        if self.is_committed(offset) {
+            return None;
+        }
         self.committed
-            .register(offset, || self.log().offsets().high_watermark)
+            .register(offset, || self.log().high_watermark())
     }
 
     /// The fetches that wait for this partition.
@@ -221,8 +227,8 @@ impl Partition {
 
     /// Wakes everything that waits for this partition: it is no longer served here.
     pub(crate) fn retire(&self) {
-        self.published.fail(Reached::Gone);
-        self.committed.fail(Reached::Gone);
+        self.published.fail(NotReached::Gone);
+        self.committed.fail(NotReached::Gone);
         self.fetches.wake();
     }
 }
@@ -243,10 +249,14 @@ impl LogListener for Publisher {
         let Some(partition) = self.0.upgrade() else {
             return;
         };
-        let log = partition.log();
-        log.advance_high_watermark(offsets.log_end);
-        partition.published.advance(offsets.log_end);
-        partition.committed.advance(log.offsets().high_watermark);
+        // First, so that who waits for what is published need not wait again.
+        let log_end = offsets.log_end;
+        let high_watermark = partition
+            .log()
+            .advance_high_watermark(log_end)
+            .high_watermark;
+        partition.published.advance(log_end, high_watermark);
+        partition.committed.advance(high_watermark, high_watermark);
         partition.fetches.wake();
     }
 
@@ -254,8 +264,8 @@ impl LogListener for Publisher {
         let Some(partition) = self.0.upgrade() else {
             return;
         };
-        partition.published.fail(Reached::StorageFailed);
-        partition.committed.fail(Reached::StorageFailed);
+        partition.published.fail(NotReached::StorageFailed);
+        partition.committed.fail(NotReached::StorageFailed);
         partition.fetches.wake();
     }
 }

@@ -7,15 +7,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-/// How a wait for an offset ended.
+/// How a wait for an offset ended: with the high watermark of that moment when the offset is
+/// published, or below the high watermark, whichever was waited for.
+pub(crate) type Reached = Result<i64, NotReached>;
+
+/// Why a wait for an offset ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reached {
-    /// The offset is published, or below the high watermark, whichever was waited for.
-    Yes,
+pub(crate) enum NotReached {
     /// The partition's log dir went offline: whether the records are on disk is unknown.
     StorageFailed,
     /// The partition was deleted or moved away while waiting.
     Gone,
+}
+
+/// A wait for an offset.
+pub(crate) struct Waiting(oneshot::Receiver<Reached>);
+
+impl Waiting {
+    /// Waits.
+    ///
+    /// # Errors
+    /// See [`NotReached`].
+    pub(crate) async fn end(self) -> Reached {
+        // Without a word the partition is gone together with those who waited for it.
+        self.0.await.unwrap_or(Err(NotReached::Gone))
+    }
 }
 
 /// Waiters for an offset to be passed.
@@ -29,22 +45,18 @@ impl OffsetWaiters {
     ///
     /// `current` is asked after the waiter is registered, so that an advance in between is not
     /// lost.
-    pub(crate) fn register(
-        &self,
-        offset: i64,
-        current: impl FnOnce() -> i64,
-    ) -> Option<oneshot::Receiver<Reached>> {
+    pub(crate) fn register(&self, offset: i64, current: impl FnOnce() -> i64) -> Option<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if offset <= current() {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
         waiting.push((offset, sender));
-        Some(receiver)
+        Some(Waiting(receiver))
     }
 
-    /// Wakes the waiters for offsets up to `offset`.
-    pub(crate) fn advance(&self, offset: i64) {
+    /// Wakes the waiters for offsets up to `offset`; they are told the high watermark.
+    pub(crate) fn advance(&self, offset: i64, high_watermark: i64) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_empty() {
             return;
@@ -53,13 +65,13 @@ impl OffsetWaiters {
             .extract_if(.., |(wanted, _)| *wanted <= offset)
             .collect();
         drop(waiting);
-        Self::wake(reached, Reached::Yes);
+        Self::wake(reached, Ok(high_watermark));
     }
 
     /// Wakes all waiters: the partition will not advance any more.
-    pub(crate) fn fail(&self, reason: Reached) {
+    pub(crate) fn fail(&self, reason: NotReached) {
         let all = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        Self::wake(all, reason);
+        Self::wake(all, Err(reason));
     }
 
     fn wake(waiters: Vec<(i64, oneshot::Sender<Reached>)>, reached: Reached) {
@@ -106,6 +118,8 @@ impl FetchWaiters {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -113,11 +127,20 @@ mod tests {
         let waiters = OffsetWaiters::default();
         let mut five = waiters.register(5, || 0).expect("5 is not reached");
         let mut nine = waiters.register(9, || 0).expect("9 is not reached");
-        waiters.advance(5);
-        assert_eq!(five.try_recv(), Ok(Reached::Yes));
-        assert!(nine.try_recv().is_err());
-        waiters.fail(Reached::StorageFailed);
-        assert_eq!(nine.try_recv(), Ok(Reached::StorageFailed));
+        waiters.advance(5, 4);
+        assert_eq!(five.0.try_recv(), Ok(Ok(4)));
+        assert!(nine.0.try_recv().is_err());
+        waiters.fail(NotReached::StorageFailed);
+        let failed = nine.end().now_or_never();
+        assert_eq!(failed, Some(Err(NotReached::StorageFailed)));
+    }
+
+    #[test]
+    fn who_waits_for_a_partition_that_is_gone_is_told_so() {
+        let waiters = OffsetWaiters::default();
+        let waiting = waiters.register(5, || 0).expect("5 is not reached");
+        drop(waiters);
+        assert_eq!(waiting.end().now_or_never(), Some(Err(NotReached::Gone)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use ringbrook_record::Codec;
 use super::coordinator_batch::{encode, visit_batches};
 use super::{Broker, InternalTopic};
 use crate::coordinator::{CoordinatorBatch, CoordinatorLog, CoordinatorLogError, LoadedEntry};
-use crate::replica::{NotServed, Partition, Reached};
+use crate::replica::{NotReached, NotServed, Partition};
 
 /// What follows from the configuration of an internal topic.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +109,10 @@ impl CoordinatorLog for PartitionCoordinatorLog {
             let Some(committed) = partition.committed(end_offset) else {
                 return Ok(base_offset);
             };
-            match committed.await {
-                Ok(Reached::Yes) => Ok(base_offset),
-                Ok(Reached::StorageFailed) => Err(CoordinatorLogError::KafkaStorageError),
-                Ok(Reached::Gone) | Err(_) => Err(CoordinatorLogError::NotLeaderOrFollower),
+            match committed.end().await {
+                Ok(_high_watermark) => Ok(base_offset),
+                Err(NotReached::StorageFailed) => Err(CoordinatorLogError::KafkaStorageError),
+                Err(NotReached::Gone) => Err(CoordinatorLogError::NotLeaderOrFollower),
             }
         }
         .boxed_local()

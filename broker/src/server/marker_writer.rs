@@ -13,7 +13,7 @@ use super::coordinator_batch::encode;
 use super::{Broker, InternalTopic};
 use crate::coordinator::{CoordinatorBatch, TransactionMarker};
 use crate::group::GroupError;
-use crate::replica::{NotServed, Partition, Reached};
+use crate::replica::{NotReached, NotServed, Partition};
 use crate::txn::{MarkerError, MarkerWriter, TopicPartition};
 
 /// Why a marker was not written.
@@ -27,7 +27,7 @@ pub(crate) enum MarkerFailure {
     Refused(#[from] AppendError),
     /// It was appended, but not committed.
     #[error("not committed: {0:?}")]
-    NotCommitted(Reached),
+    NotCommitted(NotReached),
     /// The group coordinator could not take it.
     #[error(transparent)]
     Group(#[from] GroupError),
@@ -84,11 +84,8 @@ async fn committed(partition: &Partition, end_offset: i64) -> Result<(), MarkerF
     let Some(committed) = partition.committed(end_offset) else {
         return Ok(());
     };
-    match committed.await {
-        Ok(Reached::Yes) => Ok(()),
-        Ok(reached) => Err(MarkerFailure::NotCommitted(reached)),
-        Err(_) => Err(MarkerFailure::NotCommitted(Reached::Gone)),
-    }
+    let committed = committed.end().await;
+    committed.map(drop).map_err(MarkerFailure::NotCommitted)
 }
 
 /// The partitions of this broker, as the transaction coordinator sees them.

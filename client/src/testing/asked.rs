@@ -34,7 +34,7 @@ impl Asked {
         let prefix = HeaderPrefix::parse(&frame).expect("a frame holds a header");
         let api = ApiKey::try_from(prefix.api_key).expect("a client asks known APIs only");
         let header_version = api.request_header_version(prefix.api_version);
-        let header = decode_request_header(&mut frame, header_version).expect("a header");
+        let header = decode_request_header(&mut frame, header_version, None).expect("a header");
         Self {
             node,
             connection,

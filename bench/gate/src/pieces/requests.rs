@@ -5,14 +5,9 @@ use ringbrook_client::metadata::{PartitionMetadata, TopicMetadata};
 use ringbrook_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use ringbrook_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use ringbrook_protocol::messages::produce_response::{
-    PartitionProduceResponse, TopicProduceResponse,
-};
-use ringbrook_protocol::messages::{
-    FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, RequestHeader,
-};
+use ringbrook_protocol::messages::{FetchRequest, FetchResponse, ProduceRequest, RequestHeader};
 use ringbrook_protocol::{
-    Encodable, Request, StrBytes, decode, decode_request_header, placeholder,
+    Encodable, Request, StrBytes, decode, decode_request_header, placeholder, produce,
 };
 use uuid::Uuid;
 
@@ -22,6 +17,7 @@ pub const PRODUCE_VERSION: i16 = 13;
 pub const FETCH_VERSION: i16 = 17;
 /// The id of the topic.
 pub const TOPIC: Uuid = Uuid::from_u128(7);
+const CLIENT_ID: StrBytes = StrBytes::from_static_str("producer-1");
 
 /// A request frame without its length field.
 ///
@@ -31,7 +27,7 @@ pub fn frame<Q: Request>(request: &Q, version: i16) -> Bytes {
     let header = RequestHeader::default()
         .with_request_api_key(Q::KEY)
         .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_static_str("producer-1")));
+        .with_client_id(Some(CLIENT_ID));
     let mut bytes = BytesMut::new();
     header
         .encode(&mut bytes, Q::header_version(version))
@@ -40,17 +36,33 @@ pub fn frame<Q: Request>(request: &Q, version: i16) -> Bytes {
     bytes.freeze()
 }
 
-/// Header, limits and body, as the broker reads them.
+/// What follows the header, which is read as the broker reads it.
+fn body<Q: Request>(frame: &Bytes, version: i16) -> Bytes {
+    let mut body = frame.clone();
+    let header_version = Q::header_version(version);
+    let header = decode_request_header(&mut body, header_version, Some(&CLIENT_ID));
+    header.expect("a header");
+    assert!(body.has_remaining(), "a body follows");
+    body
+}
+
+/// Header, limits and body of a fetch request, as the broker reads them.
 ///
 /// # Panics
 /// The frame is not of this request.
 #[must_use]
-pub fn decode_frame<Q: Request>(frame: &Bytes, version: i16) -> Q {
-    let mut body = frame.clone();
-    let header = decode_request_header(&mut body, Q::header_version(version));
-    header.expect("a header");
-    assert!(body.has_remaining(), "a body follows");
-    decode(body, version).expect("a body")
+pub fn decode_fetch(frame: &Bytes) -> FetchRequest {
+    decode(body::<FetchRequest>(frame, FETCH_VERSION), FETCH_VERSION).expect("a body")
+}
+
+/// The same of a produce request.
+///
+/// # Panics
+/// The frame is not of this request.
+#[must_use]
+pub fn decode_produce(frame: &Bytes) -> produce::Request {
+    let body = body::<ProduceRequest>(frame, PRODUCE_VERSION);
+    produce::Request::decode(&body, PRODUCE_VERSION).expect("a body")
 }
 
 /// One batch for each of `partitions` partitions.
@@ -71,12 +83,23 @@ pub fn produce_request(partitions: i32, batch: &Bytes) -> ProduceRequest {
 
 /// Every batch is written.
 #[must_use]
-pub fn produce_response(partitions: i32) -> ProduceResponse {
-    let answer = |index| PartitionProduceResponse::default().with_index(index);
-    let topic = TopicProduceResponse::default()
-        .with_topic_id(TOPIC)
-        .with_partition_responses((0..partitions).map(answer).collect());
-    ProduceResponse::default().with_responses(vec![topic])
+pub fn produce_response(partitions: i32) -> produce::Response {
+    let answer = |index| produce::PartitionResponse {
+        index,
+        error_code: 0,
+        base_offset: 0,
+        log_append_time_ms: -1,
+        log_start_offset: 0,
+        refusal: None,
+    };
+    let topic = produce::TopicResponse {
+        name: StrBytes::new(),
+        topic_id: TOPIC,
+        partitions: (0..partitions).map(answer).collect(),
+    };
+    produce::Response {
+        topics: std::iter::once(topic).collect(),
+    }
 }
 
 /// A fetch from `partitions` partitions.

@@ -2,32 +2,22 @@
 
 use std::hint::black_box;
 
-use ringbrook_protocol::messages::{FetchRequest, ProduceRequest};
-use ringbrook_protocol::{Request, encode_response};
+use ringbrook_protocol::encode_response;
 use ringbrook_record::Codec;
 
 use super::{Row, repeated};
 use crate::pieces::{
-    FETCH_VERSION, PRODUCE_VERSION, batch, decode_frame, fetch_request, fetch_response, frame,
-    produce_request, produce_response,
+    FETCH_VERSION, PRODUCE_VERSION, batch, decode_fetch, decode_produce, fetch_request,
+    fetch_response, frame, produce_request, produce_response,
 };
 
-fn decode<Q: Request + 'static>(
-    name: String,
-    request: impl FnOnce() -> Q + 'static,
-    version: i16,
-    times: usize,
-) -> Row {
-    Row::new(name, move |_| {
-        let frame = frame(&request(), version);
-        move || repeated(times, || decode_frame::<Q>(black_box(&frame), version))
-    })
-}
-
 fn produce(partitions: i32, times: usize) -> [Row; 2] {
-    let request = move || produce_request(partitions, &batch(1, 200, Codec::None));
     let name = format!("protocol/decode Produce, {partitions} partitions");
-    let decode = decode::<ProduceRequest>(name, request, PRODUCE_VERSION, times);
+    let decode = Row::new(name, move |_| {
+        let request = produce_request(partitions, &batch(1, 200, Codec::None));
+        let frame = frame(&request, PRODUCE_VERSION);
+        move || repeated(times, || decode_produce(black_box(&frame)))
+    });
     let name = format!("protocol/encode Produce answer, {partitions} partitions");
     let encode = Row::new(name, move |_| {
         let response = produce_response(partitions);
@@ -42,8 +32,10 @@ fn produce(partitions: i32, times: usize) -> [Row; 2] {
 
 fn fetch(partitions: i32, times: usize) -> [Row; 2] {
     let name = format!("protocol/decode Fetch, {partitions} partitions");
-    let request = move || fetch_request(partitions);
-    let decode = decode::<FetchRequest>(name, request, FETCH_VERSION, times);
+    let decode = Row::new(name, move |_| {
+        let frame = frame(&fetch_request(partitions), FETCH_VERSION);
+        move || repeated(times, || decode_fetch(black_box(&frame)))
+    });
     let name = format!("protocol/encode Fetch answer, {partitions} partitions");
     let encode = Row::new(name, move |_| {
         let response = fetch_response((0..partitions).map(|_| 64 << 10));

@@ -37,7 +37,7 @@ fn produce_request(record_bytes: usize) -> ProduceRequest {
 #[test]
 fn header_takes_client_id_and_drops_tagged_fields() {
     let mut frame = header(b"\0\x04test", b"\x01\x07\x02xxbody");
-    let decoded = decode_request_header(&mut frame, 2).unwrap();
+    let decoded = decode_request_header(&mut frame, 2, None).unwrap();
     let client_id = Some(StrBytes::from_static_str("test"));
     let expected = RequestHeader {
         api_key: 3,
@@ -49,19 +49,44 @@ fn header_takes_client_id_and_drops_tagged_fields() {
     assert_eq!(frame, "body");
 
     let mut frame = header(b"\0\x04test", b"body");
-    assert_eq!(decode_request_header(&mut frame, 1).unwrap(), expected);
+    assert_eq!(
+        decode_request_header(&mut frame, 1, None).unwrap(),
+        expected
+    );
     assert_eq!(frame, "body");
+}
+
+#[test]
+fn a_client_id_that_is_known_keeps_no_frame() {
+    let known = StrBytes::from_static_str("test");
+    let taken = |mut frame: Bytes| {
+        let all = frame.clone();
+        let header = decode_request_header(&mut frame, 1, Some(&known)).unwrap();
+        let client_id = header.client_id.unwrap();
+        let is_slice = all.as_ptr_range().contains(&client_id.as_ptr());
+        (client_id, is_slice)
+    };
+    assert_eq!(
+        taken(header(b"\0\x04test", b"body")),
+        (known.clone(), false)
+    );
+    let other = StrBytes::from_static_str("tost");
+    assert_eq!(taken(header(b"\0\x04tost", b"body")), (other, true));
 }
 
 #[test]
 fn header_may_lack_a_client_id() {
     let mut frame = header(b"\xff\xff", b"");
     assert_eq!(
-        decode_request_header(&mut frame, 1).unwrap().client_id,
+        decode_request_header(&mut frame, 1, None)
+            .unwrap()
+            .client_id,
         None
     );
     let mut frame = header(b"\0\0", b"\0");
-    let empty = decode_request_header(&mut frame, 2).unwrap().client_id;
+    let empty = decode_request_header(&mut frame, 2, None)
+        .unwrap()
+        .client_id;
     assert_eq!(empty, Some(StrBytes::new()));
 }
 
@@ -69,7 +94,7 @@ fn header_may_lack_a_client_id() {
 fn header_truncated_anywhere_is_an_error() {
     let whole = header(b"\0\x04test", b"\x01\x07\x02xx");
     for len in 0..whole.len() {
-        let decoded = decode_request_header(&mut whole.slice(..len), 2);
+        let decoded = decode_request_header(&mut whole.slice(..len), 2, None);
         assert!(
             matches!(decoded, Err(ProtocolError::Truncated { .. })),
             "{len}: {decoded:?}"
@@ -79,12 +104,12 @@ fn header_truncated_anywhere_is_an_error() {
 
 #[test]
 fn header_with_a_bad_client_id_is_an_error() {
-    let negative = decode_request_header(&mut header(b"\xff\xfe", b""), 1);
+    let negative = decode_request_header(&mut header(b"\xff\xfe", b""), 1, None);
     assert_eq!(
         negative,
         Err(ProtocolError::LengthInvalid { field: "client_id" })
     );
-    let not_text = decode_request_header(&mut header(b"\0\x01\xff", b""), 1);
+    let not_text = decode_request_header(&mut header(b"\0\x01\xff", b""), 1, None);
     assert!(
         matches!(not_text, Err(ProtocolError::Malformed(_))),
         "{not_text:?}"

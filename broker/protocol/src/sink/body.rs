@@ -7,24 +7,18 @@ use crate::{Encodable, HeaderVersion};
 
 /// A response body that [`super::encode_response`] takes. Implemented for the responses of all
 /// served APIs; the one of Fetch keeps its records out of the buffer.
-pub trait ResponseBody: Encodable + HeaderVersion {
-    /// How many bytes [`Self::encode_body`] will put into memory.
+pub trait ResponseBody: HeaderVersion {
+    /// How many bytes [`Self::encode_body`] will put into memory, or a few more.
     ///
     /// # Errors
     /// [`ProtocolError::Unencodable`] when a string is too long for its length field.
-    fn in_memory_bytes(&self, version: i16) -> Result<usize, ProtocolError> {
-        self.compute_size(version)
-            .map_err(|error| unencodable(&error))
-    }
+    fn in_memory_bytes(&self, version: i16) -> Result<usize, ProtocolError>;
 
     /// Writes the body.
     ///
     /// # Errors
     /// [`ProtocolError::Unencodable`] when the body holds what this version cannot express.
-    fn encode_body(&self, sink: &mut ResponseSink, version: i16) -> Result<(), ProtocolError> {
-        self.encode(&mut sink.bytes, version)
-            .map_err(|error| unencodable(&error))
-    }
+    fn encode_body(&self, sink: &mut ResponseSink, version: i16) -> Result<(), ProtocolError>;
 }
 
 /// kafka-protocol's error type is anyhow's, which this crate does not name.
@@ -33,11 +27,27 @@ pub(super) fn unencodable(error: &impl std::fmt::Display) -> ProtocolError {
 }
 
 macro_rules! plain_bodies {
-    ($($response:ident)*) => { $(impl ResponseBody for messages::$response {})* };
+    ($($response:ident)*) => { $(
+        impl ResponseBody for messages::$response {
+            fn in_memory_bytes(&self, version: i16) -> Result<usize, ProtocolError> {
+                self.compute_size(version)
+                    .map_err(|error| unencodable(&error))
+            }
+
+            fn encode_body(
+                &self,
+                sink: &mut ResponseSink,
+                version: i16,
+            ) -> Result<(), ProtocolError> {
+                self.encode(&mut sink.bytes, version)
+                    .map_err(|error| unencodable(&error))
+            }
+        }
+    )* };
 }
 
 plain_bodies! {
-    ProduceResponse ListOffsetsResponse MetadataResponse OffsetCommitResponse OffsetFetchResponse
+    ListOffsetsResponse MetadataResponse OffsetCommitResponse OffsetFetchResponse
     FindCoordinatorResponse JoinGroupResponse HeartbeatResponse LeaveGroupResponse SyncGroupResponse
     DescribeGroupsResponse ListGroupsResponse ApiVersionsResponse CreateTopicsResponse
     DeleteTopicsResponse DeleteRecordsResponse InitProducerIdResponse OffsetForLeaderEpochResponse

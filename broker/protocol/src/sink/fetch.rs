@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{BufMut, Bytes};
 
 use super::body::{ResponseBody, unencodable};
+use super::writer::{Writer, fit, put_varint};
 use super::{ResponseSink, is_spliced};
 use crate::error::ProtocolError;
 use crate::messages::FetchResponse;
@@ -35,25 +36,14 @@ impl ResponseBody for FetchResponse {
         if !(Self::VERSIONS.min..=Self::VERSIONS.max).contains(&version) {
             return Err(unencodable(&format_args!("Fetch has no version {version}")));
         }
-        let mut writer = Writer {
-            sink,
-            version,
-            is_flexible: 12 <= version,
-        };
-        writer.response(self)
+        Writer::new(sink, version, 12 <= version).fetch_response(self)
     }
 }
 
-struct Writer<'a> {
-    sink: &'a mut ResponseSink,
-    version: i16,
-    is_flexible: bool,
-}
-
 impl Writer<'_> {
-    fn response(&mut self, response: &FetchResponse) -> Result<(), ProtocolError> {
+    fn fetch_response(&mut self, response: &FetchResponse) -> Result<(), ProtocolError> {
         self.out().put_i32(response.throttle_time_ms);
-        if 7 <= self.version {
+        if 7 <= self.version() {
             self.out().put_i16(response.error_code);
             self.out().put_i32(response.session_id);
         }
@@ -61,9 +51,9 @@ impl Writer<'_> {
         for topic in &response.responses {
             self.topic(topic)?;
         }
-        if self.is_flexible {
+        if self.is_flexible() {
             let endpoints = &response.node_endpoints;
-            let has_endpoints = 16 <= self.version && !endpoints.is_empty();
+            let has_endpoints = 16 <= self.version() && !endpoints.is_empty();
             self.tag_count(usize::from(has_endpoints), &response.unknown_tagged_fields)?;
             if has_endpoints {
                 self.node_endpoints(endpoints)?;
@@ -74,8 +64,8 @@ impl Writer<'_> {
     }
 
     fn topic(&mut self, topic: &FetchableTopicResponse) -> Result<(), ProtocolError> {
-        if self.version <= 12 {
-            self.string(&topic.topic)?;
+        if self.version() <= 12 {
+            self.string(Some(&topic.topic))?;
         } else {
             self.out().put_slice(topic.topic_id.as_bytes());
         }
@@ -91,11 +81,11 @@ impl Writer<'_> {
         self.out().put_i16(partition.error_code);
         self.out().put_i64(partition.high_watermark);
         self.out().put_i64(partition.last_stable_offset);
-        if 5 <= self.version {
+        if 5 <= self.version() {
             self.out().put_i64(partition.log_start_offset);
         }
         self.aborted_transactions(partition.aborted_transactions.as_deref())?;
-        if 11 <= self.version {
+        if 11 <= self.version() {
             self.out().put_i32(partition.preferred_read_replica.0);
         }
         // An empty partition carries zero-length records, never null: librdkafka fails the whole
@@ -104,7 +94,7 @@ impl Writer<'_> {
         let records = partition.records.as_ref().unwrap_or(&empty);
         self.length(Some(records.len()))?;
         self.sink.put_records(records);
-        if self.is_flexible {
+        if self.is_flexible() {
             self.partition_tags(partition)
         } else {
             Ok(())
@@ -144,10 +134,10 @@ impl Writer<'_> {
 
     fn node_endpoints(&mut self, endpoints: &[NodeEndpoint]) -> Result<(), ProtocolError> {
         let mut content = Vec::new();
-        put_varint(&mut content, length_plus_one(endpoints.len())?);
+        put_varint(&mut content, fit(endpoints.len().saturating_add(1))?);
         for endpoint in endpoints {
             endpoint
-                .encode(&mut content, self.version)
+                .encode(&mut content, self.version())
                 .map_err(|error| unencodable(&error))?;
         }
         self.tag_content(0, &content)
@@ -157,21 +147,21 @@ impl Writer<'_> {
         let Some(value) = value else { return Ok(()) };
         let mut content = Vec::new();
         value
-            .encode(&mut content, self.version)
+            .encode(&mut content, self.version())
             .map_err(|error| unencodable(&error))?;
         self.tag_content(tag, &content)
     }
 
     fn tag_content(&mut self, tag: u32, content: &[u8]) -> Result<(), ProtocolError> {
-        put_varint(self.out(), tag);
-        put_varint(self.out(), fit(content.len())?);
+        self.varint(tag);
+        self.varint(fit(content.len())?);
         self.out().put_slice(content);
         Ok(())
     }
 
     /// Ends a structure that has no tagged fields of its own.
     fn end(&mut self, unknown: &BTreeMap<i32, Bytes>) -> Result<(), ProtocolError> {
-        if !self.is_flexible {
+        if !self.is_flexible() {
             return Ok(());
         }
         self.tag_count(0, unknown)?;
@@ -183,7 +173,7 @@ impl Writer<'_> {
         known_count: usize,
         unknown: &BTreeMap<i32, Bytes>,
     ) -> Result<(), ProtocolError> {
-        put_varint(self.out(), fit(known_count.saturating_add(unknown.len()))?);
+        self.varint(fit(known_count.saturating_add(unknown.len()))?);
         Ok(())
     }
 
@@ -193,51 +183,9 @@ impl Writer<'_> {
         }
         Ok(())
     }
-
-    fn string(&mut self, text: &str) -> Result<(), ProtocolError> {
-        if self.is_flexible {
-            put_varint(self.out(), length_plus_one(text.len())?);
-        } else {
-            self.out().put_i16(fit(text.len())?);
-        }
-        self.out().put_slice(text.as_bytes());
-        Ok(())
-    }
-
-    /// The length of an array or of records; `None` is null.
-    fn length(&mut self, length: Option<usize>) -> Result<(), ProtocolError> {
-        match (self.is_flexible, length) {
-            (true, None) => put_varint(self.out(), 0),
-            (true, Some(length)) => put_varint(self.out(), length_plus_one(length)?),
-            (false, None) => self.out().put_i32(-1),
-            (false, Some(length)) => self.out().put_i32(fit(length)?),
-        }
-        Ok(())
-    }
-
-    fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.sink.bytes
-    }
 }
 
 /// A tagged field is sent unless it equals its default.
 fn present<T: Default + PartialEq>(value: &T) -> Option<&T> {
     (*value != T::default()).then_some(value)
-}
-
-fn length_plus_one(length: usize) -> Result<u32, ProtocolError> {
-    fit(length.saturating_add(1))
-}
-
-fn fit<T: TryFrom<usize>>(length: usize) -> Result<T, ProtocolError> {
-    T::try_from(length)
-        .map_err(|_| ProtocolError::Unencodable(format!("length {length} too large")))
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u32) {
-    while let low @ 0x80.. = value {
-        out.put_u8((low & 0x7f) as u8 | 0x80);
-        value = low >> 7;
-    }
-    out.put_u8((value & 0x7f) as u8);
 }

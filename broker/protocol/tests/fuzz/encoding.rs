@@ -3,13 +3,8 @@
 use std::sync::PoisonError;
 
 use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use ringbrook_protocol::messages::produce_response::{
-    PartitionProduceResponse, TopicProduceResponse,
-};
-use ringbrook_protocol::messages::{
-    ApiVersionsResponse, FetchResponse, HeartbeatResponse, ProduceResponse,
-};
-use ringbrook_protocol::{ResponseBody, encode_response, placeholder};
+use ringbrook_protocol::messages::{ApiVersionsResponse, FetchResponse, HeartbeatResponse};
+use ringbrook_protocol::{ResponseBody, StrBytes, encode_response, placeholder, produce};
 use stats_alloc::{Region, Stats};
 
 use crate::{ALLOCATOR, TURN};
@@ -39,9 +34,29 @@ fn assert_one_allocation<T: ResponseBody>(body: &T, version: i16) {
 #[test]
 fn a_response_without_regions_costs_one_allocation() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let topic = TopicProduceResponse::default()
-        .with_partition_responses(vec![PartitionProduceResponse::default(); 3]);
-    let produce = ProduceResponse::default().with_responses(vec![topic]);
+    let refusal = produce::Refusal {
+        message: "refused".repeat(20),
+        record_errors: vec![produce::RecordError {
+            batch_index: 3,
+            message: "no key".repeat(30),
+        }],
+    };
+    let partition = produce::PartitionResponse {
+        index: 0,
+        error_code: 0,
+        base_offset: 1,
+        log_append_time_ms: -1,
+        log_start_offset: 0,
+        refusal: Some(Box::new(refusal)),
+    };
+    let topic = produce::TopicResponse {
+        name: StrBytes::from_string("topic".repeat(40)),
+        topic_id: uuid::Uuid::nil(),
+        partitions: vec![partition; 3].into(),
+    };
+    let produce = produce::Response {
+        topics: vec![topic].into(),
+    };
     (3..=13).for_each(|version| assert_one_allocation(&produce, version));
     (0..=4).for_each(|version| assert_one_allocation(&HeartbeatResponse::default(), version));
     (0..=4).for_each(|version| assert_one_allocation(&ApiVersionsResponse::default(), version));

@@ -10,6 +10,7 @@
 mod encoding;
 mod generator;
 mod mutation;
+mod produce;
 mod random;
 
 use std::alloc::System;
@@ -309,7 +310,7 @@ fn header_decoding_never_panics() {
         for header_version in 1..=2 {
             let mut bytes = Bytes::from(frame.clone());
             let region = Region::new(ALLOCATOR);
-            let header = decode_request_header(&mut bytes, header_version);
+            let header = decode_request_header(&mut bytes, header_version, None);
             let allocated_bytes = region.change().bytes_allocated;
             assert!(
                 allocated_bytes < ERROR_BYTES,

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use ringbrook_engine::TransactionStart;
 use ringbrook_protocol::ResponseError;
-use ringbrook_protocol::messages::ProduceRequest;
-use ringbrook_protocol::messages::produce_request::PartitionProduceData;
+use ringbrook_protocol::produce::{PartitionData, Request};
 use ringbrook_record::{Attributes, BatchHeader};
 
 use super::{Acks, append_all, fail_all, find, is_refused};
@@ -24,7 +23,7 @@ use crate::txn::{ProducerIdAndEpoch, TopicPartition};
 const ATTRIBUTES: std::ops::Range<usize> = 21..23;
 
 /// Whether the batch claims to be part of a transaction. What is no batch is not; the log says so.
-fn is_transactional(data: &PartitionProduceData) -> bool {
+fn is_transactional(data: &PartitionData) -> bool {
     let attributes = data.records.as_ref().and_then(|it| it.get(ATTRIBUTES));
     attributes
         .and_then(|bytes| <[u8; 2]>::try_from(bytes).ok())
@@ -32,11 +31,9 @@ fn is_transactional(data: &PartitionProduceData) -> bool {
 }
 
 /// Whether any batch of the request claims to be part of a transaction.
-pub(super) fn has_transactional(request: &ProduceRequest) -> bool {
-    let topics = request.topic_data.iter();
-    topics
-        .flat_map(|topic| &topic.partition_data)
-        .any(is_transactional)
+pub(super) fn has_transactional(request: &Request) -> bool {
+    let mut topics = request.topics.iter();
+    topics.any(|topic| topic.partitions.iter().any(is_transactional))
 }
 
 /// The verdicts on a request's transactional batches, in the order of the request.
@@ -67,7 +64,7 @@ struct Batch {
 }
 
 /// Handles a request with transactional batches.
-pub(super) fn handle(ctx: RequestContext, request: ProduceRequest, acks: Acks) -> Answer {
+pub(super) fn handle(ctx: RequestContext, request: Request, acks: Acks) -> Answer {
     let Some(transactional_id) = request.transactional_id.as_ref().map(|id| id.to_string()) else {
         let error = ResponseError::TransactionalIdAuthorizationFailed;
         return fail_all(&ctx, &request, acks, error);
@@ -76,7 +73,7 @@ pub(super) fn handle(ctx: RequestContext, request: ProduceRequest, acks: Acks) -
     let (batches, producers) = batches(&ctx, &request);
     let producer = match producers[..] {
         // Batches without a producer id, or to partitions that are not here: the log says so.
-        [] => return append_all(&ctx, request, acks, Verdicts::default()),
+        [] => return append_all(ctx, request, acks, Verdicts::default()),
         [producer] => producer,
         _ => {
             let error = ResponseError::InvalidProducerIdMapping;
@@ -89,7 +86,7 @@ pub(super) fn handle(ctx: RequestContext, request: ProduceRequest, acks: Acks) -
         .transactions
         .partition_verification_enable;
     if is_off && !support.is_v2() {
-        return append_all(&ctx, request, acks, Verdicts::default());
+        return append_all(ctx, request, acks, Verdicts::default());
     }
     let claim = Claim {
         transactional_id,
@@ -98,7 +95,7 @@ pub(super) fn handle(ctx: RequestContext, request: ProduceRequest, acks: Acks) -
     };
     let mut answer = async move {
         let verdicts = verdicts(&ctx, &claim, &batches).await;
-        append_all(&ctx, request, acks, verdicts)
+        append_all(ctx, request, acks, verdicts)
     }
     .boxed_local();
     match answer.as_mut().now_or_never() {
@@ -108,14 +105,11 @@ pub(super) fn handle(ctx: RequestContext, request: ProduceRequest, acks: Acks) -
 }
 
 /// The batches that need a verdict, and the producers they name.
-fn batches(
-    ctx: &RequestContext,
-    request: &ProduceRequest,
-) -> (Vec<Batch>, Vec<ProducerIdAndEpoch>) {
+fn batches(ctx: &RequestContext, request: &Request) -> (Vec<Batch>, Vec<ProducerIdAndEpoch>) {
     let served = ctx.broker().replicas.served();
     let (mut batches, mut producers) = (Vec::new(), Vec::new());
-    for (topic_index, topic) in request.topic_data.iter().enumerate() {
-        for (partition_index, data) in topic.partition_data.iter().enumerate() {
+    for (topic_index, topic) in request.topics.iter().enumerate() {
+        for (partition_index, data) in topic.partitions.iter().enumerate() {
             let records = data.records.as_deref().unwrap_or_default();
             let header = BatchHeader::parse(records).ok();
             let header = header.filter(|it| it.attributes.is_transactional());
@@ -252,13 +246,13 @@ mod tests {
 
     #[test]
     fn attributes_of_short_records_say_nothing() {
-        let data =
-            |bytes: Vec<u8>| PartitionProduceData::default().with_records(Some(bytes.into()));
-        assert!(!is_transactional(
-            &PartitionProduceData::default().with_records(None)
-        ));
-        assert!(!is_transactional(&data(vec![0xff; 22])));
-        assert!(is_transactional(&data(vec![0xff; 23])));
-        assert!(!is_transactional(&data(vec![0; 61])));
+        let is_transactional = |records: Option<Vec<u8>>| {
+            let records = records.map(Into::into);
+            is_transactional(&PartitionData { index: 0, records })
+        };
+        assert!(!is_transactional(None));
+        assert!(!is_transactional(Some(vec![0xff; 22])));
+        assert!(is_transactional(Some(vec![0xff; 23])));
+        assert!(!is_transactional(Some(vec![0; 61])));
     }
 }
