@@ -166,6 +166,12 @@ pub(crate) fn unless_interrupted(
     })
 }
 
+/// Ends the program, as a signal does, when those who read what it prints are gone (`| head`).
+pub(crate) fn end_without_reader() -> ! {
+    clean_up();
+    std::process::exit(i32::from(SIGNALLED) + Signal::PIPE.as_raw())
+}
+
 /// Kills the processes and waits for their ends, then removes the directories.
 fn clean_up() {
     let left = left();

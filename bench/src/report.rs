@@ -1,10 +1,12 @@
 //! What the rounds come to: medians, ranges, ratios; as lines to read and as JSON.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
+
+use crate::interrupt;
 
 /// Measurements of one quantity, one per round.
 #[derive(Debug, Clone, Default)]
@@ -240,10 +242,16 @@ pub(crate) fn append_json(path: Option<&Path>, value: &Value) -> anyhow::Result<
     Ok(writeln!(file, "{value}")?)
 }
 
-/// Prints a line to standard output.
-#[expect(clippy::print_stdout, reason = "results are what this program is for")]
+/// Prints a line to standard output. When nobody reads it any more the program ends.
+///
+/// # Panics
+/// It cannot be written for another reason.
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => interrupt::end_without_reader(),
+        Err(error) => panic!("results cannot be written: {error}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,23 @@
 //! The engine's benchmark still works: cells of every kind run small and tell their ratios.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn bench() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ringbrook-bench"))
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let mut child = bench()
+        .args(["engine", "--list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(128 + 13), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
