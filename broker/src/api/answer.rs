@@ -46,13 +46,7 @@ impl Response {
     /// A message that the version cannot express is a defect of the handler: it closes the
     /// connection with an error in the log instead of sending bytes the client would misread.
     pub(crate) fn message<M: ResponseBody>(ctx: &RequestContext, message: &M) -> Self {
-        match Self::encode(ctx, message) {
-            Ok(encoded) => encoded.into_bytes().map_or_else(
-                |encoded| Self::spliced(encoded, VecDeque::new()),
-                Response::Send,
-            ),
-            Err(closing) => closing,
-        }
+        Self::with_regions(ctx, message, VecDeque::new())
     }
 
     /// Like [`Response::message`], for a message whose records are placeholders for `regions`.
@@ -61,20 +55,15 @@ impl Response {
         message: &M,
         regions: VecDeque<FileRegion<UringDisk>>,
     ) -> Self {
-        match Self::encode(ctx, message) {
-            Ok(encoded) => Self::spliced(encoded, regions),
-            Err(closing) => closing,
+        match encode_response(ctx.correlation_id, message, ctx.api_version) {
+            Ok(encoded) => match encoded.into_bytes() {
+                Ok(bytes) => Response::Send(bytes),
+                Err(encoded) => Response::SendSpliced(Box::new(Reply { encoded, regions })),
+            },
+            Err(error) => {
+                tracing::error!(version = ctx.api_version, %error, "response not encodable");
+                Response::Close("response not encodable")
+            }
         }
-    }
-
-    fn spliced(encoded: EncodedResponse, regions: VecDeque<FileRegion<UringDisk>>) -> Self {
-        Response::SendSpliced(Box::new(Reply { encoded, regions }))
-    }
-
-    fn encode<M: ResponseBody>(ctx: &RequestContext, message: &M) -> Result<EncodedResponse, Self> {
-        encode_response(ctx.correlation_id, message, ctx.api_version).map_err(|error| {
-            tracing::error!(version = ctx.api_version, %error, "response not encodable");
-            Response::Close("response not encodable")
-        })
     }
 }
