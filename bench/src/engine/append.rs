@@ -29,8 +29,10 @@ use crate::round::now_ms;
 
 /// The first rounds' files are small and unreserved, which is not what is asked about.
 const WARM_UP_PART: u64 = 4;
-/// Bytes of the writes that bring memory in beforehand.
+/// Bytes of the writes that bring memory in beforehand: the kernel keeps it by size, too.
 const TOUCH_MIN: u64 = 4 << 10;
+/// The engine has zeros written with small batches, so that memory comes in such pieces.
+const ENGINE_TOUCH_MIN: u64 = 64 << 10;
 const TOUCH_MAX: u64 = 8 << 20;
 /// Batches from which on the cost of an append is compared with that of a write.
 const LARGE_BYTES: usize = 16 << 10;
@@ -78,13 +80,13 @@ fn page_cache(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
     ]
     .map(Side::new);
     for _ in 0..bench.effort.rounds {
-        bench.settle()?;
+        bench.settle(ENGINE_TOUCH_MIN)?;
         let engine = bench.engine(1)?;
-        bench.settle()?;
+        bench.settle(TOUCH_MIN)?;
         let plain = bench.limit(&mut plain, 1)?;
-        bench.settle()?;
+        bench.settle(TOUCH_MIN)?;
         let reserved = bench.limit(&mut reserved, 1)?;
-        bench.settle()?;
+        bench.settle(TOUCH_MIN)?;
         let started = bench.limit(&mut started, 1)?;
         let crc = limits::crc(&bench.batches, bench.operations(1), bench.effort.duration)?;
         let walk = limits::walk(&bench.batches, bench.operations(1), bench.effort.duration)?;
@@ -138,7 +140,7 @@ fn durable(name: String, bench: &mut Bench<'_>) -> anyhow::Result<Table> {
     let threads = bench.load.partitions.min(bench.load.producers);
     let mut sides = ["engine", "pwritev RWF_DSYNC", "pwritev, fdatasync"].map(Side::new);
     for _ in 0..bench.effort.rounds {
-        bench.settle()?;
+        bench.settle(ENGINE_TOUCH_MIN)?;
         let engine = bench.engine(1)?;
         let dsync = bench.limit(&mut dsync, threads)?;
         let datasync = bench.limit(&mut datasync, threads)?;
@@ -230,12 +232,13 @@ impl<'a> Bench<'a> {
         (operations.min(self.effort.operations) / part).max(1)
     }
 
-    /// Has the kernel write what is left from the side before, and memory ready for the next.
-    fn settle(&self) -> anyhow::Result<()> {
+    /// Has the kernel write what is left from the side before, and memory ready for the next, whose
+    /// writes bring in at least so much at once.
+    fn settle(&self, touch_min: u64) -> anyhow::Result<()> {
         let dir = std::fs::File::open(self.dir)?;
         rustix::fs::syncfs(&dir)?;
         let batch_bytes = self.load.batch_bytes as u64;
-        let write_bytes = (batch_bytes * self.group() as u64).clamp(TOUCH_MIN, TOUCH_MAX);
+        let write_bytes = (batch_bytes * self.group() as u64).clamp(touch_min, TOUCH_MAX);
         touch_page_cache(self.dir, self.operations(1) * batch_bytes, write_bytes)
     }
 

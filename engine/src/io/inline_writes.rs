@@ -23,7 +23,8 @@ use super::buffer::WriteBuffers;
 use super::ring::IOV_MAX;
 
 /// Larger writes keep the thread from its other tasks for too long; for them a worker costs little.
-const BYTES_MAX: usize = 128 << 10;
+/// Room for 128 KiB of batches and for the zeros behind them.
+const BYTES_MAX: usize = 192 << 10;
 /// A write that waits and takes so long disturbs others.
 const WAIT: Duration = Duration::from_millis(1);
 /// How long writes go through the ring after the first wait.

@@ -300,6 +300,7 @@ impl<D: Disk> State<D> {
             position,
             bytes: facts.bytes,
             entries,
+            appended_ms: now_ms,
             largest: Largest {
                 timestamp: self.tail.max_timestamp,
                 offset: self.tail.max_timestamp_offset,

@@ -1,6 +1,8 @@
 //! Batches that have their offsets and wait for the drain to write them. Behind the partition log's
 //! lock; the drain takes the whole queue at once by swapping it with an empty one.
 
+use bytes::Bytes;
+
 use crate::index::AbortedTransaction;
 use crate::io::{Piece, WriteBuffers};
 use crate::segment::{Largest, NewEntries};
@@ -35,6 +37,8 @@ pub(crate) struct QueuedBatch {
     pub(crate) position: u64,
     pub(crate) bytes: u64,
     pub(crate) entries: NewEntries,
+    /// The broker's time when it was appended.
+    pub(crate) appended_ms: i64,
     /// The segment's largest timestamp with this batch.
     pub(crate) largest: Largest,
     pub(crate) steps: Option<Box<Steps>>,
@@ -56,6 +60,12 @@ impl BatchQueue {
         debug_assert_eq!(batch.bytes, piece.size_bytes() as u64);
         self.batches.push(batch);
         self.buffers.pieces.push(piece);
+    }
+
+    /// Adds what is written behind the last batch and is no batch.
+    pub(crate) fn push_zeros(&mut self, zeros: Bytes) {
+        debug_assert_eq!(self.batches.len(), self.buffers.pieces.len());
+        self.buffers.pieces.push(Piece::plain(zeros));
     }
 
     /// Empties it but keeps a moderate amount of its memory for the next drain.

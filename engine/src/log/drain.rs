@@ -325,7 +325,10 @@ async fn write_run<D: Disk>(
         (&segment, &file),
         queue,
         range.clone(),
-        is_durable_write,
+        FlushPlan {
+            is_durable_write,
+            ..plan
+        },
     )
     .await?;
     if plan.needs_sync {
@@ -343,7 +346,7 @@ async fn write_run<D: Disk>(
             .await;
         flatten(log, "write the transaction index of", job)?;
     }
-    let is_durable = plan.is_durable_write || plan.needs_sync;
+    let is_durable = plan.is_durable();
     let after = log.publish(tip, &queue.batches[range.clone()], is_durable);
     if let Some(mark) = after.mark {
         let log = Arc::clone(log);
@@ -373,17 +376,27 @@ async fn write_batches<D: Disk>(
     access: Access,
     (segment, file): (&Arc<Segment<D>>, &Arc<D::File>),
     queue: &mut BatchQueue,
-    range: Range<usize>,
-    is_durable: bool,
+    mut range: Range<usize>,
+    plan: FlushPlan,
 ) -> Result<(), EngineError> {
     let failed = |operation, source| EngineError::io(operation, &log.dir.load(), source);
     let (first, last) = (&queue.batches[range.start], &queue.batches[range.end - 1]);
-    let written = first.position..last.position + last.bytes;
+    let (written, appended_ms) = (first.position..last.position + last.bytes, last.appended_ms);
     let passed = log.pass_zeroing(access, segment, written.end).await;
     passed.map_err(|source| failed("wait to append to", source))?;
     // A job that an earlier run started may have failed (L6).
     log.check_online()?;
-    let sync_kind = is_durable.then(|| segment.zeroed_ahead().sync_kind(&written));
+    // Zeros are no batch: nothing may follow them in the queue.
+    if !plan.is_durable()
+        && range.end == queue.batches.len()
+        && let Some(zeros) = log.zeros_behind(segment, &written, appended_ms)
+    {
+        queue.push_zeros(zeros);
+        range.end += 1;
+    }
+    let sync_kind = plan
+        .is_durable_write
+        .then(|| segment.zeroed_ahead().sync_kind(&written));
     let mode = WriteMode {
         is_durable: matches!(sync_kind, Some(SyncKind::Own)),
         is_file_busy: segment.is_reserving(),
@@ -409,6 +422,7 @@ async fn write_batches<D: Disk>(
 }
 
 /// What a write needs before its batches are published.
+#[derive(Debug, Clone, Copy)]
 struct FlushPlan {
     /// The write itself is durable.
     is_durable_write: bool,
@@ -417,6 +431,11 @@ struct FlushPlan {
 }
 
 impl FlushPlan {
+    /// What is written is on disk before it is published.
+    fn is_durable(self) -> bool {
+        self.is_durable_write || self.needs_sync
+    }
+
     /// The plan for a run that ends with `last`, by the settings of this moment.
     fn of<D: Disk>(config: &LogConfig, tip: &Tip<D>, last: &QueuedBatch) -> Self {
         if config.flush_before_ack {

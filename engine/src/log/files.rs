@@ -104,8 +104,9 @@ impl<D: Disk> PartitionLog<D> {
         let file = self.open_blocking(segment, FileKind::Log)?;
         let trim = || {
             self.disk.set_len(&file, segment.bytes())?;
-            // Zeros that came back would be damage, and take the segments after it along.
-            if has_zeros {
+            // Zeros that came back would be damage, and take the segments after it along. What is
+            // not durable before it is acknowledged may be lost until the background sync.
+            if has_zeros && self.config.load().flush_before_ack {
                 self.disk.sync(&file)?;
             }
             Ok(())

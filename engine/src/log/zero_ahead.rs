@@ -1,9 +1,13 @@
-//! Zeroing past the end of the active segment, ahead of small durable appends; why is told in
+//! Zeroing past the end of the active segment, ahead of small appends; why is told in
 //! `segment/zeroed_ahead.rs`. The file is longer than its segment meanwhile; it is
 //! cut when the segment is rolled or closed, and after a crash recovery takes zeros up to the
-//! file's end for what they are. Called by the drain; zeroes on background threads.
+//! file's end for what they are. Called by the drain; zeroes on background threads for durable
+//! appends, and together with the batches themselves for others.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::partition_log::PartitionLog;
 use crate::io::{Access, Disk};
@@ -26,6 +30,8 @@ const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// chunk would only make the disk flush its cache more often.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+/// From this size on writes to the page cache gain little.
+const LARGE_CACHED_WRITE_BYTES: u64 = 128 << 10;
 
 impl<D: Disk> PartitionLog<D> {
     /// Zeroes more in the background if a durable write of so many batches and bytes that ended at
@@ -54,6 +60,25 @@ impl<D: Disk> PartitionLog<D> {
             log.zero(&segment);
             drop(permit);
         });
+    }
+
+    /// The zeros that a write to the page cache brings along: batches that end at `written.end`, of
+    /// which the last was appended at `appended_ms`.
+    pub(super) fn zeros_behind(
+        &self,
+        segment: &Segment<D>,
+        written: &Range<u64>,
+        appended_ms: i64,
+    ) -> Option<Bytes> {
+        let is_large = LARGE_CACHED_WRITE_BYTES <= written.end - written.start;
+        if is_large || written.end < FROM_BYTES || self.health.is_full() {
+            return None;
+        }
+        let limit = u64::from(self.config.load().segment_bytes);
+        let to = segment.zeroed_ahead().extend(written, appended_ms, limit)?;
+        // What is to be cut off when the segment is finished.
+        segment.raise_allocated(to);
+        Some(Bytes::from_static(&ZEROS[..usize_from(to - written.end)]))
     }
 
     /// Makes sure that nobody zeroes below `end`, which is about to be written.

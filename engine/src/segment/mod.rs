@@ -21,6 +21,8 @@ pub(crate) use recovery::{
 pub(crate) use rewriter::{RewrittenSegment, SegmentRewriter};
 pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
+#[cfg(test)]
+pub(crate) use zeroed_ahead::CACHED_STEP_BYTES;
 pub(crate) use zeroed_ahead::SyncKind;
 
 #[cfg(test)]

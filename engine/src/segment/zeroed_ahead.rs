@@ -1,9 +1,15 @@
-//! Zeros that are on the disk past a segment's end, for durable appends to overwrite.
+//! Zeros past a segment's end for small appends to overwrite: on the disk for durable appends, in
+//! the page cache for others.
 //!
 //! An append that makes a file longer, or goes to blocks that were never written, changes the
 //! file's inode and extents, so each `fdatasync` writes these too and waits for them; and files
 //! that were created one after the other share a block of inodes, for which their syncs wait in
-//! turn. A sync of bytes that overwrite others writes nothing but these. What was measured is in
+//! turn. A sync of bytes that overwrite others writes nothing but these.
+//!
+//! An append to the page cache brings in the pages it needs, one by one where it is small or does
+//! not begin at a border of a power of two; each is accounted for, mapped to a block and handed to
+//! the disk by itself. A write of 64 KiB that begins at its border brings in one folio of this
+//! size, and what overwrites that costs little more than the copy. What was measured is in
 //! BENCHMARKS.md.
 //!
 //! Here is only the account of it: what `log::zero_ahead` may zero, and who has to wait. **Bytes
@@ -30,6 +36,15 @@ const STEP_BYTES_MAX: u64 = if cfg!(test) { 2048 } else { 1 << 20 };
 /// Most zeros that a crash leaves behind a segment: a job begins when less than half a step is
 /// left.
 pub(super) const ZEROS_BYTES_MAX: u64 = STEP_BYTES_MAX / 2 + STEP_BYTES_MAX;
+/// Appends to the page cache that pass a border of so many bytes write zeros up to the next one:
+pub(crate) const CACHED_STEP_BYTES: u64 = if cfg!(test) { 512 } else { 64 << 10 };
+/// if the border before was passed within this time. Zeros that are not overwritten before the
+/// kernel writes what is old, after seconds, would go to the disk for nothing.
+const CACHED_STEP_MS_MAX: i64 = 1000;
+const _: () = assert!(
+    CACHED_STEP_BYTES <= ZEROS_BYTES_MAX,
+    "recovery takes them for zeros"
+);
 const _: () = assert!(
     MARGIN_BYTES <= STEP_BYTES_MAX / 2,
     "the first job begins there"
@@ -74,7 +89,9 @@ struct State<B> {
     /// Makes overwritten bytes durable; `None` where nothing is known to.
     barrier: Option<Arc<B>>,
     work: Work,
-    /// A job has begun, so the file may be longer than the segment.
+    /// When the last append to the page cache passed a border of [`CACHED_STEP_BYTES`].
+    passed_ms: Option<i64>,
+    /// Zeroing has begun, so the file may be longer than the segment.
     has_begun: bool,
     is_sealed: bool,
 }
@@ -110,6 +127,7 @@ impl<B> Default for ZeroedAhead<B> {
             durable: 0..0,
             barrier: None,
             work: Work::None,
+            passed_ms: None,
             has_begun: false,
             is_sealed: false,
         };
@@ -145,6 +163,29 @@ impl<B> ZeroedAhead<B> {
         }
         state.work = Work::Queued(from..to);
         true
+    }
+
+    /// Up to where the drain writes zeros behind batches that it is about to write to the page
+    /// cache at `written`, of a segment that is never longer than `limit`; `None` for no zeros.
+    /// They are accounted for as if they were written: a write that fails takes the log offline.
+    pub(crate) fn extend(&self, written: &Range<u64>, now_ms: i64, limit: u64) -> Option<u64> {
+        if written.end <= written.start.next_multiple_of(CACHED_STEP_BYTES) {
+            return None;
+        }
+        let mut state = self.lock();
+        let before_ms = state.passed_ms.replace(now_ms)?;
+        let is_fast = (0..CACHED_STEP_MS_MAX).contains(&now_ms.saturating_sub(before_ms));
+        let to = written.end.next_multiple_of(CACHED_STEP_BYTES).min(limit);
+        let has_room = written.end.max(state.zeroed_to) < to;
+        if !is_fast || !has_room || state.is_sealed || !matches!(state.work, Work::None) {
+            return None;
+        }
+        if state.zeroed_to < written.start {
+            state.zeros_from = written.start;
+        }
+        state.zeroed_to = to;
+        state.has_begun = true;
+        Some(to)
     }
 
     /// What was queued or is running zeroes nothing more. Appends may not go there yet: see
@@ -359,6 +400,66 @@ mod tests {
         zeroing.written_back(limit);
         drop(zeroing);
         assert!(!account.queue(limit - 1, limit));
+    }
+
+    #[test]
+    fn zeros_follow_batches_to_the_next_border_where_borders_are_passed_fast() {
+        const STEP: u64 = CACHED_STEP_BYTES;
+        let account = Account::default();
+        let extend = |range: Range<u64>, now_ms| account.extend(&range, now_ms, 10 * STEP - 1);
+        assert_eq!(extend(0..STEP + 1, 10_000), None, "nobody knows how fast");
+        assert_eq!(extend(STEP + 1..STEP + 2, 10_001), None, "within a step");
+        let later = 10_000 + CACHED_STEP_MS_MAX;
+        assert_eq!(extend(STEP + 2..2 * STEP + 1, later), None, "slowly");
+        let at = 2 * STEP + 1;
+        assert_eq!(extend(at..3 * STEP, later + 1), None, "nor past the border");
+        assert_eq!(extend(3 * STEP..at + STEP, later + 2), Some(4 * STEP));
+        assert_eq!(
+            extend(at + STEP..4 * STEP, later + 3),
+            None,
+            "to the border"
+        );
+        let late = later + CACHED_STEP_MS_MAX + 1;
+        assert_eq!(extend(4 * STEP..7 * STEP + 1, late), Some(8 * STEP));
+        assert_eq!(extend(7 * STEP + 1..8 * STEP + 1, later), None, "set back");
+        let last = extend(8 * STEP + 1..9 * STEP + 1, later + 1);
+        assert_eq!(last, Some(10 * STEP - 1), "the segment's limit");
+        assert_eq!(extend(9 * STEP + 1..10 * STEP + 1, later + 2), None);
+        assert!(account.seal(), "they are to be cut off");
+        assert_eq!(extend(10 * STEP + 1..11 * STEP + 1, later + 3), None);
+    }
+
+    #[test]
+    fn a_drain_writes_no_zeros_where_a_job_does_or_did() {
+        const STEP: u64 = CACHED_STEP_BYTES;
+        let account = Account::default();
+        assert_eq!(account.extend(&(0..STEP + 1), 0, LIMIT), None);
+        let zeros = zero_next(&account, STEP + 1).expect("nothing is zeroed");
+        assert_eq!(
+            account.extend(&(zeros.start - 1..zeros.end - 1), 0, LIMIT),
+            None
+        );
+        assert!(account.queue(zeros.end - 1, LIMIT));
+        let behind = zeros.end - 1..zeros.end + STEP;
+        assert_eq!(account.extend(&behind, 0, LIMIT), None, "it is to begin");
+        account.call_off();
+        assert!(account.extend(&behind, 0, LIMIT).is_some());
+    }
+
+    #[test]
+    fn zeros_in_the_page_cache_become_durable_like_others() {
+        let account = with_barrier();
+        account.call_off();
+        account.lock().work = Work::None;
+        assert_eq!(account.extend(&(0..CACHED_STEP_BYTES + 1), 0, LIMIT), None);
+        let written = 3 * CACHED_STEP_BYTES..4 * CACHED_STEP_BYTES + 1;
+        let to = account
+            .extend(&written, 0, LIMIT)
+            .expect("a border was passed");
+        assert_eq!(kind(&account, written.end..to), "whole");
+        sync(&account, written.end..to);
+        assert_eq!(kind(&account, written.end..to), "overwritten");
+        assert_eq!(kind(&account, written.start - 1..to), "own", "before them");
     }
 
     #[test]

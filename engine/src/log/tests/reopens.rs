@@ -144,14 +144,19 @@ fn aborted_transactions_that_recovery_removed_do_not_come_back_either() {
 #[test]
 fn unclean_open_cuts_the_torn_tail_and_later_segments() {
     let disk = SimDisk::new(1);
-    // Durable appends would have zeroes written behind the last segment's end.
+    // Durable appends, and others that come fast, would have zeros written behind the last
+    // segment's end.
     let config = LogConfig {
         flush_before_ack: false,
         ..small_segments()
     };
     let log = create(&disk, config);
-    for _ in 0..30 {
-        append(&log, &batch(2, 100), client()).unwrap();
+    for n in 0..30 {
+        let ctx = AppendContext {
+            now_ms: n * 10_000,
+            ..client()
+        };
+        append(&log, &batch(2, 100), ctx).unwrap();
     }
     let segments = log.segments_count();
     assert!(3 < segments);

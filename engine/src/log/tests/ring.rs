@@ -1,7 +1,7 @@
 //! The log over the real disk and ring: appends of many tasks and threads, few writes, reopening.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,7 @@ use super::support::*;
 use crate::config::LogConfig;
 use crate::io::{Cached, DirHealth, Disk, UringDisk};
 use crate::log::{LogIdentity, LogListener, LogOffsets, LogOpener, PartitionLog, create_log};
+use crate::segment::CACHED_STEP_BYTES;
 
 type Log = Arc<PartitionLog<UringDisk>>;
 
@@ -247,10 +248,12 @@ fn blocks_reserved_ahead_are_given_back() {
     }
     let path = dir.path().join("t-0/00000000000000000000.log");
     let before = std::fs::metadata(&path).unwrap();
-    assert_eq!(before.len(), log.size_bytes(), "the length stays truthful");
+    let bytes = log.size_bytes();
+    let with_zeros = bytes.next_multiple_of(CACHED_STEP_BYTES);
+    assert_eq!(before.len(), with_zeros, "blocks do not count");
     log.close(0).unwrap();
     let after = std::fs::metadata(&path).unwrap();
-    assert_eq!(after.len(), before.len());
+    assert_eq!(after.len(), bytes);
     assert!(
         after.blocks() * 512 < after.len() + 64 * 1024,
         "{} blocks",
@@ -300,18 +303,24 @@ fn idle_files_are_closed_and_opened_again() {
         let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
         let targets =
             descriptors.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-        targets.filter(|path| path.starts_with(dir.path())).count()
+        let ours: Vec<_> = targets
+            .filter(|path| path.starts_with(dir.path()))
+            .collect();
+        ours
     };
     let stored = read_all(&log, 0);
-    assert!(3 < ours());
+    assert!(3 < ours().len());
     log.close_idle_files();
     log.close_idle_files();
-    assert_eq!(ours(), 0);
+    assert_eq!(ours(), Vec::<PathBuf>::new());
     assert_eq!(read_all(&log, 0), stored);
     append(&log, &batch(1, 100), client()).unwrap();
     assert_eq!(log.offsets().log_end, 61);
     log.close_idle_files();
-    assert!(0 < ours(), "what was used since the last look stays open");
+    assert!(
+        !ours().is_empty(),
+        "what was used since the last look stays open"
+    );
     log.close(0).unwrap();
 }
 

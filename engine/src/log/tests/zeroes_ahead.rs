@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::support::*;
 use crate::config::LogConfig;
 use crate::io::{Disk, SimDisk, block_on_ready};
-use crate::log::PartitionLog;
+use crate::log::{AppendContext, PartitionLog};
 use crate::segment::{FileKind, segment_file_name};
 
 fn durable() -> LogConfig {
@@ -17,10 +17,21 @@ fn durable() -> LogConfig {
     }
 }
 
-fn append_thirty(log: &Arc<PartitionLog<SimDisk>>) {
-    for _ in 0..30 {
+fn page_cache() -> LogConfig {
+    LogConfig {
+        flush_before_ack: false,
+        ..LogConfig::default()
+    }
+}
+
+fn append_some(log: &Arc<PartitionLog<SimDisk>>, count: usize) {
+    for _ in 0..count {
         append(log, &batch(2, 100), client()).unwrap();
     }
+}
+
+fn append_thirty(log: &Arc<PartitionLog<SimDisk>>) {
+    append_some(log, 30);
 }
 
 /// Appends as a ring's thread does; the jobs that starts wait until the test runs them.
@@ -55,27 +66,72 @@ fn the_file_of_a_durable_log_is_longer_than_the_log_until_it_is_closed() {
 }
 
 #[test]
-fn what_may_be_lost_is_not_worth_zeros() {
+fn what_may_be_lost_is_worth_zeros_where_it_comes_fast() {
+    for (ms_between, has_zeros) in [(10, true), (10_000, false)] {
+        let disk = SimDisk::new(1);
+        let log = create(&disk, page_cache());
+        for n in 0..30 {
+            let ctx = AppendContext {
+                now_ms: n * ms_between,
+                ..client()
+            };
+            append(&log, &batch(2, 100), ctx).unwrap();
+        }
+        let bytes = read_all(&log, 0).len() as u64;
+        assert_eq!(bytes < file_bytes(&disk, 0), has_zeros, "{ms_between} ms");
+        log.close(1000).unwrap();
+        assert_eq!(file_bytes(&disk, 0), bytes);
+    }
+}
+
+/// A roll cuts them off, too, but does not wait for the disk.
+#[test]
+fn a_roll_to_the_page_cache_cuts_zeros_off() {
     let disk = SimDisk::new(1);
     let config = LogConfig {
-        flush_before_ack: false,
-        ..durable()
+        segment_bytes: 6000,
+        ..page_cache()
     };
     let log = create(&disk, config);
-    append_thirty(&log);
-    assert_eq!(file_bytes(&disk, 0), read_all(&log, 0).len() as u64);
+    append_some(&log, 18);
+    assert!((read_all(&log, 0).len() as u64) < file_bytes(&disk, 0));
+    append_some(&log, 12);
+    let stored = read_all(&log, 0);
+    assert_eq!(log.segments_count(), 2);
+    let second_bytes = log.lock().active().bytes();
+    assert_eq!(file_bytes(&disk, 0) + second_bytes, stored.len() as u64);
+    let (log, report) = open(&disk, config, hints(false));
+    assert_eq!(report.truncated_bytes, 0);
+    assert_eq!(read_all(&log, 0), stored);
 }
 
 #[test]
 fn zeros_past_the_last_batch_are_no_loss_and_are_cut_off() {
+    for config in [durable(), page_cache()] {
+        let disk = SimDisk::new(1);
+        let log = create(&disk, config);
+        append_thirty(&log);
+        let stored = read_all(&log, 0);
+        assert!((stored.len() as u64) < file_bytes(&disk, 0));
+        let (log, report) = open(&disk, config, hints(false));
+        assert_eq!(report.truncated_bytes, 0);
+        assert_eq!(read_all(&log, 0), stored);
+        assert_eq!(file_bytes(&disk, 0), stored.len() as u64);
+    }
+}
+
+/// When the setting is changed, a sync of the whole file makes what is in the page cache durable.
+#[test]
+fn zeros_in_the_page_cache_are_not_taken_for_durable_ones() {
     let disk = SimDisk::new(1);
-    let log = create(&disk, durable());
+    let log = create(&disk, page_cache());
+    append_thirty(&log);
+    log.update_config(durable());
     append_thirty(&log);
     let stored = read_all(&log, 0);
-    let (log, report) = open(&disk, durable(), hints(false));
-    assert_eq!(report.truncated_bytes, 0);
+    let disk = disk.restart();
+    let (log, _) = open(&disk, durable(), hints(false));
     assert_eq!(read_all(&log, 0), stored);
-    assert_eq!(file_bytes(&disk, 0), stored.len() as u64);
 }
 
 /// Of a dir full of logs a few are zeroed at a time; the others go on as if there were no zeros.
