@@ -3,8 +3,9 @@
 //!
 //! One job at a time per ring's thread: what comes while it runs makes the next one, as appends to
 //! a log gather behind its write. A sync by itself would flush for itself, and wake a kernel worker
-//! and the ring's thread for each file. What comes alone is synced through the ring, which costs
-//! less than a job. What was measured is in BENCHMARKS.md.
+//! and the ring's thread for each file. What comes alone is synced by a job, too: a sync of its file
+//! would write the metadata that zeros further ahead have changed. What was measured is in
+//! BENCHMARKS.md.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use super::barrier::Barrier;
 use super::left_syncs::{self, Done};
-use super::{page_cache, ring};
+use super::page_cache;
 
 /// Files in one job.
 const FILES_MAX: usize = 64;
@@ -111,14 +112,7 @@ impl Overwrites {
     }
 }
 
-async fn sync_group(mut group: Vec<Waiting>) {
-    if group.len() == 1
-        && let Some(alone) = group.pop()
-    {
-        let result = ring::sync(alone.overwrite.file).await;
-        left_syncs::tell([alone.done], [result]);
-        return;
-    }
+async fn sync_group(group: Vec<Waiting>) {
     let Some(barrier) = group.first().map(|it| Arc::clone(&it.barrier)) else {
         return;
     };

@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::io::{Access, Disk, WriteMode, block_on_ready};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
-use crate::segment::{FileKind, Segment, SyncKind};
+use crate::segment::{FileKind, Segment};
 
 /// Pieces in one write: each has two slices, and a vectored write takes 1,024.
 const PIECES_MAX: usize = 512;
@@ -394,11 +394,12 @@ async fn write_batches<D: Disk>(
         queue.push_zeros(zeros);
         range.end += 1;
     }
-    let sync_kind = plan
+    let barrier = plan
         .is_durable_write
-        .then(|| segment.zeroed_ahead().sync_kind(&written));
+        .then(|| segment.zeroed_ahead().barrier_for(&written))
+        .flatten();
     let mode = WriteMode {
-        is_durable: matches!(sync_kind, Some(SyncKind::Own)),
+        is_durable: plan.is_durable_write && barrier.is_none(),
         is_file_busy: segment.is_reserving(),
     };
     let buffers = std::mem::take(&mut queue.buffers);
@@ -407,17 +408,12 @@ async fn write_batches<D: Disk>(
         .await;
     queue.buffers = buffers;
     result.map_err(|source| failed("append to", source))?;
-    let synced = match sync_kind {
-        None | Some(SyncKind::Own) => Ok(()),
-        Some(SyncKind::Whole(zeros)) => {
-            let synced = access.sync(&log.disk, file).await;
-            synced.map(|()| segment.zeroed_ahead().synced(zeros))
-        }
-        Some(SyncKind::Overwritten(barrier)) => {
-            let synced = access.sync_overwritten(&log.disk, file, written, &barrier);
-            synced.await
-        }
+    let Some(barrier) = barrier else {
+        return Ok(());
     };
+    let synced = access
+        .sync_overwritten(&log.disk, file, written, &barrier)
+        .await;
     synced.map_err(|source| failed("sync", source))
 }
 

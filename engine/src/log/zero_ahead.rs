@@ -25,9 +25,8 @@ const LARGE_WRITE_BYTES: u64 = 64 << 10;
 const LARGE_WRITE_OF_LARGE_BATCHES_BYTES: u64 = 24 << 10;
 /// on average at least so large.
 const LARGE_BATCH_BYTES: u64 = 4 << 10;
-/// Written to the disk at a time: an append's sync waits for that much at most. It is not synced:
-/// the sync of an append after the last one makes length and extents durable, and a sync for each
-/// chunk would only make the disk flush its cache more often.
+/// Written to the disk at a time: an append's sync waits for that much at most. All chunks of a job
+/// share one sync: one for each would only make the disk flush its cache more often.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 /// From this size on writes to the page cache gain little.
@@ -127,6 +126,17 @@ impl<D: Disk> PartitionLog<D> {
                 return self.fail("zero", &error);
             }
             zeroing.written_back(chunk.end);
+        }
+        #[cfg(test)]
+        if is_on(Sabotage::ZerosNotSynced) {
+            return;
+        }
+        let Some(zeros) = zeroing.to_sync() else {
+            return;
+        };
+        match self.disk.sync(&file) {
+            Ok(()) => zeroing.synced(zeros),
+            Err(error) => self.fail("sync zeros of", &error),
         }
     }
 }

@@ -23,7 +23,6 @@ pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
 #[cfg(test)]
 pub(crate) use zeroed_ahead::CACHED_STEP_BYTES;
-pub(crate) use zeroed_ahead::SyncKind;
 
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,9 @@
 //! that its file can be cut or removed.
 //!
 //! Zeros that a sync of the whole file made durable need no metadata written when they are
-//! overwritten. Where the disk has a barrier for that, it makes many files durable with one flush:
-//! see [`Disk::sync_overwritten`](crate::io::Disk::sync_overwritten).
+//! overwritten. Where the disk has a barrier for that, jobs end with such a sync, so that those of
+//! the appends write data only, and one flush makes many files durable: see
+//! [`Disk::sync_overwritten`](crate::io::Disk::sync_overwritten).
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -65,17 +66,6 @@ enum Work {
         /// It writes no further ones.
         is_called_off: bool,
     },
-}
-
-/// How the bytes of a durable write become durable.
-#[derive(Debug)]
-pub(crate) enum SyncKind<B> {
-    /// Together with what they change of the file's metadata.
-    Own,
-    /// With all of the file: these zeros are durable then, which [`ZeroedAhead::synced`] is told.
-    Whole(Range<u64>),
-    /// They overwrite zeros that are durable: no metadata change.
-    Overwritten(Arc<B>),
 }
 
 #[derive(Debug)]
@@ -240,35 +230,15 @@ impl<B> ZeroedAhead<B> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How a durable write of `range` may be synced. Zeros that are not durable yet are made so by
-    /// the next write once the job is done, and by those that would overwrite them.
-    pub(crate) fn sync_kind(&self, range: &Range<u64>) -> SyncKind<B> {
+    /// What makes a write of `range` durable without the file's metadata, as it overwrites zeros
+    /// that are durable; `None` where it does not.
+    pub(crate) fn barrier_for(&self, range: &Range<u64>) -> Option<Arc<B>> {
         let state = self.lock();
-        let Some(barrier) = &state.barrier else {
-            return SyncKind::Own;
-        };
-        #[cfg(test)]
-        if is_on(Sabotage::ZerosNotSynced) && range.end <= state.zeroed_to {
-            return SyncKind::Overwritten(Arc::clone(barrier));
-        }
         let is_overwriting = state.durable.start <= range.start && range.end <= state.durable.end;
-        let zeros = state.zeros_from..state.zeroed_to;
-        let has_more = !zeros.is_empty() && state.durable.end < zeros.end;
-        if is_overwriting && !(has_more && matches!(state.work, Work::None)) {
-            SyncKind::Overwritten(Arc::clone(barrier))
-        } else if has_more {
-            SyncKind::Whole(zeros)
-        } else {
-            SyncKind::Own
-        }
-    }
-
-    /// The file was synced as a whole since [`Self::sync_kind`] named `zeros`.
-    pub(crate) fn synced(&self, zeros: Range<u64>) {
-        let mut state = self.lock();
-        if !state.is_sealed {
-            state.durable = zeros;
-        }
+        #[cfg(test)]
+        let is_overwriting =
+            is_overwriting || is_on(Sabotage::ZerosNotSynced) && range.end <= state.zeroed_to;
+        state.barrier.clone().filter(|_| is_overwriting)
     }
 
     /// Lets go of the barrier, and of what that holds, until the next job.
@@ -335,6 +305,23 @@ impl<B> Zeroing<'_, B> {
     /// The zeros up to `to` were written to the disk, so that they need not be with the next sync.
     pub(crate) fn written_back(&self, to: u64) {
         self.account.lock().zeroed_to = to;
+    }
+
+    /// The zeros on the disk that a sync of the file makes durable, of which it is not known yet;
+    /// `None` when there are none, or nothing would be gained.
+    pub(crate) fn to_sync(&self) -> Option<Range<u64>> {
+        let state = self.account.lock();
+        let zeros = state.zeros_from..state.zeroed_to;
+        let is_new = !zeros.is_empty() && state.durable.end < zeros.end;
+        (is_new && state.barrier.is_some()).then_some(zeros)
+    }
+
+    /// The file was synced since [`Self::to_sync`] named `zeros`.
+    pub(crate) fn synced(&self, zeros: Range<u64>) {
+        let mut state = self.account.lock();
+        if !state.is_sealed {
+            state.durable = zeros;
+        }
     }
 
     /// What makes durable what overwrites the zeros.
@@ -447,22 +434,6 @@ mod tests {
     }
 
     #[test]
-    fn zeros_in_the_page_cache_become_durable_like_others() {
-        let account = with_barrier();
-        account.call_off();
-        account.lock().work = Work::None;
-        assert_eq!(account.extend(&(0..CACHED_STEP_BYTES + 1), 0, LIMIT), None);
-        let written = 3 * CACHED_STEP_BYTES..4 * CACHED_STEP_BYTES + 1;
-        let to = account
-            .extend(&written, 0, LIMIT)
-            .expect("a border was passed");
-        assert_eq!(kind(&account, written.end..to), "whole");
-        sync(&account, written.end..to);
-        assert_eq!(kind(&account, written.end..to), "overwritten");
-        assert_eq!(kind(&account, written.start - 1..to), "own", "before them");
-    }
-
-    #[test]
     fn an_append_waits_only_for_zeros_that_are_being_written() {
         let account = Account::default();
         assert!(account.queue(0, LIMIT));
@@ -510,95 +481,126 @@ mod tests {
         assert!(queued.begin().is_none());
     }
 
-    fn kind(account: &Account, range: Range<u64>) -> &'static str {
-        match account.sync_kind(&range) {
-            SyncKind::Own => "own",
-            SyncKind::Whole(_) => "whole",
-            SyncKind::Overwritten(_) => "overwritten",
-        }
+    fn is_overwriting(account: &Account, range: Range<u64>) -> bool {
+        account.barrier_for(&range).is_some()
     }
 
-    /// Makes what is to be made durable with a write of `range`.
-    fn sync(account: &Account, range: Range<u64>) {
-        let SyncKind::Whole(zeros) = account.sync_kind(&range) else {
-            panic!("{range:?} does not make zeros durable");
-        };
-        account.synced(zeros);
+    /// What was queued, with a disk that has a barrier.
+    fn begin(account: &Account) -> Zeroing<'_, ()> {
+        let zeroing = account.begin().expect("it was queued");
+        zeroing.set_barrier(Some(Arc::new(())));
+        zeroing
     }
 
-    fn with_barrier() -> Account {
-        let account = Account::default();
-        assert!(account.queue(0, LIMIT));
-        (account.begin().expect("it was queued")).set_barrier(Some(Arc::new(())));
-        account
+    /// All that is left of a job but its sync.
+    fn zero_all(zeroing: &Zeroing<'_, ()>) -> Range<u64> {
+        let zeros = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        zeroing.written(zeros.end);
+        zeroing.written_back(zeros.end);
+        zeros
+    }
+
+    fn sync(zeroing: &Zeroing<'_, ()>) {
+        zeroing.synced(zeroing.to_sync().expect("something is not durable"));
     }
 
     #[test]
     fn zeros_are_overwritten_without_metadata_once_they_are_durable() {
-        let account = with_barrier();
-        assert_eq!(kind(&account, 0..10), "own", "nothing is zeroed");
-        let zeros = zero_next(&account, 0).expect("nothing is zeroed");
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        let zeroing = begin(&account);
+        assert_eq!(zeroing.to_sync(), None, "nothing is zeroed");
+        let zeros = zero_all(&zeroing);
+        assert!(!is_overwriting(&account, zeros.clone()), "they may be lost");
+        assert_eq!(zeroing.to_sync(), Some(zeros.clone()));
+        zeroing.synced(zeros.clone());
+        assert_eq!(zeroing.to_sync(), None, "once is enough");
         let at = zeros.start;
-        assert_eq!(kind(&account, at..at + 1), "whole");
-        assert_eq!(
-            kind(&account, 0..10),
-            "whole",
-            "the next write, wherever it goes"
-        );
-        sync(&account, 0..10);
-        assert_eq!(kind(&account, 10..20), "own", "before the zeros");
-        assert_eq!(kind(&account, at - 1..at + 1), "own", "half of it");
-        assert_eq!(kind(&account, zeros.clone()), "overwritten");
-        assert_eq!(kind(&account, at..zeros.end + 1), "own", "past them");
+        assert!(!is_overwriting(&account, 10..20), "before the zeros");
+        assert!(!is_overwriting(&account, at - 1..at + 1), "half of it");
+        assert!(is_overwriting(&account, zeros.clone()));
+        assert!(!is_overwriting(&account, at..zeros.end + 1), "past them");
+        account.forget_barrier();
+        assert!(!is_overwriting(&account, zeros), "nothing to do it with");
+    }
+
+    #[test]
+    fn nothing_is_synced_where_appends_sync_the_whole_file() {
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        let zeroing = account.begin().expect("it was queued");
+        zeroing.set_barrier(None);
+        zero_all(&zeroing);
+        assert_eq!(zeroing.to_sync(), None);
     }
 
     #[test]
     fn durable_zeros_are_used_while_more_are_written() {
-        let account = with_barrier();
-        let first = zero_next(&account, 0).expect("nothing is zeroed");
-        sync(&account, 0..10);
-        assert!(account.queue(first.end - 10, LIMIT));
-        let zeroing = account.begin().expect("it was queued");
-        let second = zeroing.next(STEP_BYTES_MAX).expect("not called off");
-        let last = first.end - 10..first.end;
-        assert_eq!(kind(&account, last.clone()), "overwritten");
-        zeroing.written(second.end);
-        zeroing.written_back(second.end);
-        assert_eq!(kind(&account, last.clone()), "overwritten");
-        assert_eq!(kind(&account, second.clone()), "whole", "it needs them");
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        let zeroing = begin(&account);
+        let first = zero_all(&zeroing);
+        sync(&zeroing);
         drop(zeroing);
-        sync(&account, last);
-        assert_eq!(kind(&account, first.start..second.end), "overwritten");
+        assert!(account.queue(first.end - 10, LIMIT));
+        let zeroing = begin(&account);
+        let last = first.end - 10..first.end;
+        assert!(is_overwriting(&account, last.clone()));
+        let second = zero_all(&zeroing);
+        assert!(is_overwriting(&account, last));
+        assert!(!is_overwriting(&account, second.clone()), "not durable yet");
+        sync(&zeroing);
+        assert!(is_overwriting(&account, first.start..second.end));
     }
 
     #[test]
     fn between_zeros_there_may_be_a_gap() {
-        let account = with_barrier();
-        let first = zero_next(&account, 0).expect("nothing is zeroed");
-        sync(&account, 0..10);
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        let zeroing = begin(&account);
+        let first = zero_all(&zeroing);
+        sync(&zeroing);
+        drop(zeroing);
         let end = first.end + 50;
         assert!(account.queue(end, LIMIT));
-        let zeroing = account.begin().expect("it was queued");
-        assert_eq!(kind(&account, end..end + 1), "own", "nothing new is zeroed");
-        let second = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        let zeroing = begin(&account);
+        assert_eq!(zeroing.to_sync(), None, "nothing new is zeroed");
+        let second = zero_all(&zeroing);
         assert_eq!(second.start, end + MARGIN_BYTES);
-        zeroing.written(second.end);
-        zeroing.written_back(second.end);
-        drop(zeroing);
-        sync(&account, end..end + 1);
-        assert_eq!(kind(&account, second), "overwritten");
-        assert_eq!(kind(&account, end..end + 1), "own", "in the gap");
+        sync(&zeroing);
+        assert!(is_overwriting(&account, second));
+        assert!(!is_overwriting(&account, end..end + 1), "in the gap");
+    }
+
+    #[test]
+    fn zeros_of_the_page_cache_become_durable_with_those_behind_them() {
+        let account = Account::default();
+        let end = 4 * CACHED_STEP_BYTES + 1;
+        assert_eq!(account.extend(&(0..CACHED_STEP_BYTES + 1), 0, LIMIT), None);
+        let written = 3 * CACHED_STEP_BYTES..end;
+        let to = account
+            .extend(&written, 0, LIMIT)
+            .expect("a border was passed");
+        assert!(account.queue(end, LIMIT));
+        let zeroing = begin(&account);
+        assert!(!is_overwriting(&account, end..to));
+        let zeros = zero_all(&zeroing);
+        assert_eq!(zeros.start, to);
+        sync(&zeroing);
+        assert!(is_overwriting(&account, written.start..zeros.end));
+        assert!(!is_overwriting(&account, written.start - 1..to), "before");
     }
 
     #[test]
     fn nothing_counts_as_durable_in_a_sealed_segment() {
-        let account = with_barrier();
-        let zeros = zero_next(&account, 0).expect("nothing is zeroed");
-        let SyncKind::Whole(durable) = account.sync_kind(&zeros) else {
-            panic!("they are not durable");
-        };
+        let account = Account::default();
+        assert!(account.queue(0, LIMIT));
+        let zeroing = begin(&account);
+        let zeros = zero_all(&zeroing);
+        let durable = zeroing.to_sync().expect("they are not durable");
         assert!(account.seal());
-        account.synced(durable);
-        assert_eq!(kind(&account, zeros), "own");
+        zeroing.synced(durable);
+        zeroing.set_barrier(Some(Arc::new(())));
+        assert!(!is_overwriting(&account, zeros));
     }
 }

@@ -134,6 +134,26 @@ fn zeros_in_the_page_cache_are_not_taken_for_durable_ones() {
     assert_eq!(read_all(&log, 0), stored);
 }
 
+/// The syncs of the batches make nothing durable but these.
+#[test]
+fn zeros_are_durable_before_batches_overwrite_them() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    append_and_defer(&log, 100);
+    let stored = read_all(&log, 0);
+    assert!(
+        log.lock()
+            .active()
+            .zeroed_ahead()
+            .barrier_for(&(8000..8001))
+            .is_some(),
+        "many jobs have zeroed"
+    );
+    let disk = disk.restart();
+    let (log, _) = open(&disk, durable(), hints(false));
+    assert_eq!(read_all(&log, 0), stored);
+}
+
 /// Of a dir full of logs a few are zeroed at a time; the others go on as if there were no zeros.
 #[test]
 fn few_logs_of_a_dir_are_zeroed_at_a_time() {
