@@ -3,8 +3,8 @@
 //!
 //! One job at a time per ring's thread: what comes while it runs makes the next one, as appends to
 //! a log gather behind its write. A sync by itself would flush for itself, and wake a kernel worker
-//! and the ring's thread for each file. What comes alone is synced by a job, too: a sync of its file
-//! would write the metadata that zeros further ahead have changed. What was measured is in
+//! and the ring's thread for each file. What comes alone is synced by a job, too: a sync of its
+//! file would write the metadata that zeros further ahead have changed. What was measured is in
 //! BENCHMARKS.md.
 
 use std::cell::RefCell;
