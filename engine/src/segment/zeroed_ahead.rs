@@ -504,6 +504,15 @@ mod tests {
         zeroing.synced(zeroing.to_sync().expect("something is not durable"));
     }
 
+    /// A whole job of a segment that ends at `end`.
+    fn zero_durably(account: &Account, end: u64) -> Range<u64> {
+        assert!(account.queue(end, LIMIT));
+        let zeroing = begin(account);
+        let zeros = zero_all(&zeroing);
+        sync(&zeroing);
+        zeros
+    }
+
     #[test]
     fn zeros_are_overwritten_without_metadata_once_they_are_durable() {
         let account = Account::default();
@@ -537,11 +546,7 @@ mod tests {
     #[test]
     fn durable_zeros_are_used_while_more_are_written() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
-        let zeroing = begin(&account);
-        let first = zero_all(&zeroing);
-        sync(&zeroing);
-        drop(zeroing);
+        let first = zero_durably(&account, 0);
         assert!(account.queue(first.end - 10, LIMIT));
         let zeroing = begin(&account);
         let last = first.end - 10..first.end;
@@ -556,11 +561,7 @@ mod tests {
     #[test]
     fn between_zeros_there_may_be_a_gap() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
-        let zeroing = begin(&account);
-        let first = zero_all(&zeroing);
-        sync(&zeroing);
-        drop(zeroing);
+        let first = zero_durably(&account, 0);
         let end = first.end + 50;
         assert!(account.queue(end, LIMIT));
         let zeroing = begin(&account);
