@@ -23,7 +23,7 @@ use super::buffer::WriteBuffers;
 use super::ring::IOV_MAX;
 
 /// Larger writes keep the thread from its other tasks for too long; for them a worker costs little.
-/// Room for 128 KiB of batches and for the zeros behind them.
+/// 128 KiB of batches and the zeros behind them are not large yet.
 const BYTES_MAX: usize = 192 << 10;
 /// A write that waits and takes so long disturbs others.
 const WAIT: Duration = Duration::from_millis(1);

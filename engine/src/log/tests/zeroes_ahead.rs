@@ -1,4 +1,4 @@
-//! Zeros ahead of durable appends: they are there, are cut off again, and are never taken for
+//! Zeros ahead of small appends: they are there, are cut off again, and are never taken for
 //! damage, nor damage for them.
 
 use std::path::PathBuf;
@@ -34,8 +34,8 @@ fn append_thirty(log: &Arc<PartitionLog<SimDisk>>) {
     append_some(log, 30);
 }
 
-/// Appends as a ring's thread does; the jobs that starts wait until the test runs them.
-fn append_and_defer(log: &Arc<PartitionLog<SimDisk>>, count: usize) {
+/// Appends as a ring's thread does. A disk that defers jobs runs them when the test says so.
+fn append_on_ring(log: &Arc<PartitionLog<SimDisk>>, count: usize) {
     for _ in 0..count {
         let appended = log.append(batch(2, 100), client()).unwrap();
         block_on_ready(appended.drain.expect("nobody else writes").run());
@@ -84,7 +84,6 @@ fn what_may_be_lost_is_worth_zeros_where_it_comes_fast() {
     }
 }
 
-/// A roll cuts them off, too, but does not wait for the disk.
 #[test]
 fn a_roll_to_the_page_cache_cuts_zeros_off() {
     let disk = SimDisk::new(1);
@@ -120,26 +119,12 @@ fn zeros_past_the_last_batch_are_no_loss_and_are_cut_off() {
     }
 }
 
-/// When the setting is changed, a sync of the whole file makes what is in the page cache durable.
-#[test]
-fn zeros_in_the_page_cache_are_not_taken_for_durable_ones() {
-    let disk = SimDisk::new(1);
-    let log = create(&disk, page_cache());
-    append_thirty(&log);
-    log.update_config(durable());
-    append_thirty(&log);
-    let stored = read_all(&log, 0);
-    let disk = disk.restart();
-    let (log, _) = open(&disk, durable(), hints(false));
-    assert_eq!(read_all(&log, 0), stored);
-}
-
 /// The syncs of the batches make nothing durable but these.
 #[test]
 fn zeros_are_durable_before_batches_overwrite_them() {
     let disk = SimDisk::new(1);
     let log = create(&disk, durable());
-    append_and_defer(&log, 100);
+    append_on_ring(&log, 100);
     let stored = read_all(&log, 0);
     assert!(
         log.lock()
@@ -204,13 +189,13 @@ fn batches_are_not_zeroed_by_a_job_that_comes_late() {
     let disk = SimDisk::new(1);
     let log = create(&disk, durable());
     disk.defer_background(true);
-    append_and_defer(&log, 30);
+    append_on_ring(&log, 30);
     let stored = read_all(&log, 0);
     assert_eq!(file_bytes(&disk, 0), stored.len() as u64, "no job has run");
     assert!(0 < disk.run_background_jobs(100));
     assert_eq!(read_all(&log, 0), stored);
     // The last of them were not started: those that were late had kept their right until now.
-    append_and_defer(&log, 1);
+    append_on_ring(&log, 1);
     assert!(0 < disk.run_background_jobs(100));
     assert!(read_all(&log, 0).len() < usize::try_from(file_bytes(&disk, 0)).unwrap());
     assert!(read_all(&log, 0).starts_with(&stored));
@@ -226,10 +211,10 @@ fn a_segment_that_took_the_name_of_another_is_not_zeroed() {
     };
     let log = create(&disk, config);
     disk.defer_background(true);
-    append_and_defer(&log, 17);
+    append_on_ring(&log, 17);
     let second = log.lock().segments[1].base_offset();
     log.truncate_to(second - 2).unwrap();
-    append_and_defer(&log, 13);
+    append_on_ring(&log, 13);
     assert_eq!(log.lock().segments[1].base_offset(), second);
     let stored = read_all(&log, 0);
     assert!(0 < disk.run_background_jobs(100));
@@ -260,11 +245,11 @@ fn no_zeros_are_left_in_rolled_segments_when_the_power_goes() {
         let disk = SimDisk::new(seed);
         let log = create(&disk, config);
         disk.defer_background(true);
-        append_and_defer(&log, 3);
+        append_on_ring(&log, 3);
         assert!(0 < disk.run_background_jobs(10), "the file gets its zeros");
         assert!(read_all(&log, 0).len() < usize::try_from(file_bytes(&disk, 0)).unwrap());
         // The job that syncs rolled segments does not run any more.
-        append_and_defer(&log, 10);
+        append_on_ring(&log, 10);
         let bytes = log.lock().segments[0].bytes();
         let log_end = log.offsets().log_end;
         let disk = disk.restart();
