@@ -155,6 +155,16 @@ pub(crate) fn on_cpu<T>(
     result
 }
 
+/// The cores that the calling thread may use.
+///
+/// # Errors
+/// The kernel does not tell.
+pub(crate) fn allowed_cpus() -> anyhow::Result<Vec<usize>> {
+    let allowed = rustix::thread::sched_getaffinity(None).context("which cores are allowed?")?;
+    let cpus = 0..CpuSet::MAX_CPU;
+    Ok(cpus.filter(|&cpu| allowed.is_set(cpu)).collect())
+}
+
 /// Pins the calling thread, and threads that it starts from now on.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! Appends through the ring, beside loops of `pwritev` that put as many batches into a write.
 //!
 //! Every producer appends its batch, waits until it is published and goes on with the next
-//! partition. Durable appends come from as many rings as there are cores, as in the broker; those
-//! to the page cache come from one, since their cost is what is asked about, and stay on one core,
-//! as in a broker: the kernel keeps freed memory by core, so what was brought in beforehand is not
-//! at hand on another one. The engine's cost includes the waiting: a task's wake-up, about 0.1 us.
+//! partition. Durable appends come from as many rings as there are cores, each pinned to one, and
+//! its background threads with it, as in the broker: a wake-up on another core takes 25 us instead
+//! of 4 where that one is idle. Those to the page cache come from one ring, since their cost is
+//! what is asked about, and stay on one core, too: the kernel keeps freed memory by core, so what
+//! was brought in beforehand is not at hand on another one. The engine's cost includes the waiting:
+//! a task's wake-up, about 0.1 us.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,7 +26,7 @@ use super::rig::{self, Drains, Target};
 use super::table::{Aim, Side, Table};
 use crate::frames;
 use crate::interrupt::Scratch;
-use crate::process::{now, pin};
+use crate::process::{allowed_cpus, now, pin};
 use crate::round::now_ms;
 
 /// The first rounds' files are small and unreserved, which is not what is asked about.
@@ -275,9 +277,11 @@ impl<'a> Bench<'a> {
         group
     }
 
-    /// Lets the producers append for a part of a round, on as many rings as the load asks for.
+    /// Lets the producers append for a part of a round, on as many rings as the load asks for, each
+    /// on a core of its own.
     fn engine(&mut self, part: u64) -> anyhow::Result<Cost> {
         let rings = self.load.rings.min(self.batches.len());
+        let cpus = &allowed_cpus()?;
         let targets = &self.targets;
         let publications = || -> u64 { targets.iter().map(|it| it.published.count()).sum() };
         let published_before = publications();
@@ -296,7 +300,10 @@ impl<'a> Bench<'a> {
                     let round = Arc::clone(&round);
                     let next_target = index * targets.len() / rings;
                     let turn = move || Turn::new(round, targets.to_vec(), next_target);
-                    scope.spawn(move || rig::on_ring(async { turn().run(batches).await }))
+                    scope.spawn(move || {
+                        pin(cpus[index % cpus.len()])?;
+                        rig::on_ring(async { turn().run(batches).await })?
+                    })
                 })
                 .collect();
             threads.into_iter().map(ScopedJoinHandle::join).collect()
@@ -305,7 +312,7 @@ impl<'a> Bench<'a> {
         let mut done = 0;
         for result in results {
             let panicked = |_| anyhow::anyhow!("a ring's thread panicked");
-            let (of_ring, latencies_of_ring) = result.map_err(panicked)???;
+            let (of_ring, latencies_of_ring) = result.map_err(panicked)??;
             done += of_ring;
             latencies.append(latencies_of_ring);
         }

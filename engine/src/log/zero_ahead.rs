@@ -48,7 +48,9 @@ impl<D: Disk> PartitionLog<D> {
             return;
         }
         let limit = u64::from(self.config.load().segment_bytes);
-        if !segment.zeroed_ahead().queue(end, limit) {
+        // The drain that asks is in flight itself.
+        let is_alone = self.health.writes().activity().in_flight <= 1;
+        if !segment.zeroed_ahead().queue(end, limit, is_alone) {
             return;
         }
         let Some(permit) = self.health.begin_zeroing() else {

@@ -30,13 +30,18 @@ use crate::proof::sabotage::{Sabotage, is_on};
 
 /// Not zeroed where zeroing begins: appends go on there meanwhile.
 const MARGIN_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
-/// Zeroed by a job, as much as the segment has but within these bounds: a segment that stays small
-/// is not to cost many times its size.
-const STEP_BYTES_MIN: u64 = if cfg!(test) { 1024 } else { 128 << 10 };
-const STEP_BYTES_MAX: u64 = if cfg!(test) { 2048 } else { 1 << 20 };
-/// Most zeros that a crash leaves behind a segment: a job begins when less than half a step is
-/// left.
-pub(super) const ZEROS_BYTES_MAX: u64 = STEP_BYTES_MAX / 2 + STEP_BYTES_MAX;
+/// Zeroed ahead, as much as the segment has but within these bounds: a segment that stays small is
+/// not to cost many times its size.
+const AHEAD_BYTES_MIN: u64 = if cfg!(test) { 2048 } else { 256 << 10 };
+const AHEAD_BYTES_MAX: u64 = if cfg!(test) { 4096 } else { 2 << 20 };
+/// Zeroed by a job of a log that is alone, which begins as soon as less is ahead. An append's sync
+/// that meets a job takes longer, and an append that waits for two syncs is not to meet two such:
+/// larger jobs hold up one sync after the other. Where other logs are written at the same time, a
+/// job zeroes half of what is to be ahead, and begins when the other half is left: that takes fewer
+/// jobs, and the appends of many logs wait for each other longer than for any job.
+const STEP_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
+/// Most zeros that a crash leaves behind a segment.
+pub(super) const ZEROS_BYTES_MAX: u64 = AHEAD_BYTES_MAX + STEP_BYTES;
 /// Appends to the page cache that pass a border of so many bytes write zeros up to the next one:
 pub(crate) const CACHED_STEP_BYTES: u64 = if cfg!(test) { 512 } else { 64 << 10 };
 /// if the border before was passed within this time. Zeros that are not overwritten before the
@@ -47,7 +52,7 @@ const _: () = assert!(
     "recovery takes them for zeros"
 );
 const _: () = assert!(
-    MARGIN_BYTES <= STEP_BYTES_MAX / 2,
+    MARGIN_BYTES <= AHEAD_BYTES_MAX / 2,
     "the first job begins there"
 );
 
@@ -79,6 +84,8 @@ struct State<B> {
     /// Makes overwritten bytes durable; `None` where nothing is known to.
     barrier: Option<Arc<B>>,
     work: Work,
+    /// As much as is to be zeroed ahead now.
+    ahead: u64,
     /// When the last append to the page cache passed a border of [`CACHED_STEP_BYTES`].
     passed_ms: Option<i64>,
     /// Zeroing has begun, so the file may be longer than the segment.
@@ -117,6 +124,7 @@ impl<B> Default for ZeroedAhead<B> {
             durable: 0..0,
             barrier: None,
             work: Work::None,
+            ahead: 0,
             passed_ms: None,
             has_begun: false,
             is_sealed: false,
@@ -134,11 +142,17 @@ impl<B> ZeroedAhead<B> {
     }
 
     /// Whether a job is to be started that zeroes more of a segment that ends at `end` and is never
-    /// longer than `limit`. Called by the drain, behind what it wrote.
-    pub(crate) fn queue(&self, end: u64, limit: u64) -> bool {
-        let step = end.clamp(STEP_BYTES_MIN, STEP_BYTES_MAX);
+    /// longer than `limit`. Called by the drain, behind what it wrote. `is_alone`: no other log is
+    /// written at the moment.
+    pub(crate) fn queue(&self, end: u64, limit: u64, is_alone: bool) -> bool {
+        let ahead = end.clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
+        let (left, step) = if is_alone {
+            (ahead, STEP_BYTES)
+        } else {
+            (ahead / 2, ahead / 2)
+        };
         let mut state = self.lock();
-        let is_far = end + step / 2 <= state.zeroed_to;
+        let is_far = end + left <= state.zeroed_to;
         if state.is_sealed || is_far || !matches!(state.work, Work::None) {
             return false;
         }
@@ -152,6 +166,7 @@ impl<B> ZeroedAhead<B> {
             return false;
         }
         state.work = Work::Queued(from..to);
+        state.ahead = ahead;
         true
     }
 
@@ -307,12 +322,12 @@ impl<B> Zeroing<'_, B> {
         self.account.lock().zeroed_to = to;
     }
 
-    /// The zeros on the disk that a sync of the file makes durable, of which it is not known yet;
-    /// `None` when there are none, or nothing would be gained.
+    /// The zeros on the disk that a sync of the file makes durable, if those of which it is not
+    /// known yet are worth one; `None` when they are not, or nothing would be gained.
     pub(crate) fn to_sync(&self) -> Option<Range<u64>> {
         let state = self.account.lock();
         let zeros = state.zeros_from..state.zeroed_to;
-        let is_new = !zeros.is_empty() && state.durable.end < zeros.end;
+        let is_new = !zeros.is_empty() && state.durable.end + state.ahead / 2 <= zeros.end;
         (is_new && state.barrier.is_some()).then_some(zeros)
     }
 
@@ -350,11 +365,11 @@ mod tests {
 
     /// Zeroes what is queued for a segment that ends at `end`.
     fn zero_next(account: &Account, end: u64) -> Option<Range<u64>> {
-        if !account.queue(end, LIMIT) {
+        if !account.queue(end, LIMIT, false) {
             return None;
         }
         let zeroing = account.begin().expect("it was queued");
-        let range = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        let range = zeroing.next(AHEAD_BYTES_MAX).expect("not called off");
         zeroing.written(range.end);
         zeroing.written_back(range.end);
         assert!(zeroing.next(1).is_none(), "that was all");
@@ -364,29 +379,72 @@ mod tests {
     #[test]
     fn it_begins_ahead_of_the_end_and_goes_on_where_it_stopped() {
         let account = Account::default();
-        let end = STEP_BYTES_MAX;
-        let first = end + MARGIN_BYTES..end + MARGIN_BYTES + STEP_BYTES_MAX;
+        let end = AHEAD_BYTES_MAX;
+        let first = end + MARGIN_BYTES..end + MARGIN_BYTES + AHEAD_BYTES_MAX / 2;
         assert_eq!(zero_next(&account, end), Some(first.clone()));
         assert_eq!(zero_next(&account, end + 1), None, "enough is zeroed");
-        let near = first.end - STEP_BYTES_MAX / 2 + 1;
-        let second = first.end..first.end + STEP_BYTES_MAX;
+        let near = first.end - AHEAD_BYTES_MAX / 2 + 1;
+        let second = first.end..first.end + AHEAD_BYTES_MAX / 2;
         assert_eq!(zero_next(&account, near), Some(second));
+    }
+
+    /// A sync that meets a job takes longer: then the next one meets none.
+    #[test]
+    fn a_log_that_is_alone_is_zeroed_in_small_steps_as_it_grows() {
+        let account = Account::default();
+        let queue = |end| account.queue(end, LIMIT, true);
+        let mut end = AHEAD_BYTES_MAX;
+        let mut zeroed_to = end + MARGIN_BYTES;
+        while zeroed_to < end + AHEAD_BYTES_MAX {
+            assert!(queue(end));
+            let zeros = zero_all(&begin(&account));
+            assert_eq!(zeros, zeroed_to..zeroed_to + STEP_BYTES);
+            zeroed_to = zeros.end;
+        }
+        for _ in 0..20 {
+            end = zeroed_to - AHEAD_BYTES_MAX;
+            assert!(!queue(end), "as much is ahead as is to be");
+            assert!(queue(end + 1));
+            zeroed_to = zero_all(&begin(&account)).end;
+            assert_eq!(zeroed_to, end + AHEAD_BYTES_MAX + STEP_BYTES);
+        }
+    }
+
+    #[test]
+    fn several_small_steps_share_a_sync_that_comes_in_time() {
+        let account = Account::default();
+        let (mut syncs, mut end, steps) = (0, AHEAD_BYTES_MAX, 40);
+        for step in 0..steps {
+            assert!(account.queue(end, LIMIT, true));
+            let zeroing = begin(&account);
+            let zeros = zero_all(&zeroing);
+            if let Some(durable) = zeroing.to_sync() {
+                syncs += 1;
+                zeroing.synced(durable);
+            }
+            if end + AHEAD_BYTES_MAX < zeros.end {
+                end = zeros.end - AHEAD_BYTES_MAX;
+                assert!(is_overwriting(&account, end..end + 1), "step {step}");
+            }
+            end += 1;
+        }
+        assert_eq!(syncs, steps * STEP_BYTES / (AHEAD_BYTES_MAX / 2));
     }
 
     #[test]
     fn little_is_zeroed_of_a_small_segment_and_nothing_past_the_limit() {
         let account = Account::default();
-        let first = 10 + MARGIN_BYTES..10 + MARGIN_BYTES + STEP_BYTES_MIN;
+        let first = 10 + MARGIN_BYTES..10 + MARGIN_BYTES + AHEAD_BYTES_MIN / 2;
         assert_eq!(zero_next(&account, 10), Some(first));
         let account = Account::default();
         let limit = 100 + MARGIN_BYTES + 10;
-        assert!(account.queue(100, limit));
+        assert!(account.queue(100, limit, false));
         let zeroing = account.begin().expect("it was queued");
         assert_eq!(zeroing.next(4), Some(limit - 10..limit - 6));
         assert_eq!(zeroing.end(), limit);
         zeroing.written_back(limit);
         drop(zeroing);
-        assert!(!account.queue(limit - 1, limit));
+        assert!(!account.queue(limit - 1, limit, false));
     }
 
     #[test]
@@ -426,7 +484,7 @@ mod tests {
             account.extend(&(zeros.start - 1..zeros.end - 1), 0, LIMIT),
             None
         );
-        assert!(account.queue(zeros.end - 1, LIMIT));
+        assert!(account.queue(zeros.end - 1, LIMIT, false));
         let behind = zeros.end - 1..zeros.end + STEP;
         assert_eq!(account.extend(&behind, 0, LIMIT), None, "it is to begin");
         account.call_off();
@@ -436,7 +494,7 @@ mod tests {
     #[test]
     fn an_append_waits_only_for_zeros_that_are_being_written() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         let zeroing = account.begin().expect("it was queued");
         let first = zeroing.next(100).expect("not called off");
         assert!(!account.must_wait(first.start), "it is not so far");
@@ -448,15 +506,18 @@ mod tests {
         });
         assert!(!account.must_wait(LIMIT), "it has nothing left to write");
         assert!(zeroing.next(100).is_none(), "called off");
-        assert!(!account.queue(0, LIMIT), "one job at a time");
+        assert!(!account.queue(0, LIMIT, false), "one job at a time");
         drop(zeroing);
-        assert!(account.queue(0, LIMIT), "what was given up is not zeroed");
+        assert!(
+            account.queue(0, LIMIT, false),
+            "what was given up is not zeroed"
+        );
     }
 
     #[test]
     fn an_append_that_comes_first_calls_off_what_has_not_begun() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         assert!(!account.must_wait(MARGIN_BYTES), "it is not so far");
         assert!(!account.must_wait(MARGIN_BYTES + 1));
         assert!(account.begin().is_none());
@@ -465,7 +526,7 @@ mod tests {
     #[test]
     fn a_sealed_segment_waits_for_what_is_written_and_is_zeroed_no_further() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         std::thread::scope(|threads| {
             let zeroing = account.begin().expect("it was queued");
             let first = zeroing.next(100).expect("not called off");
@@ -474,9 +535,9 @@ mod tests {
             assert!(sealing.join().expect("sealing does not panic"));
             assert!(zeroing.next(100).is_none());
         });
-        assert!(!account.queue(LIMIT / 2, LIMIT));
+        assert!(!account.queue(LIMIT / 2, LIMIT, false));
         let queued = Account::default();
-        assert!(queued.queue(0, LIMIT));
+        assert!(queued.queue(0, LIMIT, false));
         assert!(!queued.seal(), "nothing was written");
         assert!(queued.begin().is_none());
     }
@@ -494,7 +555,7 @@ mod tests {
 
     /// All that is left of a job but its sync.
     fn zero_all(zeroing: &Zeroing<'_, ()>) -> Range<u64> {
-        let zeros = zeroing.next(STEP_BYTES_MAX).expect("not called off");
+        let zeros = zeroing.next(AHEAD_BYTES_MAX).expect("not called off");
         zeroing.written(zeros.end);
         zeroing.written_back(zeros.end);
         zeros
@@ -506,7 +567,7 @@ mod tests {
 
     /// A whole job of a segment that ends at `end`.
     fn zero_durably(account: &Account, end: u64) -> Range<u64> {
-        assert!(account.queue(end, LIMIT));
+        assert!(account.queue(end, LIMIT, false));
         let zeroing = begin(account);
         let zeros = zero_all(&zeroing);
         sync(&zeroing);
@@ -516,7 +577,7 @@ mod tests {
     #[test]
     fn zeros_are_overwritten_without_metadata_once_they_are_durable() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         let zeroing = begin(&account);
         assert_eq!(zeroing.to_sync(), None, "nothing is zeroed");
         let zeros = zero_all(&zeroing);
@@ -536,7 +597,7 @@ mod tests {
     #[test]
     fn nothing_is_synced_where_appends_sync_the_whole_file() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         let zeroing = account.begin().expect("it was queued");
         zeroing.set_barrier(None);
         zero_all(&zeroing);
@@ -547,7 +608,7 @@ mod tests {
     fn durable_zeros_are_used_while_more_are_written() {
         let account = Account::default();
         let first = zero_durably(&account, 0);
-        assert!(account.queue(first.end - 10, LIMIT));
+        assert!(account.queue(first.end - 10, LIMIT, false));
         let zeroing = begin(&account);
         let last = first.end - 10..first.end;
         assert!(is_overwriting(&account, last.clone()));
@@ -563,7 +624,7 @@ mod tests {
         let account = Account::default();
         let first = zero_durably(&account, 0);
         let end = first.end + 50;
-        assert!(account.queue(end, LIMIT));
+        assert!(account.queue(end, LIMIT, false));
         let zeroing = begin(&account);
         assert_eq!(zeroing.to_sync(), None, "nothing new is zeroed");
         let second = zero_all(&zeroing);
@@ -582,7 +643,7 @@ mod tests {
         let to = account
             .extend(&written, 0, LIMIT)
             .expect("a border was passed");
-        assert!(account.queue(end, LIMIT));
+        assert!(account.queue(end, LIMIT, false));
         let zeroing = begin(&account);
         assert!(!is_overwriting(&account, end..to));
         let zeros = zero_all(&zeroing);
@@ -595,7 +656,7 @@ mod tests {
     #[test]
     fn nothing_counts_as_durable_in_a_sealed_segment() {
         let account = Account::default();
-        assert!(account.queue(0, LIMIT));
+        assert!(account.queue(0, LIMIT, false));
         let zeroing = begin(&account);
         let zeros = zero_all(&zeroing);
         let durable = zeroing.to_sync().expect("they are not durable");

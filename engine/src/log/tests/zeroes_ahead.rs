@@ -155,6 +155,24 @@ fn few_logs_of_a_dir_are_zeroed_at_a_time() {
     assert_eq!(free.len(), count, "jobs that ended give their right back");
 }
 
+/// A job holds up the syncs it meets: of one log they are to be few in a row, of many it is to
+/// take few jobs.
+#[test]
+fn a_log_that_is_alone_is_zeroed_by_smaller_jobs() {
+    let zeros_of_a_job = |is_alone: bool| {
+        let disk = SimDisk::new(1);
+        let log = create(&disk, durable());
+        append_some(&log, 1);
+        let before = read_all(&log, 0).len() as u64;
+        assert_eq!(file_bytes(&disk, 0), before, "the segment is small");
+        let _other = (!is_alone).then(|| log.health.writes().begin());
+        append_some(&log, 1);
+        file_bytes(&disk, 0) - read_all(&log, 0).len() as u64
+    };
+    let (alone, among_others) = (zeros_of_a_job(true), zeros_of_a_job(false));
+    assert!(0 < alone && alone < among_others, "{alone}, {among_others}");
+}
+
 #[test]
 fn large_writes_are_not_worth_zeros_and_less_so_those_of_large_batches() {
     let cases = [
