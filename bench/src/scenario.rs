@@ -126,6 +126,20 @@ const SCENARIOS: &[Scenario] = &[
         aim: None,
     },
     Scenario {
+        name: "produce-one-record-appended",
+        shape: PRODUCE_ONE_RECORD,
+        null: Work::Ingest,
+        settings: PAGE_CACHE,
+        aim: None,
+    },
+    Scenario {
+        name: "produce-one-record-pipelined-appended",
+        shape: PRODUCE_ONE_RECORD_PIPELINED,
+        null: Work::Ingest,
+        settings: PAGE_CACHE,
+        aim: None,
+    },
+    Scenario {
         name: "fetch-1m",
         shape: FETCH_1M,
         null: Work::Send,

@@ -26,6 +26,8 @@ fn every_load_runs_against_its_null_server() {
         "produce-64k-durable",
         "produce-one-record",
         "produce-one-record-pipelined",
+        "produce-one-record-appended",
+        "produce-one-record-pipelined-appended",
         "fetch-1m",
         "fetch-64k",
         "fetch-1m-copied",
