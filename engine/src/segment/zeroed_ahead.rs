@@ -18,8 +18,9 @@
 //! that its file can be cut or removed.
 //!
 //! Zeros that a sync of the whole file made durable need no metadata written when they are
-//! overwritten. Where the disk has a barrier for that, jobs end with such a sync, so that those of
-//! the appends write data only, and one flush makes many files durable: see
+//! overwritten. Where the disk has a barrier for that, a job ends with such a sync once enough
+//! zeros are not durable, so that those of the appends write data only, and one flush makes many
+//! files durable: see
 //! [`Disk::sync_overwritten`](crate::io::Disk::sync_overwritten).
 
 use std::ops::Range;
@@ -84,8 +85,8 @@ struct State<B> {
     /// Makes overwritten bytes durable; `None` where nothing is known to.
     barrier: Option<Arc<B>>,
     work: Work,
-    /// As much as is to be zeroed ahead now.
-    ahead: u64,
+    /// So many zeros that are not durable are worth a sync.
+    sync_bytes: u64,
     /// When the last append to the page cache passed a border of [`CACHED_STEP_BYTES`].
     passed_ms: Option<i64>,
     /// Zeroing has begun, so the file may be longer than the segment.
@@ -124,7 +125,7 @@ impl<B> Default for ZeroedAhead<B> {
             durable: 0..0,
             barrier: None,
             work: Work::None,
-            ahead: 0,
+            sync_bytes: 0,
             passed_ms: None,
             has_begun: false,
             is_sealed: false,
@@ -166,7 +167,8 @@ impl<B> ZeroedAhead<B> {
             return false;
         }
         state.work = Work::Queued(from..to);
-        state.ahead = ahead;
+        // What ends at the limit gets no company.
+        state.sync_bytes = if to == limit { 1 } else { ahead / 2 };
         true
     }
 
@@ -327,7 +329,7 @@ impl<B> Zeroing<'_, B> {
     pub(crate) fn to_sync(&self) -> Option<Range<u64>> {
         let state = self.account.lock();
         let zeros = state.zeros_from..state.zeroed_to;
-        let is_new = !zeros.is_empty() && state.durable.end + state.ahead / 2 <= zeros.end;
+        let is_new = !zeros.is_empty() && state.durable.end + state.sync_bytes <= zeros.end;
         (is_new && state.barrier.is_some()).then_some(zeros)
     }
 
@@ -429,6 +431,18 @@ mod tests {
             end += 1;
         }
         assert_eq!(syncs, steps * STEP_BYTES / (AHEAD_BYTES_MAX / 2));
+    }
+
+    #[test]
+    fn the_last_zeros_of_a_segment_get_a_sync_however_few_they_are() {
+        let account = Account::default();
+        let first = zero_durably(&account, AHEAD_BYTES_MAX);
+        let limit = first.end + STEP_BYTES / 2;
+        assert!(account.queue(first.end - 1, limit, true));
+        let zeroing = begin(&account);
+        assert_eq!(zero_all(&zeroing), first.end..limit);
+        sync(&zeroing);
+        assert!(is_overwriting(&account, first.end..limit));
     }
 
     #[test]
