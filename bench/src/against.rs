@@ -36,6 +36,7 @@ use crate::scenario::{
     CLIENT_SHARE, CPU_S, CPU_US, FETCH_1M, FETCH_64K, MB, PRODUCE_16K, PRODUCE_64K,
     PRODUCE_ONE_RECORD, PRODUCE_ONE_RECORD_PIPELINED, Quantity, REQUESTS, Shape,
 };
+use crate::warm_memory::WarmMemory;
 
 pub(crate) use comparison::{CompareArgs, run as compare};
 
@@ -112,6 +113,11 @@ pub(crate) fn run(args: &AgainstArgs) -> anyhow::Result<()> {
     process::pin(args.client_cpu)?;
     let amounts = amounts(args)?;
     append_json(args.json.as_deref(), &environment())?;
+    let _warm_memory = WarmMemory::take(if args.quick {
+        0
+    } else {
+        amounts.produced_bytes()
+    })?;
     for round in 1..=args.rounds {
         for (name, shape) in LOADS {
             if args.loads.is_empty() || args.loads.iter().any(|wanted| wanted == name) {

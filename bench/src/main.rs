@@ -28,6 +28,7 @@ mod rival;
 mod round;
 mod scenario;
 mod transactions;
+mod warm_memory;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -24,9 +24,6 @@ use crate::scenario::{Batches, Load, Scenario, Shape};
 pub(crate) const BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of a record in scenarios of small requests.
 const SMALL_RECORD_BYTES: usize = 200;
-/// No server on one core answers more requests or takes more bytes: more are not provided for.
-const REQUESTS_PER_S_MAX: u64 = 250_000;
-const BYTES_PER_S_MAX: u64 = 2 << 30;
 
 /// What holds for all rounds of a run.
 pub(crate) struct Setup {
@@ -57,6 +54,13 @@ pub(crate) struct Quota {
     pub(crate) limit: Limit,
     /// Bytes of produced batches, so that disk and page cache suffice.
     pub(crate) produced_bytes: u64,
+}
+
+impl Amounts {
+    /// Bytes that a round may produce, at most.
+    pub(crate) fn produced_bytes(&self) -> u64 {
+        self.warm_up.produced_bytes + self.load.produced_bytes
+    }
 }
 
 impl Quota {
@@ -116,7 +120,6 @@ pub(crate) fn null(setup: &Setup, scenario: &Scenario) -> anyhow::Result<Sample>
                 .map(|turn| NullProduce::new(turn, *null != Work::Echo))
                 .collect();
             let limits = [warm_up, load].map(|quota| quota.of_batches(batch.len()));
-            touch_memory(produced_bytes(&limits, batch.len()))?;
             let server = server.served();
             let (sample, _) = measure(server, connections, shape, batch.len(), limits)?;
             Ok(sample)
@@ -196,7 +199,6 @@ pub(crate) fn running_broker(
                 .collect();
             let quotas = [amounts.warm_up, amounts.load];
             let limits = quotas.map(|quota| quota.of_batches(batch.len()));
-            touch_memory(produced_bytes(&limits, batch.len()))?;
             let (sample, requests) = measure(served, connections, shape, batch.len(), limits)?;
             let records = i64::from(BatchHeader::parse(&batch)?.records_count);
             let expected = i64::try_from(requests)? * records;
@@ -238,46 +240,6 @@ fn turns(shape: &Shape, frames: &[Bytes]) -> impl Iterator<Item = Turn> {
         let first = connection * frames.len() / shape.connections;
         Turn::new(frames.to_vec(), first)
     })
-}
-
-/// Bytes of batches that may be produced within limits.
-fn produced_bytes(limits: &[Limit], batch_bytes: usize) -> u64 {
-    let batch_bytes = batch_bytes as u64;
-    let per_s = REQUESTS_PER_S_MAX.min(BYTES_PER_S_MAX / batch_bytes.max(1));
-    let requests = limits.iter().map(|limit| {
-        let milliseconds = u64::try_from(limit.duration.as_millis()).unwrap_or(u64::MAX);
-        limit
-            .requests
-            .min(milliseconds.saturating_mul(per_s) / 1000)
-    });
-    requests.sum::<u64>().saturating_mul(batch_bytes)
-}
-
-/// Takes memory from the hypervisor and gives it back to the kernel, which uses it for the page
-/// cache next. Virtual machines may return free memory to their host; then whoever writes first to
-/// a page waits for the host, which costs more than the write itself and strikes at random.
-/// Small machines cannot have all of `bytes`.
-fn touch_memory(bytes: u64) -> anyhow::Result<()> {
-    const PAGE_BYTES: usize = 4096;
-    let bytes = bytes.min(available_bytes()? / 2);
-    let mut memory = vec![0u8; usize::try_from(bytes)?];
-    for page in memory.chunks_mut(PAGE_BYTES) {
-        if let Some(byte) = page.first_mut() {
-            *byte = 1;
-        }
-    }
-    std::hint::black_box(&memory);
-    Ok(())
-}
-
-/// Memory that can be had without others losing theirs.
-fn available_bytes() -> anyhow::Result<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.context("MemAvailable")?.parse::<u64>()? * 1024)
 }
 
 /// Warms up, then loads: what the server spent, and all requests including the warm-up's.

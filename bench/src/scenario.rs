@@ -9,6 +9,7 @@ use crate::client::Limit;
 use crate::null_server::Work;
 use crate::report::{Comparison, Series, append_json, environment, line};
 use crate::round::{Amounts, BATCH_BYTES, Quota, Sample, Setup};
+use crate::warm_memory::WarmMemory;
 use crate::{RunArgs, cold, group_join, idle, offset_commit, process, round, transactions};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -214,6 +215,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
     }
     let setup = setup(args);
+    let produced_bytes = setup.amounts.produced_bytes();
+    let _warm_memory = WarmMemory::take(if args.quick { 0 } else { produced_bytes })?;
     for scenario in SCENARIOS {
         if is_wanted(scenario.name) {
             compare(args, &setup, scenario)?;

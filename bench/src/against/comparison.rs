@@ -19,6 +19,7 @@ use super::sides::{Side, order, references};
 use crate::engine::machine;
 use crate::process::{self, now};
 use crate::report::line;
+use crate::warm_memory::WarmMemory;
 
 /// How to compare brokers.
 #[derive(Debug, clap::Args)]
@@ -83,6 +84,8 @@ pub(crate) struct Effort {
     pub(crate) fetched_partition_bytes: usize,
     /// By a load as fast as possible, at most; twice as much while it warms up.
     pub(crate) produced_bytes: u64,
+    /// Memory that is taken from the host beforehand.
+    pub(crate) warm_memory_bytes: u64,
 }
 
 impl Effort {
@@ -101,6 +104,7 @@ impl Effort {
             idle_partitions: 1000,
             fetched_partition_bytes: 64 << 20,
             produced_bytes: 2 << 30,
+            warm_memory_bytes: 12 << 30,
         };
         if !args.smoke {
             return full;
@@ -114,6 +118,7 @@ impl Effort {
             idle_partitions: 50,
             fetched_partition_bytes: 2 << 20,
             produced_bytes: 64 << 20,
+            warm_memory_bytes: 64 << 20,
             ..full
         }
     }
@@ -123,7 +128,7 @@ impl Effort {
             "loads as fast as possible: {} s, after {} s of warm-up (brokers compiled ahead of \
              time: {} s), a quarter of that where a load of the same kind ran before; fixed rates: \
              {} s after {} s; clients that are not ours: {} records; {} partitions; idle: {} \
-             partitions",
+             partitions; memory taken from the host beforehand: {} GiB, or half of what there is",
             self.raw_s,
             self.warm_up_s,
             self.warm_up_s.min(Self::NATIVE_WARM_UP_S),
@@ -131,7 +136,8 @@ impl Effort {
             self.rate_warm_up_s,
             self.other_records,
             self.partitions,
-            self.idle_partitions
+            self.idle_partitions,
+            self.warm_memory_bytes >> 30,
         )
     }
 
@@ -204,6 +210,8 @@ fn measure(args: &CompareArgs) -> anyhow::Result<Results> {
         sides.len(),
         (estimate_s / 60.0).ceil()
     ));
+    progress.tell("taking memory from the host");
+    let _warm_memory = WarmMemory::take(effort.warm_memory_bytes)?;
     let mut maxima = Maxima::new();
     for round in 1..=args.rounds {
         for side in order(&sides, round) {
