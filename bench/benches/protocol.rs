@@ -14,6 +14,7 @@ use ringbrook_gate::pieces::{
 use ringbrook_protocol::messages::{FetchRequest, ProduceRequest};
 use ringbrook_protocol::{
     LENGTH_BYTES, Part, Request, ResponseBody, decode_response, encode_response,
+    encode_response_into,
 };
 use ringbrook_record::Codec;
 
@@ -22,7 +23,7 @@ fn request<Q: Request, D>(
     c: &mut Criterion,
     name: &str,
     (request, version): (&Q, i16),
-    decode: fn(&Bytes) -> D,
+    mut decode: impl FnMut(&Bytes) -> D,
 ) {
     c.bench_function(&format!("{name}/encode request"), |b| {
         b.iter(|| frame(black_box(request), version));
@@ -52,12 +53,21 @@ fn produce(c: &mut Criterion) {
     for partitions in [1, 100] {
         let name = format!("produce, {partitions} partitions");
         let sent = produce_request(partitions, &batch);
-        request(c, &name, (&sent, PRODUCE_VERSION), decode_produce);
+        let mut decoded = ringbrook_protocol::produce::Request::default();
+        request(c, &name, (&sent, PRODUCE_VERSION), |frame| {
+            decode_produce(frame, black_box(&mut decoded));
+        });
         let response = produce_response(partitions);
         c.bench_function(&format!("{name}/encode response"), |b| {
-            b.iter(|| encode_response(7, black_box(&response), PRODUCE_VERSION));
+            let mut frames = Vec::new();
+            b.iter(|| {
+                frames.clear();
+                encode_response_into(&mut frames, 7, black_box(&response), PRODUCE_VERSION)
+            });
         });
-        let answer = answer(&response, PRODUCE_VERSION);
+        let mut answer = Vec::new();
+        encode_response_into(&mut answer, 7, &response, PRODUCE_VERSION).expect("an answer");
+        let answer = Bytes::from(answer).slice(LENGTH_BYTES..);
         c.bench_function(&format!("{name}/decode response"), |b| {
             b.iter(|| {
                 let answer = black_box(&answer).clone();

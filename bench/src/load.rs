@@ -265,7 +265,7 @@ pub(crate) fn decode<R: Decodable + HeaderVersion>(
 #[cfg(test)]
 mod tests {
     use ringbrook_protocol::produce::{PartitionResponse, Response, TopicResponse};
-    use ringbrook_protocol::{StrBytes, encode_response};
+    use ringbrook_protocol::{StrBytes, encode_response_into};
     use uuid::Uuid;
 
     use super::*;
@@ -287,8 +287,9 @@ mod tests {
         let response = Response {
             topics: vec![topic].into(),
         };
-        let encoded = encode_response(correlation_id, &response, PRODUCE_VERSION).unwrap();
-        encoded.into_bytes().expect("no records here").split_off(4)
+        let mut frame = Vec::new();
+        encode_response_into(&mut frame, correlation_id, &response, PRODUCE_VERSION).unwrap();
+        frame.split_off(4)
     }
 
     fn check(answers: &[Vec<u8>]) -> anyhow::Result<()> {

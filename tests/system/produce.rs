@@ -5,12 +5,13 @@ use std::iter;
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use ringbrook_protocol::ResponseError;
+use ringbrook_protocol::messages::fetch_request::FetchTopic;
 use ringbrook_protocol::messages::produce_request::PartitionProduceData;
-use ringbrook_protocol::messages::{ApiVersionsRequest, ProduceRequest};
+use ringbrook_protocol::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest};
 use ringbrook_record::{Batch, BatchBuilder, Codec, Header};
 use ringbrook_tests::{
     Client, SharedBroker, batch, batch_of_bytes, builder, by_id, by_name, compressed, error,
-    now_ms, produce_request, read, single_produced, stored_as, unique,
+    fetch_request, now_ms, produce_request, read, single_produced, stored_as, unique,
 };
 
 /// The raw bytes that a partition holds from `offset`, and the leader epoch in their first header.
@@ -256,6 +257,32 @@ fn a_log_append_time_topic_stamps_every_record() -> anyhow::Result<()> {
             .collect::<Vec<_>>(),
         [stamped; 2]
     );
+    Ok(())
+}
+
+/// What is handled together shares one look at the clock; what waits ends that.
+#[test]
+fn a_produce_behind_a_long_fetch_is_stamped_with_the_time_of_then() -> anyhow::Result<()> {
+    const WAIT_MS: i32 = 300;
+    let broker = SharedBroker::current()?;
+    let mut client = broker.client()?;
+    let (stamped, empty) = (unique("produce-turns"), unique("produce-turns-empty"));
+    client.create_topic(&stamped, 1, &[("message.timestamp.type", "LogAppendTime")])?;
+    let id = client.create_topic(&empty, 1, &[])?;
+    let produce = produce_request(by_name(&stamped), 0, -1, batch(&["one"]));
+    let fetch = fetch_request(FetchTopic::default().with_topic_id(id), &[(0, 0)])
+        .with_max_wait_ms(WAIT_MS)
+        .with_min_bytes(1);
+    let wire = client.wire();
+    let (before, first) = wire.frame(&produce, 9)?;
+    let (waiting, second) = wire.frame(&fetch, 13)?;
+    let (behind, third) = wire.frame(&produce, 9)?;
+    wire.send_raw(&[first, second, third].concat())?;
+    let before = single_produced(wire.receive::<ProduceRequest>(before, 9)?)?;
+    wire.receive::<FetchRequest>(waiting, 13)?;
+    let behind = single_produced(wire.receive::<ProduceRequest>(behind, 9)?)?;
+    let passed_ms = behind.log_append_time_ms - before.log_append_time_ms;
+    assert!(i64::from(WAIT_MS) - 50 <= passed_ms, "{passed_ms} ms");
     Ok(())
 }
 

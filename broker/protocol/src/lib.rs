@@ -31,7 +31,8 @@ pub use response::{
     check_response_limits, correlation_id, decode_response, response_decoded_bytes_max,
 };
 pub use sink::{
-    EncodedResponse, Part, REGION_BYTES_MAX, ResponseBody, encode_response, placeholder,
+    EncodeBody, EncodedResponse, Part, REGION_BYTES_MAX, ResponseBody, encode_response,
+    encode_response_into, placeholder,
 };
 pub use versions::{API_VERSIONS, ApiVersionRange, served_versions};
 

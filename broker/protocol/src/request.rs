@@ -6,15 +6,15 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
+use crate::Request;
 use crate::error::ProtocolError;
 use crate::frame::{HEADER_PREFIX_BYTES, HeaderPrefix};
 use crate::messages::ApiKey;
 use crate::schema::request_shape;
 use crate::versions;
 use crate::walk::Walk;
-use crate::{Request, StrBytes};
 
 /// A decoded request may take this many times the bytes of its frame, plus [`DECODED_BYTES_FREE`].
 ///
@@ -34,8 +34,8 @@ pub const fn decoded_bytes_max(body_bytes: usize) -> usize {
 }
 
 /// A request's header. Tagged fields are dropped: Kafka defines none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestHeader {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestHeader<'a> {
     /// The API key as sent.
     pub api_key: i16,
     /// The API version as sent.
@@ -43,51 +43,45 @@ pub struct RequestHeader {
     /// Returned to the client in the response.
     pub correlation_id: i32,
     /// What the client calls itself.
-    pub client_id: Option<StrBytes>,
+    pub client_id: Option<&'a str>,
+    /// Bytes of the header: the body follows them.
+    pub size_bytes: usize,
 }
 
-/// Takes the header off the front of a frame (the bytes after the length field).
+/// Reads the header at the front of a frame (the bytes after the length field).
 ///
 /// `header_version` is [`ApiKey::request_header_version`]: 1, or 2 with tagged fields. The client
-/// id has an i16 length in both. Clients repeat theirs in each request: when it is
-/// `known_client_id`, that is returned instead of a slice of the frame.
+/// id has an i16 length in both.
 ///
 /// # Errors
 /// [`ProtocolError::Truncated`], [`ProtocolError::LengthInvalid`], or [`ProtocolError::Malformed`]
 /// when the client id is not UTF-8.
 pub fn decode_request_header(
-    frame: &mut Bytes,
+    frame: &[u8],
     header_version: i16,
-    known_client_id: Option<&StrBytes>,
-) -> Result<RequestHeader, ProtocolError> {
+) -> Result<RequestHeader<'_>, ProtocolError> {
     let prefix = HeaderPrefix::parse(frame)?;
     let mut walk = Walk::new(frame, 0, false, decoded_bytes_max(frame.len()));
     walk.skip(HEADER_PREFIX_BYTES, "header")?;
-    let client_id_bytes = walk.string("client_id")?;
+    let client_id = match walk.string("client_id")? {
+        Some(bytes) => Some(std::str::from_utf8(bytes).map_err(not_text)?),
+        None => None,
+    };
     if 2 <= header_version {
         walk.skip_tags("header")?;
     }
-    let header_bytes = frame.len().saturating_sub(walk.rest().len());
-    let client_id = client_id_bytes.map(|bytes| {
-        if let Some(known) = known_client_id.filter(|known| known.as_bytes() == bytes) {
-            return Ok(known.clone());
-        }
-        let text = StrBytes::from_utf8(frame.slice_ref(bytes));
-        text.map_err(|error| ProtocolError::Malformed(format!("client_id: {error}")))
-    });
-    let client_id = client_id.transpose()?;
-    frame.advance(header_bytes);
-    let HeaderPrefix {
-        api_key,
-        api_version,
-        correlation_id,
-    } = prefix;
     Ok(RequestHeader {
-        api_key,
-        api_version,
-        correlation_id,
+        api_key: prefix.api_key,
+        api_version: prefix.api_version,
+        correlation_id: prefix.correlation_id,
         client_id,
+        size_bytes: frame.len().saturating_sub(walk.rest().len()),
     })
+}
+
+#[cold]
+fn not_text(error: std::str::Utf8Error) -> ProtocolError {
+    ProtocolError::Malformed(format!("client_id: {error}"))
 }
 
 /// Checks a request body (after the header) before anything is allocated for it: every length lies

@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 
 use bytes::{BufMut, Bytes};
 
-pub use body::ResponseBody;
+pub use body::{EncodeBody, ResponseBody};
 pub(crate) use writer::Writer;
 
 use crate::error::ProtocolError;
@@ -35,6 +35,9 @@ pub const REGION_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Records in memory from this size on are sent as a part of their own instead of being copied into
 /// the response's bytes. Below it a copy is cheaper than another element in the gathered write.
 pub const BY_REFERENCE_BYTES_MIN: usize = 4096;
+
+/// Length, correlation id and no tagged fields.
+const FRAME_HEADER_BYTES_MAX: usize = LENGTH_BYTES + 5;
 
 /// Zeroes that are never read or written, so the kernel never backs them with memory.
 static REGION: OnceLock<&'static [u8]> = OnceLock::new();
@@ -133,7 +136,7 @@ impl EncodedResponse {
     }
 }
 
-/// What a [`ResponseBody`] writes to: the bytes in memory so far, and the records spliced in.
+/// What an [`EncodeBody`] writes to: the bytes in memory so far, and the records spliced in.
 #[derive(Debug)]
 pub struct ResponseSink {
     bytes: Vec<u8>,
@@ -169,7 +172,7 @@ fn is_spliced(records: &Bytes) -> bool {
 /// Encodes a response frame: length, response header, body. The header version follows from the
 /// body's type and version; ApiVersions has version 0 always (KIP-511).
 ///
-/// A response without splices costs one allocation, of exactly its size but for Produce.
+/// A response without splices costs one allocation, of exactly its size.
 ///
 /// # Errors
 /// [`ProtocolError::Unencodable`] when the body holds what this version cannot express, or exceeds
@@ -179,34 +182,71 @@ pub fn encode_response<T: ResponseBody>(
     body: &T,
     version: i16,
 ) -> Result<EncodedResponse, ProtocolError> {
-    let is_flexible = 1 <= T::header_version(version);
-    let header_bytes = LENGTH_BYTES.saturating_add(if is_flexible { 5 } else { 4 });
     let body_bytes = body.in_memory_bytes(version)?;
     let mut sink = ResponseSink {
-        bytes: Vec::with_capacity(header_bytes.saturating_add(body_bytes)),
+        bytes: Vec::with_capacity(FRAME_HEADER_BYTES_MAX.saturating_add(body_bytes)),
         splices: Vec::new(),
         spliced_bytes: 0,
     };
-    sink.bytes.put_i32(0);
-    sink.bytes.put_i32(correlation_id);
-    if is_flexible {
-        sink.bytes.put_u8(0);
-    }
-    body.encode_body(&mut sink, version)?;
-    let ResponseSink {
-        mut bytes,
-        splices,
-        spliced_bytes,
-    } = sink;
-    let frame_bytes = bytes.len().saturating_add(spliced_bytes);
-    let length = i32::try_from(frame_bytes.saturating_sub(LENGTH_BYTES))
-        .map_err(|_| ProtocolError::Unencodable(format!("{frame_bytes} bytes exceed an i32")))?;
-    if let Some(field) = bytes.first_chunk_mut::<LENGTH_BYTES>() {
-        *field = length.to_be_bytes();
-    }
+    let frame_bytes = put_frame(&mut sink, correlation_id, body, version)?;
     Ok(EncodedResponse {
-        bytes,
-        splices,
+        bytes: sink.bytes,
+        splices: sink.splices,
         frame_bytes,
     })
+}
+
+/// [`encode_response`] of a body without records, behind the frames that `out` holds already.
+///
+/// # Errors
+/// As [`encode_response`], and when there are records to splice; `out` is as it was then.
+pub fn encode_response_into<T: EncodeBody>(
+    out: &mut Vec<u8>,
+    correlation_id: i32,
+    body: &T,
+    version: i16,
+) -> Result<(), ProtocolError> {
+    let begin = out.len();
+    let mut sink = ResponseSink {
+        bytes: std::mem::take(out),
+        splices: Vec::new(),
+        spliced_bytes: 0,
+    };
+    let encoded = put_frame(&mut sink, correlation_id, body, version);
+    let encoded = encoded.and_then(|_| match sink.splices[..] {
+        [] => Ok(()),
+        _ => Err(ProtocolError::Unencodable(
+            "records by reference".to_owned(),
+        )),
+    });
+    *out = sink.bytes;
+    if encoded.is_err() {
+        out.truncate(begin);
+    }
+    encoded
+}
+
+/// Writes length, header and body; returns their bytes with those of spliced records.
+fn put_frame<T: EncodeBody>(
+    sink: &mut ResponseSink,
+    correlation_id: i32,
+    body: &T,
+    version: i16,
+) -> Result<usize, ProtocolError> {
+    let begin = sink.bytes.len();
+    sink.bytes.put_slice(&[0; LENGTH_BYTES]);
+    sink.bytes.put_i32(correlation_id);
+    if 1 <= T::header_version(version) {
+        sink.bytes.put_u8(0);
+    }
+    body.encode_body(sink, version)?;
+    let own_bytes = sink.bytes.len().saturating_sub(begin);
+    let frame_bytes = own_bytes.saturating_add(sink.spliced_bytes);
+    let length = i32::try_from(frame_bytes.saturating_sub(LENGTH_BYTES))
+        .map_err(|_| ProtocolError::Unencodable(format!("{frame_bytes} bytes exceed an i32")))?;
+    let frame = sink.bytes.get_mut(begin..).unwrap_or_default();
+    if let Some(field) = frame.first_chunk_mut::<LENGTH_BYTES>() {
+        *field = length.to_be_bytes();
+    }
+    Ok(frame_bytes)
 }

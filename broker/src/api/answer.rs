@@ -7,12 +7,17 @@ use ringbrook_engine::FileRegion;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_protocol::{EncodedResponse, ResponseBody, encode_response};
 
-use super::RequestContext;
+use super::{Produced, RequestContext};
+
+/// Why a connection is closed whose response its version cannot express.
+pub(crate) const NOT_ENCODABLE: &str = "response not encodable";
 
 /// A response that is ready to be written.
 pub(crate) enum Response {
     /// All the bytes of the frame.
     Send(Vec<u8>),
+    /// To be encoded where it is gathered with others. It waits for nothing any more.
+    Produced(Box<Produced>),
     /// Bytes and file regions, in the order in which they go out.
     SendSpliced(Box<Reply>),
     /// The protocol wants silence: Produce with `acks=0`.
@@ -33,6 +38,8 @@ pub(crate) struct Reply {
 pub(crate) enum Answer {
     /// Nothing to wait for.
     Ready(Response),
+    /// Waits for the disk and other replicas, or for nothing.
+    Produced(Box<Produced>),
     /// Waits for the disk, other replicas, other members or time.
     Later(LocalBoxFuture<'static, Response>),
     /// Not even begun before something else is known: the requests behind it have to wait until
@@ -62,7 +69,7 @@ impl Response {
             },
             Err(error) => {
                 tracing::error!(version = ctx.api_version, %error, "response not encodable");
-                Response::Close("response not encodable")
+                Response::Close(NOT_ENCODABLE)
             }
         }
     }

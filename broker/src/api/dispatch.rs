@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use ringbrook_protocol::{
     ApiKey, HeaderPrefix, ProtocolError, Request, ResponseBody, decode, decode_request_header,
@@ -35,21 +35,17 @@ pub(crate) fn dispatch(
             return Err(unsupported);
         }
     };
-    let header = decode_request_header(
-        &mut frame,
-        entry.key.request_header_version(prefix.api_version),
-        Some(&connection.client_id.borrow()),
-    )?;
-    if let Some(client_id) = &header.client_id {
-        connection.remember_client_id(client_id);
-    }
+    let header =
+        decode_request_header(&frame, entry.key.request_header_version(prefix.api_version))?;
     let ctx = RequestContext {
         connection: Rc::clone(connection),
         api_version: prefix.api_version,
         correlation_id: prefix.correlation_id,
-        client_id: header.client_id,
+        client_id: connection.client_id(header.client_id.unwrap_or_default()),
     };
-    metrics.requests.increment();
+    let header_bytes = header.size_bytes;
+    frame.advance(header_bytes);
+    connection.count_request();
     (entry.handle)(ctx, frame)
 }
 

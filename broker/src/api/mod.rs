@@ -60,8 +60,9 @@ mod txn_offset_commit;
 mod update_features;
 mod write_txn_markers;
 
-pub(crate) use answer::{Answer, Reply, Response};
+pub(crate) use answer::{Answer, NOT_ENCODABLE, Reply, Response};
 pub(crate) use context::{ConnectionContext, RequestContext};
 pub(crate) use dispatch::dispatch;
 pub(crate) use fetch::FetchSessions;
+pub(crate) use produce::Produced;
 pub(crate) use table::is_pipelined;

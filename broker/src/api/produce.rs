@@ -14,13 +14,11 @@
 //! named by id. Kafka: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use ringbrook_engine::{AppendError, Origin};
+use ringbrook_engine::AppendError;
 use ringbrook_protocol::produce::{
-    Few, PartitionData, PartitionResponse, RecordError, Refusal, Request, Response as Produced,
-    TopicData, TopicResponse,
+    Few, PartitionData, PartitionResponse, RecordError, Refusal, Request, TopicData, TopicResponse,
 };
 use ringbrook_protocol::{ApiKey, ProtocolError, ResponseError};
 use uuid::Uuid;
@@ -31,11 +29,13 @@ use super::{Answer, RequestContext, Response, dispatch};
 use crate::controller::topic_name::is_internal;
 use crate::replica::{NotServed, Partition, Served};
 
+mod produced;
 mod transactional;
 mod wait;
 
+pub(crate) use produced::Produced;
 use transactional::Verdicts;
-use wait::{Pending, Wait};
+use wait::Wait;
 
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
@@ -68,8 +68,9 @@ impl Acks {
 /// # Errors
 /// The body is no produce request: nothing was appended.
 pub(crate) fn handle(ctx: RequestContext, body: &Bytes) -> Result<Answer, ProtocolError> {
-    let request = Request::decode(body, ctx.api_version);
-    let request = dispatch::decoded(&ctx, ApiKey::Produce as i16, request)?;
+    let mut request = Request::default();
+    let decoded = request.decode(body, ctx.api_version);
+    dispatch::decoded(&ctx, ApiKey::Produce as i16, decoded)?;
     let Some(acks) = Acks::parse(request.acks) else {
         // Not `acks=0`, so there is an answer.
         let error = ResponseError::InvalidRequiredAcks;
@@ -78,21 +79,18 @@ pub(crate) fn handle(ctx: RequestContext, body: &Bytes) -> Result<Answer, Protoc
     Ok(if transactional::has_transactional(&request) {
         transactional::handle(ctx, request, acks)
     } else {
-        append_all(ctx, request, acks, Verdicts::default())
+        append_all(&ctx, &mut request, acks, Verdicts::default())
     })
 }
 
 /// Appends every batch that no verdict forbids.
 fn append_all(
-    ctx: RequestContext,
-    mut request: Request,
+    ctx: &RequestContext,
+    request: &mut Request,
     acks: Acks,
     mut verdicts: Verdicts,
 ) -> Answer {
-    let mut pending = Few::new();
-    let mut response = Produced {
-        topics: Few::with_capacity(request.topics.len()),
-    };
+    let mut produced = Produced::new(ctx, request);
     let served = ctx.broker().replicas.served();
     for (topic_index, topic) in request.topics.iter_mut().enumerate() {
         let TopicData {
@@ -103,15 +101,11 @@ fn append_all(
         let mut answers = Few::with_capacity(partitions.len());
         for (partition_index, data) in partitions.iter_mut().enumerate() {
             let verdict = verdicts.take(topic_index, partition_index);
-            let answer = match find(&ctx, &served, name, *topic_id, data.index) {
-                Ok(partition) => match append(&ctx, partition, data, acks, verdict) {
+            let answer = match find(ctx, &served, name, *topic_id, data.index) {
+                Ok(partition) => match append(ctx, partition, data, acks, verdict) {
                     Ok((answer, None)) => answer,
                     Ok((answer, Some(wait))) => {
-                        pending.push(Pending {
-                            topic_index,
-                            partition_index,
-                            wait,
-                        });
+                        produced.wait_for(topic_index, partition_index, wait);
                         answer
                     }
                     Err(answer) => answer,
@@ -120,24 +114,13 @@ fn append_all(
             };
             answers.push(answer);
         }
-        response.topics.push(TopicResponse {
+        produced.push(TopicResponse {
             name: std::mem::take(name),
             topic_id: *topic_id,
             partitions: answers,
         });
     }
-    drop(served);
-    if acks == Acks::Never {
-        return Answer::Ready(silence(&response));
-    }
-    if pending.is_empty() {
-        return Answer::Ready(Response::message(&ctx, &response));
-    }
-    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    Answer::Later(Box::pin(async move {
-        wait::for_all(&mut response, pending, timeout).await;
-        Response::message(&ctx, &response)
-    }))
+    answer(produced, acks)
 }
 
 /// The partition of a request, by the name or the id of its topic.
@@ -149,9 +132,9 @@ fn find<'a>(
     index: i32,
 ) -> Result<&'a Arc<Partition>, NotServed> {
     if TOPIC_ID_VERSION <= ctx.api_version {
-        served.partition_by_id(topic_id, index)
+        served.replica_by_id(topic_id, index)
     } else {
-        served.partition(name, index)
+        served.replica(name, index)
     }
 }
 
@@ -161,31 +144,28 @@ fn is_refused(ctx: &RequestContext, partition: &Partition) -> bool {
 }
 
 /// `acks=0` has no response: an error can only be shown by closing the connection.
-fn silence(response: &Produced) -> Response {
-    let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-    if partitions.any(|partition| partition.error_code != NONE) {
-        Response::Close("a produce request with acks=0 failed")
+fn answer(produced: Box<Produced>, acks: Acks) -> Answer {
+    if acks != Acks::Never {
+        Answer::Produced(produced)
+    } else if produced.has_errors() {
+        Answer::Ready(Response::Close("a produce request with acks=0 failed"))
     } else {
-        Response::Nothing
+        Answer::Ready(Response::Nothing)
     }
 }
 
 /// Answers every batch with the same error.
 fn fail_all(ctx: &RequestContext, request: &Request, acks: Acks, error: ResponseError) -> Answer {
-    let answer = |data: &PartitionData| failed(data.index, error, None);
-    let topics = request.topics.iter().map(|topic| TopicResponse {
-        name: topic.name.clone(),
-        topic_id: topic.topic_id,
-        partitions: topic.partitions.iter().map(answer).collect(),
-    });
-    let response = Produced {
-        topics: topics.collect(),
-    };
-    Answer::Ready(if acks == Acks::Never {
-        silence(&response)
-    } else {
-        Response::message(ctx, &response)
-    })
+    let mut produced = Produced::new(ctx, request);
+    let failure = |data: &PartitionData| failed(data.index, error, None);
+    for topic in &request.topics {
+        produced.push(TopicResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions: topic.partitions.iter().map(failure).collect(),
+        });
+    }
+    answer(produced, acks)
 }
 
 /// Appends one partition's batch: its answer if all goes well, and what has to be awaited first.
@@ -209,8 +189,9 @@ fn append(
         failed(index, error, text)
     })?;
     let records = data.records.take().unwrap_or_default();
-    let appended = partition
-        .append_verified(records, Origin::Client, ctx.now_ms(), guard)
+    let wants_wait = acks != Acks::Never;
+    let (appended, published) = partition
+        .produce(records, ctx.turn_ms(), guard, wants_wait)
         .map_err(|error| refused(index, error))?;
     let answer = PartitionResponse {
         index,
@@ -220,7 +201,8 @@ fn append(
         log_start_offset: appended.log_start_offset,
         refusal: None,
     };
-    Ok((answer, Wait::new(partition, appended.last_offset + 1, acks)))
+    let end = appended.last_offset + 1;
+    Ok((answer, Wait::new(partition, published, end, acks)))
 }
 
 fn failed(index: i32, error: ResponseError, message: Option<String>) -> PartitionResponse {

@@ -1,14 +1,14 @@
 //! The answers of a connection that are not yet written, in the order of its requests.
 
 use std::collections::VecDeque;
-use std::future::pending;
-use std::task::Poll;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 
+use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use futures_util::poll;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::api::Response;
+use crate::api::{Produced, Response};
 
 /// An answer, and the request memory held until it is taken.
 struct Awaited {
@@ -19,6 +19,7 @@ struct Awaited {
 /// The answer of a request that was begun.
 pub(super) enum Begun {
     Ready(Response),
+    Produced(Box<Produced>),
     Later(LocalBoxFuture<'static, Response>),
 }
 
@@ -44,31 +45,33 @@ impl Answers {
         });
     }
 
-    /// Takes the first answer if nothing has to be awaited for it any more. A write of a log that
-    /// ends wakes a connection once for all the requests it held: asking until nothing comes lets
-    /// their answers share a `send`, which costs more than the rest of a small request.
-    pub(super) async fn take_ready(&mut self) -> Option<Response> {
-        let response = match &mut self.queue.front_mut()?.answer {
-            Begun::Ready(response) => std::mem::replace(response, Response::Nothing),
-            Begun::Later(future) => match poll!(future) {
-                Poll::Ready(response) => response,
-                Poll::Pending => return None,
-            },
+    /// Takes the first answer when nothing has to be awaited for it any more; without one, never.
+    /// A write of a log that ends wakes a connection once for all the requests it held: asking
+    /// until nothing comes lets their answers share a `send`, which costs more than the rest of a
+    /// small request.
+    pub(super) fn poll_take(&mut self, ctx: &mut Context<'_>) -> Poll<Response> {
+        let Some(first) = self.queue.front_mut() else {
+            return Poll::Pending;
         };
-        self.queue.pop_front();
-        Some(response)
+        match &mut first.answer {
+            Begun::Ready(_) => {}
+            Begun::Produced(produced) => ready!(produced.poll(ctx)),
+            Begun::Later(future) => {
+                let response = ready!(future.poll_unpin(ctx));
+                first.answer = Begun::Ready(response);
+            }
+        }
+        match self.queue.pop_front().map(|first| first.answer) {
+            Some(Begun::Ready(response)) => Poll::Ready(response),
+            Some(Begun::Produced(produced)) => Poll::Ready(Response::Produced(produced)),
+            Some(Begun::Later(_)) | None => Poll::Pending,
+        }
     }
 
     /// Waits for the first answer and takes it; without one, for ever. Nothing is lost when the
     /// wait is given up.
     pub(super) async fn take(&mut self) -> Response {
-        let response = match self.queue.front_mut().map(|head| &mut head.answer) {
-            Some(Begun::Ready(response)) => std::mem::replace(response, Response::Nothing),
-            Some(Begun::Later(future)) => future.await,
-            None => pending().await,
-        };
-        self.queue.pop_front();
-        response
+        poll_fn(|ctx| self.poll_take(ctx)).await
     }
 }
 
@@ -86,14 +89,12 @@ mod tests {
     fn reason(response: Option<Response>) -> Option<&'static str> {
         response.map(|it| match it {
             Response::Close(reason) => reason,
-            Response::Send(_) | Response::SendSpliced(_) | Response::Nothing => {
-                panic!("not what was queued")
-            }
+            _ => panic!("not what was queued"),
         })
     }
 
-    #[tokio::test]
-    async fn those_that_became_ready_together_are_taken_without_waiting() {
+    #[test]
+    fn those_that_became_ready_together_are_taken_without_waiting() {
         let mut answers = Answers::default();
         let mut senders = Vec::new();
         for _ in 0..3 {
@@ -102,30 +103,34 @@ mod tests {
             answers.push(later(receiver), None);
         }
         answers.push(Begun::Ready(Response::Close("ready")), None);
-        assert_eq!(reason(answers.take_ready().await), None);
+        assert_eq!(reason(answers.take().now_or_never()), None);
         let last = senders.pop().unwrap();
         for (sender, text) in senders.into_iter().zip(["first", "second"]) {
             sender.send(text).unwrap();
         }
-        assert_eq!(reason(Some(answers.take().await)), Some("first"));
-        assert_eq!(reason(answers.take_ready().await), Some("second"));
-        assert_eq!(reason(answers.take_ready().await), None, "the third is not");
+        assert_eq!(reason(answers.take().now_or_never()), Some("first"));
+        assert_eq!(reason(answers.take().now_or_never()), Some("second"));
+        assert_eq!(
+            reason(answers.take().now_or_never()),
+            None,
+            "the third is not"
+        );
         assert_eq!(answers.len(), 2);
         last.send("third").unwrap();
-        assert_eq!(reason(answers.take_ready().await), Some("third"));
-        assert_eq!(reason(answers.take_ready().await), Some("ready"));
+        assert_eq!(reason(answers.take().now_or_never()), Some("third"));
+        assert_eq!(reason(answers.take().now_or_never()), Some("ready"));
         assert!(answers.is_empty());
-        assert_eq!(reason(answers.take_ready().await), None);
+        assert_eq!(reason(answers.take().now_or_never()), None);
     }
 
-    #[tokio::test]
-    async fn a_wait_that_is_given_up_loses_nothing() {
+    #[test]
+    fn a_wait_that_is_given_up_loses_nothing() {
         let mut answers = Answers::default();
         assert!(answers.take().now_or_never().is_none(), "there is none");
         let (sender, receiver) = oneshot::channel();
         answers.push(later(receiver), None);
         assert!(answers.take().now_or_never().is_none());
         sender.send("kept").unwrap();
-        assert_eq!(reason(Some(answers.take().await)), Some("kept"));
+        assert_eq!(reason(answers.take().now_or_never()), Some("kept"));
     }
 }

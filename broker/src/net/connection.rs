@@ -7,9 +7,10 @@
 //! requests behind it waiting until it is.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpStream;
@@ -18,7 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::answers::{Answers, Begun};
 use super::frame_reader::{Frame, FrameReader, ReadError};
 use super::send::Sender;
-use crate::api::{Answer, ConnectionContext, Response, dispatch, is_pipelined};
+use crate::api::{
+    Answer, ConnectionContext, NOT_ENCODABLE, Produced, Response, dispatch, is_pipelined,
+};
 
 /// Requests of one connection that may be under way at once; the next is not read before one ends.
 const IN_FLIGHT_REQUESTS_MAX: usize = 64;
@@ -100,14 +103,20 @@ impl Connection {
                 let Some(frame) = self.reader.buffered().map_err(ReadError::from)? else {
                     break;
                 };
-                self.handle(frame).await?;
+                if is_pipelined(frame.prefix.api_key) {
+                    self.begin(frame)?;
+                } else {
+                    self.handle_alone(frame).await?;
+                }
             }
             self.write_ready().await?;
             self.sender.flush(&self.stream).await?;
             // Before the wait: a connection without awaited answers has to count as idle.
             self.count_in_flight();
+            self.ctx.end_turn();
             match self.next_event().await? {
-                Event::Frame(frame) => self.handle(frame).await?,
+                Event::Frame(frame) if is_pipelined(frame.prefix.api_key) => self.begin(frame)?,
+                Event::Frame(frame) => self.handle_alone(frame).await?,
                 Event::Begun(answer) => {
                     let memory = self.in_turn.take().and_then(|in_turn| in_turn.memory);
                     self.queue(answer, memory);
@@ -163,19 +172,19 @@ impl Connection {
         frame.map_or(Event::PeerClosed, Event::Frame)
     }
 
-    /// Hands a request to its handler and queues the answer. That of a request that is not
-    /// pipelined is written, too.
-    async fn handle(&mut self, frame: Frame) -> Result<(), ConnectionError> {
-        self.activity.idle_sweeps.set(0);
-        if is_pipelined(frame.prefix.api_key) {
-            return self.begin(frame);
-        }
+    /// Handles a request that nothing may overtake: after the answers to all before it, and its
+    /// own is written before the next.
+    async fn handle_alone(&mut self, frame: Frame) -> Result<(), ConnectionError> {
         self.write_all().await?;
         self.begin(frame)?;
-        self.write_all().await
+        self.write_all().await?;
+        self.ctx.end_turn();
+        Ok(())
     }
 
+    /// Hands a request to its handler and queues the answer.
     fn begin(&mut self, frame: Frame) -> Result<(), ConnectionError> {
+        self.activity.idle_sweeps.set(0);
         let answer = dispatch(&self.ctx, frame.prefix, frame.bytes).map_err(ReadError::from)?;
         self.queue(answer, frame.memory);
         Ok(())
@@ -185,6 +194,7 @@ impl Connection {
     fn queue(&mut self, answer: Answer, memory: Option<OwnedSemaphorePermit>) {
         match answer {
             Answer::Ready(response) => self.in_flight.push(Begun::Ready(response), memory),
+            Answer::Produced(produced) => self.in_flight.push(Begun::Produced(produced), memory),
             Answer::Later(response) => self.in_flight.push(Begun::Later(response), memory),
             Answer::InTurn(answer) => self.in_turn = Some(InTurn { answer, memory }),
         }
@@ -193,10 +203,33 @@ impl Connection {
 
     /// Writes the answers that need no waiting.
     async fn write_ready(&mut self) -> Result<(), ConnectionError> {
-        while let Some(response) = self.in_flight.take_ready().await {
-            self.write(response).await?;
+        loop {
+            match poll_fn(|ctx| Poll::Ready(self.gather_ready(ctx))).await? {
+                Poll::Ready(response) => self.write(response).await?,
+                Poll::Pending => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    /// Gathers answers for as long as they need no waiting, neither for what they say nor for the
+    /// socket; gives the first that needs the latter.
+    fn gather_ready(&mut self, ctx: &mut Context<'_>) -> Result<Poll<Response>, ConnectionError> {
+        while self.sender.has_room() {
+            match self.in_flight.poll_take(ctx) {
+                Poll::Ready(Response::Produced(produced)) => self.gather(&produced)?,
+                other => return Ok(other),
+            }
+        }
+        Ok(self.in_flight.poll_take(ctx))
+    }
+
+    fn gather(&mut self, produced: &Produced) -> Result<(), ConnectionError> {
+        self.sender
+            .gather_with(|out| produced.encode(out))
+            .map_err(|error| {
+                tracing::error!(%error, "produce response not encodable");
+                ConnectionError::Closed(NOT_ENCODABLE)
+            })
     }
 
     /// Waits for and writes every answer in the queue.
@@ -215,6 +248,12 @@ impl Connection {
         match response {
             Response::Send(bytes) if self.sender.gather(&bytes) => Ok(()),
             Response::Send(bytes) => Ok(self.sender.push_bytes(&self.stream, &bytes).await?),
+            Response::Produced(produced) => {
+                if !self.sender.has_room() {
+                    self.sender.flush(&self.stream).await?;
+                }
+                self.gather(&produced)
+            }
             Response::SendSpliced(reply) => Ok(self.sender.push(&self.stream, *reply).await?),
             Response::Nothing => Ok(()),
             Response::Close(reason) => {

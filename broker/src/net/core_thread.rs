@@ -1,6 +1,6 @@
 //! A core's thread: one io_uring runtime, pinned to one CPU, serving its share of the connections.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -210,6 +210,8 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
                     peer,
                     listener_index,
                     client_id: RefCell::default(),
+                    requests: Cell::default(),
+                    turn_ms: Cell::default(),
                 });
                 match TcpStream::from_std(socket) {
                     Ok(stream) => spawn_connection(stream, ctx, &connections),
@@ -247,6 +249,7 @@ fn spawn_connection(stream: TcpStream, ctx: Rc<ConnectionContext>, connections: 
     let connection = Connection::new(Rc::clone(&stream), Rc::clone(&ctx), activity);
     tokio_uring::spawn(async move {
         let ended = AssertUnwindSafe(connection.serve()).catch_unwind().await;
+        ctx.end_turn();
         let metrics = &ctx.broker.metrics;
         let peer = ctx.peer;
         match ended {

@@ -45,6 +45,22 @@ impl Sender {
         has_room
     }
 
+    /// Whether another response may be gathered before the next [`Sender::flush`].
+    pub(crate) fn has_room(&self) -> bool {
+        self.gathered.len() < GATHER_BYTES_MAX
+    }
+
+    /// Takes a response that `encode` appends, however large it is: ask for room before.
+    ///
+    /// # Errors
+    /// That of `encode`.
+    pub(crate) fn gather_with<E>(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        encode(&mut self.gathered)
+    }
+
     /// Takes bytes, and sends what there would be too much of to gather.
     ///
     /// # Errors

@@ -10,4 +10,4 @@ pub(crate) use partition::EpochCheck;
 pub(crate) use partition::Partition;
 pub(crate) use replica_manager::ReplicaManager;
 pub(crate) use replica_manager::{NotServed, Served};
-pub(crate) use waiters::{FetchWait, NotReached, Waiting};
+pub(crate) use waiters::{FetchWait, NotReached, Progress, Waiting};

@@ -131,8 +131,7 @@ impl Partition {
     /// Appends one batch as leader and starts writing it, on the current core's ring.
     ///
     /// When this returns, the batch has its offsets and its place in the order of appends, but it
-    /// is neither on disk nor visible: wait with [`Partition::published`] or
-    /// [`Partition::committed`].
+    /// is neither on disk nor visible: wait with [`Partition::committed`].
     ///
     /// # Errors
     /// Nothing was appended; see [`AppendError`].
@@ -143,7 +142,38 @@ impl Partition {
         now_ms: i64,
     ) -> Result<Appended<UringDisk>, AppendError> {
         let ctx = self.append_context(origin, now_ms);
-        Ok(start_write(self.log().append(records, ctx)?))
+        let mut appended = self.log().append(records, ctx)?;
+        start_write(&mut appended);
+        Ok(appended)
+    }
+
+    /// [`Partition::append`] of a client's batch, with the guard of its verification if it is
+    /// transactional. For whoever `wants_wait` also the wait until it is published: written, and
+    /// with `flush.before.ack` on disk; `None` when it is already.
+    ///
+    /// # Errors
+    /// Nothing was appended; see [`AppendError`].
+    pub(crate) fn produce(
+        &self,
+        records: Bytes,
+        now_ms: i64,
+        guard: Option<VerificationGuard>,
+        wants_wait: bool,
+    ) -> Result<(Appended<UringDisk>, Option<Waiting>), AppendError> {
+        let ctx = self.append_context(Origin::Client, now_ms);
+        let log = self.log();
+        let mut appended = log.append_verified(records, ctx, guard)?;
+        start_write(&mut appended);
+        if !wants_wait {
+            return Ok((appended, None));
+        }
+        // The append may have been passed on to the log's successor: then that one's end counts.
+        let log_end = || match log.successor() {
+            None => log.log_end(),
+            Some(_) => self.log().log_end(),
+        };
+        let waiting = self.published.register(appended.last_offset + 1, log_end);
+        Ok((appended, waiting))
     }
 
     /// [`Partition::append`] of a transactional batch, with the guard of its verification.
@@ -158,8 +188,9 @@ impl Partition {
         guard: Option<VerificationGuard>,
     ) -> Result<Appended<UringDisk>, AppendError> {
         let ctx = self.append_context(origin, now_ms);
-        let appended = self.log().append_verified(records, ctx, guard)?;
-        Ok(start_write(appended))
+        let mut appended = self.log().append_verified(records, ctx, guard)?;
+        start_write(&mut appended);
+        Ok(appended)
     }
 
     /// [`Partition::append`] of a transaction's end, by the rules of its protocol (0, 1, 2).
@@ -173,10 +204,10 @@ impl Partition {
         transaction_version: i16,
     ) -> Result<Appended<UringDisk>, AppendError> {
         let ctx = self.append_context(Origin::Coordinator, now_ms);
-        let appended = self
-            .log()
-            .append_marker(records, ctx, transaction_version)?;
-        Ok(start_write(appended))
+        let log = self.log();
+        let mut appended = log.append_marker(records, ctx, transaction_version)?;
+        start_write(&mut appended);
+        Ok(appended)
     }
 
     /// Begins the verification of a transaction before its first batch here is appended. `None`
@@ -198,12 +229,6 @@ impl Partition {
             origin,
             now_ms,
         }
-    }
-
-    /// Waits until the offsets below `offset` are published: written, and with
-    /// `flush.before.ack` on disk. `None` when they are already.
-    pub(crate) fn published(&self, offset: i64) -> Option<Waiting> {
-        self.published.register(offset, || self.log().log_end())
     }
 
     /// Whether the high watermark is at least `offset`.
@@ -234,11 +259,10 @@ impl Partition {
 }
 
 /// Writes what was appended on the current core's ring, unless a write under way takes it along.
-fn start_write(mut appended: Appended<UringDisk>) -> Appended<UringDisk> {
+fn start_write(appended: &mut Appended<UringDisk>) {
     if let Some(drain) = appended.drain.take() {
         tokio::task::spawn_local(drain.run());
     }
-    appended
 }
 
 /// Hears from the log what has been published.
@@ -255,8 +279,12 @@ impl LogListener for Publisher {
             .log()
             .advance_high_watermark(log_end)
             .high_watermark;
-        partition.published.advance(log_end, high_watermark);
-        partition.committed.advance(high_watermark, high_watermark);
+        partition
+            .published
+            .advance(&self.0, log_end, high_watermark);
+        partition
+            .committed
+            .advance(&self.0, high_watermark, high_watermark);
         partition.fetches.wake();
     }
 

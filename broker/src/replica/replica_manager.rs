@@ -77,11 +77,7 @@ impl Served {
 
     /// The partition `index` of the topic called `topic`.
     pub(crate) fn partition(&self, topic: &str, index: i32) -> Result<&Arc<Partition>, NotServed> {
-        let topic = self
-            .by_name
-            .get(topic)
-            .ok_or(NotServed::UnknownTopicOrPartition)?;
-        topic.partition(index)
+        self.replica(topic, index).and_then(online)
     }
 
     /// The partition `index` of the topic with `id`.
@@ -90,10 +86,23 @@ impl Served {
         id: Uuid,
         index: i32,
     ) -> Result<&Arc<Partition>, NotServed> {
+        self.replica_by_id(id, index).and_then(online)
+    }
+
+    /// Like [`Served::partition`], also when its log dir went offline: an append says so itself.
+    pub(crate) fn replica(&self, topic: &str, index: i32) -> Result<&Arc<Partition>, NotServed> {
+        self.by_name
+            .get(topic)
+            .ok_or(NotServed::UnknownTopicOrPartition)?
+            .replica(index)
+    }
+
+    /// [`Served::replica`] of the topic with `id`.
+    pub(crate) fn replica_by_id(&self, id: Uuid, index: i32) -> Result<&Arc<Partition>, NotServed> {
         self.by_id
             .get(&id)
             .ok_or(NotServed::UnknownTopicId)?
-            .partition(index)
+            .replica(index)
     }
 
     /// Whether the partition is one of this broker's and its log dir is offline.
@@ -116,13 +125,21 @@ impl TopicReplicas {
         self.partitions.get(index)?.as_ref()
     }
 
-    fn partition(&self, index: i32) -> Result<&Arc<Partition>, NotServed> {
+    fn replica(&self, index: i32) -> Result<&Arc<Partition>, NotServed> {
         let index = usize::try_from(index).map_err(|_| NotServed::UnknownTopicOrPartition)?;
         match self.partitions.get(index) {
-            Some(Some(partition)) if !partition.is_offline() => Ok(partition),
-            Some(_) => Err(NotServed::StorageFailed),
+            Some(Some(partition)) => Ok(partition),
+            Some(None) => Err(NotServed::StorageFailed),
             None => Err(NotServed::UnknownTopicOrPartition),
         }
+    }
+}
+
+fn online(partition: &Arc<Partition>) -> Result<&Arc<Partition>, NotServed> {
+    if partition.is_offline() {
+        Err(NotServed::StorageFailed)
+    } else {
+        Ok(partition)
     }
 }
 

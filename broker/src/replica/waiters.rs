@@ -3,13 +3,24 @@
 //! Nothing polls: an append that publishes new offsets wakes whoever waits for them. Lists are per
 //! partition and short; waking happens on the core that published, outside the log's lock.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
 
 use tokio::sync::{Notify, oneshot};
 
-/// How a wait for an offset ended: with the high watermark of that moment when the offset is
-/// published, or below the high watermark, whichever was waited for.
-pub(crate) type Reached = Result<i64, NotReached>;
+use super::Partition;
+
+/// How a wait for an offset ended.
+pub(crate) type Reached = Result<Progress, NotReached>;
+
+/// How far an offset that was waited for has come.
+pub(crate) enum Progress {
+    /// All replicas have it.
+    Committed,
+    /// It is published in this partition: other replicas may lack it.
+    Published(Weak<Partition>),
+}
 
 /// Why a wait for an offset ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,17 +31,16 @@ pub(crate) enum NotReached {
     Gone,
 }
 
-/// A wait for an offset.
+/// A wait for an offset: a future of what [`Reached`] says.
 pub(crate) struct Waiting(oneshot::Receiver<Reached>);
 
-impl Waiting {
-    /// Waits.
-    ///
-    /// # Errors
-    /// See [`NotReached`].
-    pub(crate) async fn end(self) -> Reached {
+impl Future for Waiting {
+    type Output = Reached;
+
+    fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Reached> {
         // Without a word the partition is gone together with those who waited for it.
-        self.0.await.unwrap_or(Err(NotReached::Gone))
+        let told = Pin::new(&mut self.0).poll(ctx);
+        told.map(|told| told.unwrap_or(Err(NotReached::Gone)))
     }
 }
 
@@ -55,8 +65,8 @@ impl OffsetWaiters {
         Some(Waiting(receiver))
     }
 
-    /// Wakes the waiters for offsets up to `offset`; they are told the high watermark.
-    pub(crate) fn advance(&self, offset: i64, high_watermark: i64) {
+    /// Wakes the waiters for offsets up to `offset` of `partition`, whose high watermark is given.
+    pub(crate) fn advance(&self, partition: &Weak<Partition>, offset: i64, high_watermark: i64) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_empty() {
             return;
@@ -65,19 +75,25 @@ impl OffsetWaiters {
             .extract_if(.., |(wanted, _)| *wanted <= offset)
             .collect();
         drop(waiting);
-        Self::wake(reached, Ok(high_watermark));
+        Self::wake(reached, |wanted| {
+            Ok(if wanted <= high_watermark {
+                Progress::Committed
+            } else {
+                Progress::Published(Weak::clone(partition))
+            })
+        });
     }
 
     /// Wakes all waiters: the partition will not advance any more.
     pub(crate) fn fail(&self, reason: NotReached) {
         let all = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        Self::wake(all, Err(reason));
+        Self::wake(all, |_| Err(reason));
     }
 
-    fn wake(waiters: Vec<(i64, oneshot::Sender<Reached>)>, reached: Reached) {
-        for (_, sender) in waiters {
+    fn wake(waiters: Vec<(i64, oneshot::Sender<Reached>)>, reached: impl Fn(i64) -> Reached) {
+        for (wanted, sender) in waiters {
             // The receiver is gone when the client's connection is.
-            let (Ok(()) | Err(_)) = sender.send(reached);
+            let (Ok(()) | Err(_)) = sender.send(reached(wanted));
         }
     }
 }
@@ -125,14 +141,17 @@ mod tests {
     #[test]
     fn only_waiters_for_reached_offsets_wake() {
         let waiters = OffsetWaiters::default();
-        let mut five = waiters.register(5, || 0).expect("5 is not reached");
+        let four = waiters.register(4, || 0).expect("4 is not reached");
+        let five = waiters.register(5, || 0).expect("5 is not reached");
         let mut nine = waiters.register(9, || 0).expect("9 is not reached");
-        waiters.advance(5, 4);
-        assert_eq!(five.0.try_recv(), Ok(Ok(4)));
-        assert!(nine.0.try_recv().is_err());
+        waiters.advance(&Weak::new(), 5, 4);
+        let told = [four, five].map(|it| it.now_or_never().expect("an end"));
+        assert!(matches!(told[0], Ok(Progress::Committed)));
+        assert!(matches!(told[1], Ok(Progress::Published(_))));
+        assert!((&mut nine).now_or_never().is_none());
         waiters.fail(NotReached::StorageFailed);
-        let failed = nine.end().now_or_never();
-        assert_eq!(failed, Some(Err(NotReached::StorageFailed)));
+        let failed = nine.now_or_never();
+        assert!(matches!(failed, Some(Err(NotReached::StorageFailed))));
     }
 
     #[test]
@@ -140,7 +159,8 @@ mod tests {
         let waiters = OffsetWaiters::default();
         let waiting = waiters.register(5, || 0).expect("5 is not reached");
         drop(waiters);
-        assert_eq!(waiting.end().now_or_never(), Some(Err(NotReached::Gone)));
+        let told = waiting.now_or_never();
+        assert!(matches!(told, Some(Err(NotReached::Gone))));
     }
 
     #[test]

@@ -109,8 +109,8 @@ impl CoordinatorLog for PartitionCoordinatorLog {
             let Some(committed) = partition.committed(end_offset) else {
                 return Ok(base_offset);
             };
-            match committed.end().await {
-                Ok(_high_watermark) => Ok(base_offset),
+            match committed.await {
+                Ok(_) => Ok(base_offset),
                 Err(NotReached::StorageFailed) => Err(CoordinatorLogError::KafkaStorageError),
                 Err(NotReached::Gone) => Err(CoordinatorLogError::NotLeaderOrFollower),
             }

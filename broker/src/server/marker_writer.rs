@@ -84,7 +84,7 @@ async fn committed(partition: &Partition, end_offset: i64) -> Result<(), MarkerF
     let Some(committed) = partition.committed(end_offset) else {
         return Ok(());
     };
-    let committed = committed.end().await;
+    let committed = committed.await;
     committed.map(drop).map_err(MarkerFailure::NotCommitted)
 }
 

@@ -1,6 +1,6 @@
 //! A request as a fake broker received it.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use ringbrook_protocol::messages::ApiKey;
 use ringbrook_protocol::{HeaderPrefix, Request, decode_request_header};
 use tokio::time::Instant;
@@ -34,14 +34,18 @@ impl Asked {
         let prefix = HeaderPrefix::parse(&frame).expect("a frame holds a header");
         let api = ApiKey::try_from(prefix.api_key).expect("a client asks known APIs only");
         let header_version = api.request_header_version(prefix.api_version);
-        let header = decode_request_header(&mut frame, header_version, None).expect("a header");
+        let header = decode_request_header(&frame, header_version).expect("a header");
+        let (version, correlation_id) = (header.api_version, header.correlation_id);
+        let client_id = header.client_id.map(str::to_owned);
+        let header_bytes = header.size_bytes;
+        frame.advance(header_bytes);
         Self {
             node,
             connection,
             api,
-            version: header.api_version,
-            correlation_id: header.correlation_id,
-            client_id: header.client_id.map(|id| id.to_string()),
+            version,
+            correlation_id,
+            client_id,
             at: Instant::now(),
             body: frame,
         }

@@ -26,6 +26,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// Those of [`BatchHeader::parse`], and [`RecordError::Truncated`] when the batch runs past
     /// the end of `bytes`.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Batch<'a>, RecordError> {
         let header = BatchHeader::parse(bytes)?;
         let size_bytes = header.size_bytes();
@@ -43,6 +44,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`RecordError::CrcMismatch`].
+    #[inline]
     pub fn verify_crc(&self) -> Result<(), RecordError> {
         let covered = self.bytes.get(ATTRIBUTES_POSITION..).unwrap_or_default();
         let computed = crc32c::crc32c(covered);
@@ -57,6 +59,7 @@ impl<'a> Batch<'a> {
 
     /// The records as stored: compressed when the attributes say so.
     #[must_use]
+    #[inline]
     pub fn payload(&self) -> &'a [u8] {
         self.bytes.get(HEADER_BYTES..).unwrap_or_default()
     }
@@ -81,6 +84,7 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Walks `bytes` with no limit on the size of a batch.
     #[must_use]
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Batches<'a> {
         Batches::with_size_max(bytes, usize::MAX)
     }
@@ -88,6 +92,7 @@ impl<'a> Batches<'a> {
     /// Walks `bytes`, taking a batch of more than `size_bytes_max` bytes (its header included)
     /// for corrupt.
     #[must_use]
+    #[inline]
     pub const fn with_size_max(bytes: &'a [u8], size_bytes_max: usize) -> Batches<'a> {
         Batches {
             bytes,
@@ -104,6 +109,7 @@ impl<'a> Batches<'a> {
         self.position
     }
 
+    #[inline]
     fn advance(&mut self) -> Result<Option<Batch<'a>>, RecordError> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
         let Some(length_field) = rest
@@ -147,6 +153,7 @@ impl<'a> Batches<'a> {
 impl<'a> Iterator for Batches<'a> {
     type Item = Result<Batch<'a>, RecordError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_done {
             return None;

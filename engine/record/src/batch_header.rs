@@ -120,6 +120,7 @@ impl BatchHeader {
     /// # Errors
     /// [`RecordError::Truncated`] below [`HEADER_BYTES`] bytes, and [`RecordError::InvalidMagic`],
     /// [`RecordError::UnsupportedMagic`] or [`RecordError::BatchLengthTooSmall`].
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         let Some(fields) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Err(RecordError::Truncated {
@@ -163,6 +164,7 @@ impl BatchHeader {
 
     /// Size of the whole batch: 12 + batch length. A negative length counts as 0.
     #[must_use]
+    #[inline]
     pub fn size_bytes(&self) -> usize {
         usize::try_from(self.batch_length)
             .unwrap_or(0)
@@ -178,6 +180,7 @@ impl BatchHeader {
     /// Offset of the last record, inclusive; still that of the batch as produced when compaction
     /// removed the record itself. The next offset is one more.
     #[must_use]
+    #[inline]
     pub fn last_offset(&self) -> i64 {
         self.base_offset
             .saturating_add(i64::from(self.last_offset_delta))
@@ -217,6 +220,7 @@ impl BatchHeader {
     /// The timestamp in ms of a record with this delta, as a consumer sees it: with LogAppendTime
     /// it is the batch's max timestamp whatever the delta.
     #[must_use]
+    #[inline]
     pub const fn record_timestamp(&self, timestamp_delta: i64) -> i64 {
         match self.attributes.timestamp_type() {
             TimestampType::LogAppendTime => self.max_timestamp,
@@ -224,6 +228,7 @@ impl BatchHeader {
         }
     }
 
+    #[inline]
     fn from_fields(fields: &[u8; HEADER_BYTES]) -> BatchHeader {
         let mut rest = Fields(fields);
         BatchHeader {
@@ -255,6 +260,7 @@ pub const fn next_sequence(sequence: i32, increment: i32) -> i32 {
 
 /// Refuses what is not of this crate's format, keeping apart what Kafka keeps apart: formats that
 /// never were and formats that no longer are.
+#[inline]
 pub(crate) fn check_magic(magic: i8) -> Result<(), RecordError> {
     match magic {
         MAGIC => Ok(()),

@@ -56,6 +56,7 @@ impl DecoderContext {
     /// # Errors
     /// [`RecordError::DecompressedTooLarge`] for an uncompressed payload over the limit;
     /// [`RecordError::Decompress`] when there is no memory for the codec's state.
+    #[inline]
     pub fn decoder<'a>(
         &'a mut self,
         codec: Codec,

@@ -51,6 +51,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`RecordError::UnknownCodec`], [`RecordError::RecordsCountMismatch`] for a negative count,
     /// and those of [`DecoderContext::decoder`].
+    #[inline]
     pub fn skim<'b>(
         &self,
         context: &'b mut DecoderContext,
@@ -82,6 +83,7 @@ impl<'a> Batch<'a> {
 }
 
 impl Skim<'_> {
+    #[inline]
     fn advance(&mut self) -> Result<Option<RecordShape>, RecordError> {
         let (records_count, index) = (self.records_count, self.index);
         let piece = self.decoder.fill()?;
@@ -113,6 +115,7 @@ impl Skim<'_> {
     }
 
     /// Reads a record that does not lie in one piece of the stream, or not at all.
+    #[cold]
     fn read_across_pieces(&mut self) -> Result<RecordShape, Fault> {
         let decoder = &mut self.decoder;
         let mut length_source = PiecewiseBytes {
@@ -134,6 +137,7 @@ impl Skim<'_> {
 impl Iterator for Skim<'_> {
     type Item = Result<RecordShape, RecordError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_done {
             return None;
@@ -148,6 +152,7 @@ impl std::iter::FusedIterator for Skim<'_> {}
 
 /// The body of the record at the start of `piece`, and the record's size with its length field,
 /// when all of it is there.
+#[inline]
 fn split_record(piece: &[u8]) -> Option<(&[u8], usize)> {
     let mut rest = piece;
     let length = usize::try_from(read_varint(&mut rest).ok()?).ok()?;

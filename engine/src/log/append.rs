@@ -135,11 +135,31 @@ impl<D: Disk> PartitionLog<D> {
             return Err(AppendError::LogDirFull);
         }
         let config = self.config.load();
-        let accepted = Accepted::of(&records, &ctx, &config)?;
+        match ctx.origin {
+            Origin::Client | Origin::Coordinator => {
+                let batch = validate_produced(records, &ctx, &config)?;
+                let terms = TransactionTerms {
+                    must_verify: config.transaction_verification,
+                    ..terms
+                };
+                self.take(|state| state.take_produced(batch, &ctx, &terms, &config))
+            }
+            Origin::Replica => {
+                let batches = validate_replicated(&records)?;
+                self.take(|state| state.take_replicated(batches, &ctx, &config))
+            }
+        }
+    }
+
+    /// Lets the state `take` batches that passed validation, or that of the log's successor.
+    fn take(
+        self: &Arc<Self>,
+        take: impl FnOnce(&mut State<D>) -> Result<Placed, AppendError>,
+    ) -> Result<Appended<D>, AppendError> {
         let mut guard = self.lock();
         if let Some(successor) = self.successor() {
             drop(guard);
-            return successor.append_on(records, ctx, terms);
+            return successor.take(take);
         }
         if self.is_deleted() {
             return Err(AppendError::LogDeleted);
@@ -148,75 +168,67 @@ impl<D: Disk> PartitionLog<D> {
             return Err(AppendError::LogDirOffline);
         }
         let state = &mut *guard;
-        let appended = match accepted {
-            Accepted::Replicated(batches) => state.take_replicated(batches, &ctx, &config)?,
-            Accepted::Produced(batch) => {
-                let terms = TransactionTerms {
-                    must_verify: config.transaction_verification,
-                    ..terms
-                };
-                state.take_produced(batch, &ctx, &terms, &config)?
-            }
-        };
+        let placed = take(state)?;
+        let log_start_offset = state.offsets.log_start();
         let must_drain = !state.queue.is_empty() && !state.is_writer_busy && !self.is_paused();
         state.is_writer_busy |= must_drain;
         drop(guard);
+        let Placed {
+            base_offset,
+            last_offset,
+            log_append_time_ms,
+            is_duplicate,
+        } = placed;
         Ok(Appended {
+            base_offset,
+            last_offset,
+            log_append_time_ms,
+            log_start_offset,
+            is_duplicate,
             drain: must_drain.then(|| Drain::new(Arc::clone(self))),
-            ..appended
         })
     }
 }
 
-/// Batches that passed validation.
-enum Accepted {
-    Produced(Prepared),
-    Replicated(Vec<Prepared>),
-}
-
-impl Accepted {
-    fn of(records: &Bytes, ctx: &AppendContext, config: &LogConfig) -> Result<Self, AppendError> {
-        match ctx.origin {
-            Origin::Client | Origin::Coordinator => {
-                validate_produced(records, ctx, config).map(Self::Produced)
-            }
-            Origin::Replica => validate_replicated(records).map(Self::Replicated),
-        }
-    }
+/// The place that batches have got; see [`Appended`].
+struct Placed {
+    base_offset: i64,
+    last_offset: i64,
+    log_append_time_ms: i64,
+    is_duplicate: bool,
 }
 
 impl<D: Disk> State<D> {
     fn take_produced(
         &mut self,
-        batch: Prepared,
+        mut batch: Prepared,
         ctx: &AppendContext,
         terms: &TransactionTerms,
         config: &LogConfig,
-    ) -> Result<Appended<D>, AppendError> {
-        let header = &batch.header;
-        match self
+    ) -> Result<Placed, AppendError> {
+        let header = &mut batch.header;
+        let verdict = self
             .producers
-            .check(header, batch.marker.as_ref(), ctx.origin, terms)?
-        {
-            Verdict::Duplicate(known) => Ok(self.appended(
-                known.base_offset(),
-                known.last_offset,
-                append_time(header, known.timestamp),
-                true,
-            )),
-            Verdict::Append => {
-                check_fits(header, config)?;
-                let time_ms = append_time(header, header.max_timestamp);
-                let header = BatchHeader {
-                    base_offset: self.next_offset,
-                    partition_leader_epoch: ctx.leader_epoch,
-                    ..batch.header
-                };
-                let (base_offset, last_offset) = (header.base_offset, header.last_offset());
-                self.enqueue(Prepared { header, ..batch }, ctx.now_ms, config);
-                Ok(self.appended(base_offset, last_offset, time_ms, false))
-            }
+            .check(header, batch.marker.as_ref(), ctx.origin, terms)?;
+        if let Verdict::Duplicate(known) = verdict {
+            return Ok(Placed {
+                base_offset: known.base_offset(),
+                last_offset: known.last_offset,
+                log_append_time_ms: append_time(header, known.timestamp),
+                is_duplicate: true,
+            });
         }
+        check_fits(header, config)?;
+        header.base_offset = self.next_offset;
+        header.partition_leader_epoch = ctx.leader_epoch;
+        let placed = Placed {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            log_append_time_ms: append_time(header, header.max_timestamp),
+            is_duplicate: false,
+        };
+        self.enqueue(batch, ctx.now_ms, config);
+        Ok(placed)
     }
 
     fn take_replicated(
@@ -224,7 +236,7 @@ impl<D: Disk> State<D> {
         prepared: Vec<Prepared>,
         ctx: &AppendContext,
         config: &LogConfig,
-    ) -> Result<Appended<D>, AppendError> {
+    ) -> Result<Placed, AppendError> {
         let mut next_offset = self.next_offset;
         for batch in &prepared {
             let found = batch.header.base_offset;
@@ -244,24 +256,12 @@ impl<D: Disk> State<D> {
         for batch in prepared {
             self.enqueue(batch, ctx.now_ms, config);
         }
-        Ok(self.appended(base_offset, next_offset - 1, NO_TIMESTAMP, false))
-    }
-
-    fn appended(
-        &self,
-        base_offset: i64,
-        last_offset: i64,
-        log_append_time_ms: i64,
-        is_duplicate: bool,
-    ) -> Appended<D> {
-        Appended {
+        Ok(Placed {
             base_offset,
-            last_offset,
-            log_append_time_ms,
-            log_start_offset: self.offsets.log_start(),
-            is_duplicate,
-            drain: None,
-        }
+            last_offset: next_offset - 1,
+            log_append_time_ms: NO_TIMESTAMP,
+            is_duplicate: false,
+        })
     }
 
     /// Queues a batch that has its offset.

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use ringbrook_record::{
     Batch, BatchBuilder, BatchHeader, Batches, Codec, DecoderContext, EndTransactionMarker,
     HEADER_BYTES, HeaderPatch, NO_TIMESTAMP, RecordBuffer, RecordError, TimestampType,
@@ -42,18 +42,40 @@ pub(crate) struct Prepared {
 
 /// Checks the batch of a client or coordinator: an append of theirs holds exactly one.
 pub(crate) fn validate_produced(
-    records: &Bytes,
+    records: Bytes,
     ctx: &AppendContext,
     config: &LogConfig,
 ) -> Result<Prepared, AppendError> {
-    let mut batches = Batches::new(records);
+    let mut batches = Batches::new(&records);
     let batch = next_intact(&mut batches)?.ok_or_else(not_one)?;
-    let prepared = check_produced(&batch, records, ctx, config)?;
-    match batches.next() {
-        None => Ok(prepared),
-        Some(Ok(_)) => Err(not_one()),
-        Some(Err(error)) => Err(shape_error(&error)),
+    let checked = check_produced(&batch, ctx, config)?;
+    if batches.position() < records.len() {
+        match batches.next() {
+            None => {}
+            Some(Ok(_)) => return Err(not_one()),
+            Some(Err(error)) => return Err(shape_error(&error)),
+        }
     }
+    Ok(match checked {
+        Checked::AsItIs(header, marker) => {
+            let mut payload = records;
+            payload.truncate(header.size_bytes());
+            payload.advance(HEADER_BYTES);
+            Prepared {
+                header,
+                payload,
+                marker,
+            }
+        }
+        Checked::Rebuilt(prepared) => prepared,
+    })
+}
+
+/// What becomes of a batch that may be appended.
+enum Checked {
+    /// Its payload stays; the header may be another.
+    AsItIs(BatchHeader, Option<EndTransactionMarker>),
+    Rebuilt(Prepared),
 }
 
 /// Checks the batches of a replica, which brings any number from 1 on and has its offsets.
@@ -120,10 +142,9 @@ pub(crate) fn read_marker(batch: &Batch<'_>) -> Result<Option<EndTransactionMark
 
 fn check_produced(
     batch: &Batch<'_>,
-    records: &Bytes,
     ctx: &AppendContext,
     config: &LogConfig,
-) -> Result<Prepared, AppendError> {
+) -> Result<Checked, AppendError> {
     check_size(batch.bytes.len(), config)?;
     let header = &batch.header;
     check_header(header, ctx.origin)?;
@@ -142,21 +163,22 @@ fn check_produced(
     if target != source || !found.is_sequential {
         let rebuilt = rebuild(batch, target, level, ctx, config)?;
         check_size(rebuilt.header.size_bytes(), config)?;
-        return Ok(Prepared { marker, ..rebuilt });
+        return Ok(Checked::Rebuilt(Prepared { marker, ..rebuilt }));
     }
     let max_timestamp = match config.timestamp_type {
         TimestampType::LogAppendTime => ctx.now_ms,
         TimestampType::CreateTime => found.max_timestamp,
     };
-    let payload = batch.payload();
-    let header = HeaderPatch::new(header)
-        .timestamps(config.timestamp_type, max_timestamp)
-        .header(payload);
-    Ok(Prepared {
-        header,
-        payload: records.slice_ref(payload),
-        marker,
-    })
+    let is_stamped = header.attributes.timestamp_type() == config.timestamp_type
+        && header.max_timestamp == max_timestamp;
+    let header = if is_stamped {
+        *header
+    } else {
+        HeaderPatch::new(header)
+            .timestamps(config.timestamp_type, max_timestamp)
+            .header(batch.payload())
+    };
+    Ok(Checked::AsItIs(header, marker))
 }
 
 fn check_size(bytes: usize, config: &LogConfig) -> Result<(), AppendError> {

@@ -40,8 +40,9 @@ pub fn frame<Q: Request>(request: &Q, version: i16) -> Bytes {
 fn body<Q: Request>(frame: &Bytes, version: i16) -> Bytes {
     let mut body = frame.clone();
     let header_version = Q::header_version(version);
-    let header = decode_request_header(&mut body, header_version, Some(&CLIENT_ID));
-    header.expect("a header");
+    let header = decode_request_header(frame, header_version).expect("a header");
+    assert_eq!(header.client_id, Some(CLIENT_ID.as_str()));
+    body.advance(header.size_bytes);
     assert!(body.has_remaining(), "a body follows");
     body
 }
@@ -55,14 +56,13 @@ pub fn decode_fetch(frame: &Bytes) -> FetchRequest {
     decode(body::<FetchRequest>(frame, FETCH_VERSION), FETCH_VERSION).expect("a body")
 }
 
-/// The same of a produce request.
+/// The same of a produce request, which is filled where it lies.
 ///
 /// # Panics
 /// The frame is not of this request.
-#[must_use]
-pub fn decode_produce(frame: &Bytes) -> produce::Request {
+pub fn decode_produce(frame: &Bytes, request: &mut produce::Request) {
     let body = body::<ProduceRequest>(frame, PRODUCE_VERSION);
-    produce::Request::decode(&body, PRODUCE_VERSION).expect("a body")
+    request.decode(&body, PRODUCE_VERSION).expect("a body");
 }
 
 /// One batch for each of `partitions` partitions.

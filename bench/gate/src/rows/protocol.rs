@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use ringbrook_protocol::encode_response;
+use ringbrook_protocol::produce::Request;
+use ringbrook_protocol::{encode_response, encode_response_into};
 use ringbrook_record::Codec;
 
 use super::{Row, repeated};
@@ -16,14 +17,21 @@ fn produce(partitions: i32, times: usize) -> [Row; 2] {
     let decode = Row::new(name, move |_| {
         let request = produce_request(partitions, &batch(1, 200, Codec::None));
         let frame = frame(&request, PRODUCE_VERSION);
-        move || repeated(times, || decode_produce(black_box(&frame)))
+        let mut request = Request::default();
+        move || {
+            repeated(times, || {
+                decode_produce(black_box(&frame), black_box(&mut request));
+            });
+        }
     });
     let name = format!("protocol/encode Produce answer, {partitions} partitions");
     let encode = Row::new(name, move |_| {
         let response = produce_response(partitions);
+        let mut frames = Vec::new();
         move || {
             repeated(times, || {
-                encode_response(7, black_box(&response), PRODUCE_VERSION)
+                frames.clear();
+                encode_response_into(&mut frames, 7, black_box(&response), PRODUCE_VERSION)
             });
         }
     });

@@ -12,7 +12,7 @@ use crate::versions;
 use crate::walk::Walk;
 
 /// A produce request. Its text and records are slices of the frame and keep it alive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// Whose transaction the batches are part of, if of any.
     pub transactional_id: Option<StrBytes>,
@@ -46,13 +46,14 @@ pub struct PartitionData {
 }
 
 impl Request {
-    /// Decodes a request body (what follows the header). The lists take at most
-    /// [`decoded_bytes_max`] of memory; tagged fields are dropped, as Kafka defines none, and so is
-    /// what follows the last field.
+    /// Becomes what a request body (what follows the header) says: filled where it lies, as moving
+    /// it would cost as much as reading it. The lists take at most [`decoded_bytes_max`] of memory;
+    /// tagged fields are dropped, as Kafka defines none, and so is what follows the last field.
     ///
     /// # Errors
-    /// [`ProtocolError::VersionNotServed`], or what is wrong with the bytes.
-    pub fn decode(body: &Bytes, version: i16) -> Result<Self, ProtocolError> {
+    /// [`ProtocolError::VersionNotServed`], or what is wrong with the bytes; what is read until
+    /// then stays.
+    pub fn decode(&mut self, body: &Bytes, version: i16) -> Result<(), ProtocolError> {
         let api_key = ApiKey::Produce as i16;
         let served = versions::served_versions(api_key);
         if !served.is_some_and(|range| range.contains(version)) {
@@ -68,7 +69,7 @@ impl Request {
             version,
             is_flexible,
         };
-        decoder.request()
+        decoder.request(self)
     }
 }
 
@@ -80,21 +81,18 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn request(&mut self) -> Result<Request, ProtocolError> {
-        let transactional_id = self.text("transactional_id")?;
-        let acks = i16::from_be_bytes(self.walk.chunk("acks")?);
-        let timeout_ms = i32::from_be_bytes(self.walk.chunk("timeout_ms")?);
-        let topics = self.list("topic_data", Self::topic)?;
-        self.end("request")?;
-        Ok(Request {
-            transactional_id,
-            acks,
-            timeout_ms,
-            topics,
-        })
+    fn request(&mut self, request: &mut Request) -> Result<(), ProtocolError> {
+        request.transactional_id = self.text("transactional_id")?;
+        request.acks = i16::from_be_bytes(self.walk.chunk("acks")?);
+        request.timeout_ms = i32::from_be_bytes(self.walk.chunk("timeout_ms")?);
+        let count = self.begin("topic_data", &mut request.topics)?;
+        for _ in 0..count {
+            self.topic(&mut request.topics)?;
+        }
+        self.end("request")
     }
 
-    fn topic(&mut self) -> Result<TopicData, ProtocolError> {
+    fn topic(&mut self, topics: &mut Few<TopicData>) -> Result<(), ProtocolError> {
         let (name, topic_id) = if self.version < TOPIC_ID_FROM {
             let name = self.text("name")?.ok_or_else(|| null("name"))?;
             (name, Uuid::nil())
@@ -102,13 +100,18 @@ impl Decoder<'_> {
             let id = Uuid::from_bytes(self.walk.chunk("topic_id")?);
             (StrBytes::new(), id)
         };
-        let partitions = self.list("partition_data", Self::partition)?;
-        self.end("topic_data")?;
-        Ok(TopicData {
+        topics.push(TopicData {
             name,
             topic_id,
-            partitions,
-        })
+            partitions: Few::new(),
+        });
+        if let Some(TopicData { partitions, .. }) = topics.last_mut() {
+            let count = self.begin("partition_data", partitions)?;
+            for _ in 0..count {
+                partitions.push(self.partition()?);
+            }
+        }
+        self.end("topic_data")
     }
 
     fn partition(&mut self) -> Result<PartitionData, ProtocolError> {
@@ -121,18 +124,13 @@ impl Decoder<'_> {
         Ok(PartitionData { index, records })
     }
 
-    fn list<T>(
-        &mut self,
-        name: &'static str,
-        mut element: impl FnMut(&mut Self) -> Result<T, ProtocolError>,
-    ) -> Result<Few<T>, ProtocolError> {
+    /// Empties the list, makes room for as many elements as there will be, and tells how many.
+    fn begin<T>(&mut self, name: &'static str, list: &mut Few<T>) -> Result<usize, ProtocolError> {
         let count = self.walk.count(name, size_of::<T>())?;
         let count = count.ok_or_else(|| null(name))?;
-        let mut list = Few::with_capacity(count);
-        for _ in 0..count {
-            list.push(element(self)?);
-        }
-        Ok(list)
+        list.clear();
+        list.reserve_exact(count);
+        Ok(count)
     }
 
     fn text(&mut self, name: &'static str) -> Result<Option<StrBytes>, ProtocolError> {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{FLEXIBLE_FROM, Few, TOPIC_ID_FROM};
 use crate::error::ProtocolError;
-use crate::sink::{ResponseBody, ResponseSink, Writer};
+use crate::sink::{EncodeBody, ResponseSink, Writer};
 use crate::{HeaderVersion, StrBytes};
 
 /// From this version on answers tell the log start offset.
@@ -14,8 +14,8 @@ const LOG_START_OFFSET_FROM: i16 = 5;
 const REFUSAL_FROM: i16 = 8;
 /// Never told to wait.
 const THROTTLE_TIME_MS: i32 = 0;
-/// Longest varint.
-const VARINT_BYTES: usize = 5;
+/// Index, error code, base offset, append time and log start offset of a partition.
+const FIXED_BYTES: usize = 4 + 2 + 8 + 8 + 8;
 
 /// The answer to a produce request, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,14 +76,7 @@ impl HeaderVersion for Response {
     }
 }
 
-impl ResponseBody for Response {
-    /// An upper bound: lengths count as if they were as long as they can be.
-    fn in_memory_bytes(&self, _version: i16) -> Result<usize, ProtocolError> {
-        let topics = self.topics.iter().map(TopicResponse::bytes_max);
-        let frame = [2 * VARINT_BYTES, size_of::<i32>()];
-        Ok(frame.into_iter().chain(topics).sum())
-    }
-
+impl EncodeBody for Response {
     fn encode_body(&self, sink: &mut ResponseSink, version: i16) -> Result<(), ProtocolError> {
         let mut writer = Writer::new(sink, version, FLEXIBLE_FROM <= version);
         writer.length(Some(self.topics.len()))?;
@@ -97,12 +90,6 @@ impl ResponseBody for Response {
 }
 
 impl TopicResponse {
-    fn bytes_max(&self) -> usize {
-        let partitions = self.partitions.iter().map(PartitionResponse::bytes_max);
-        let own = [self.name.len(), size_of::<Uuid>(), 3 * VARINT_BYTES];
-        own.into_iter().chain(partitions).sum()
-    }
-
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), ProtocolError> {
         if writer.version() < TOPIC_ID_FROM {
             writer.string(Some(&self.name))?;
@@ -119,32 +106,21 @@ impl TopicResponse {
 }
 
 impl PartitionResponse {
-    fn bytes_max(&self) -> usize {
-        const OWN: usize = size_of::<(i32, i16, i64, i64, i64)>() + 3 * VARINT_BYTES;
-        let Some(refusal) = &self.refusal else {
-            return OWN;
-        };
-        let record = |error: &RecordError| {
-            [error.message.len(), size_of::<i32>(), 2 * VARINT_BYTES]
-                .iter()
-                .sum::<usize>()
-        };
-        let records = refusal.record_errors.iter().map(record);
-        [OWN, refusal.message.len()]
-            .into_iter()
-            .chain(records)
-            .sum()
-    }
-
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), ProtocolError> {
         let version = writer.version();
-        let out = writer.out();
-        out.put_i32(self.index);
-        out.put_i16(self.error_code);
-        out.put_i64(self.base_offset);
-        out.put_i64(self.log_append_time_ms);
+        let mut fixed = [0; FIXED_BYTES];
+        let mut rest = fixed.as_mut_slice();
+        rest.put_i32(self.index);
+        rest.put_i16(self.error_code);
+        rest.put_i64(self.base_offset);
+        rest.put_i64(self.log_append_time_ms);
+        rest.put_i64(self.log_start_offset);
+        debug_assert!(rest.is_empty(), "{} fixed bytes not written", rest.len());
         if LOG_START_OFFSET_FROM <= version {
-            out.put_i64(self.log_start_offset);
+            writer.out().put_slice(&fixed);
+        } else {
+            let fixed = fixed.split_last_chunk::<{ size_of::<i64>() }>();
+            writer.out().put_slice(fixed.map_or(&[], |(rest, _)| rest));
         }
         if REFUSAL_FROM <= version {
             self.encode_refusal(writer)?;

@@ -17,7 +17,7 @@ use crate::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use crate::messages::{ProduceResponse, TopicName};
-use crate::{HeaderVersion, Message, ProtocolError, ResponseBody, StrBytes, encode_response};
+use crate::{HeaderVersion, Message, ProtocolError, StrBytes, encode_response_into};
 
 fn text(rng: &mut TestRng, length_max: u64) -> String {
     let length = rng.next_u64() % length_max;
@@ -102,11 +102,13 @@ proptest! {
         prop_assert_eq!(Response::header_version(version), header_version);
         let mut expected = Vec::new();
         crate::Encodable::encode(&theirs, &mut expected, version).unwrap();
-        let encoded = encode_response(7, &ours, version).unwrap();
-        let header_bytes = if version < 9 { 8 } else { 9 };
-        let bytes = encoded.into_bytes().unwrap();
-        prop_assert_eq!(bytes.get(header_bytes..), Some(expected.as_slice()));
-        prop_assert!(expected.len() <= ours.in_memory_bytes(version).unwrap());
+        let mut frames = b"before".to_vec();
+        encode_response_into(&mut frames, 7, &ours, version).unwrap();
+        let frame = frames.strip_prefix(b"before").unwrap();
+        let header: &[u8] = if version < 9 { &[0, 0, 0, 7] } else { &[0, 0, 0, 7, 0] };
+        let length = (header.len() + expected.len()) as i32;
+        let expected = [&length.to_be_bytes(), header, expected.as_slice()].concat();
+        prop_assert_eq!(frame, expected);
     }
 }
 
@@ -120,21 +122,27 @@ fn a_name_that_no_length_can_hold_is_an_error() {
     let response = Response {
         topics: smallvec![topic],
     };
-    let refused = encode_response(0, &response, 8);
+    let mut frames = b"before".to_vec();
+    let refused = encode_response_into(&mut frames, 0, &response, 8);
     assert!(
         matches!(refused, Err(ProtocolError::Unencodable(_))),
         "{refused:?}"
     );
-    assert!(encode_response(0, &response, 9).is_ok());
+    assert_eq!(frames, b"before", "nothing is left of what was begun");
+    assert!(encode_response_into(&mut frames, 0, &response, 9).is_ok());
 }
 
 #[test]
 fn only_served_versions_are_decoded() {
-    let refused = Request::decode(&bytes::Bytes::from_static(&[0; 64]), 2);
+    let refused = Request::default().decode(&bytes::Bytes::from_static(&[0; 64]), 2);
     let not_served = ProtocolError::VersionNotServed {
         api_key: 0,
         api_version: 2,
     };
     assert_eq!(refused, Err(not_served));
-    assert!(Request::decode(&bytes::Bytes::from_static(&[0; 64]), 14).is_err());
+    assert!(
+        Request::default()
+            .decode(&bytes::Bytes::from_static(&[0; 64]), 14)
+            .is_err()
+    );
 }

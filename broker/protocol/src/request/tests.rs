@@ -6,12 +6,12 @@
 use bytes::BufMut;
 
 use super::*;
-use crate::Encodable;
 use crate::messages::metadata_request::MetadataRequestTopic;
 use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::messages::{
     ApiVersionsRequest, FetchRequest, HeartbeatRequest, MetadataRequest, ProduceRequest, TopicName,
 };
+use crate::{Encodable, StrBytes};
 
 fn header(client_id: &[u8], tail: &[u8]) -> Bytes {
     let mut frame = vec![0, 3, 0, 9, 0, 0, 0, 42];
@@ -36,65 +36,41 @@ fn produce_request(record_bytes: usize) -> ProduceRequest {
 
 #[test]
 fn header_takes_client_id_and_drops_tagged_fields() {
-    let mut frame = header(b"\0\x04test", b"\x01\x07\x02xxbody");
-    let decoded = decode_request_header(&mut frame, 2, None).unwrap();
-    let client_id = Some(StrBytes::from_static_str("test"));
+    let frame = header(b"\0\x04test", b"\x01\x07\x02xxbody");
     let expected = RequestHeader {
         api_key: 3,
         api_version: 9,
         correlation_id: 42,
-        client_id,
+        client_id: Some("test"),
+        size_bytes: frame.len() - 4,
     };
-    assert_eq!(decoded, expected);
-    assert_eq!(frame, "body");
+    assert_eq!(decode_request_header(&frame, 2), Ok(expected));
+    assert!(frame[expected.size_bytes..] == *b"body");
 
-    let mut frame = header(b"\0\x04test", b"body");
-    assert_eq!(
-        decode_request_header(&mut frame, 1, None).unwrap(),
-        expected
-    );
-    assert_eq!(frame, "body");
-}
-
-#[test]
-fn a_client_id_that_is_known_keeps_no_frame() {
-    let known = StrBytes::from_static_str("test");
-    let taken = |mut frame: Bytes| {
-        let all = frame.clone();
-        let header = decode_request_header(&mut frame, 1, Some(&known)).unwrap();
-        let client_id = header.client_id.unwrap();
-        let is_slice = all.as_ptr_range().contains(&client_id.as_ptr());
-        (client_id, is_slice)
+    let frame = header(b"\0\x04test", b"body");
+    let size_bytes = frame.len() - 4;
+    let expected = RequestHeader {
+        size_bytes,
+        ..expected
     };
-    assert_eq!(
-        taken(header(b"\0\x04test", b"body")),
-        (known.clone(), false)
-    );
-    let other = StrBytes::from_static_str("tost");
-    assert_eq!(taken(header(b"\0\x04tost", b"body")), (other, true));
+    assert_eq!(decode_request_header(&frame, 1), Ok(expected));
 }
 
 #[test]
 fn header_may_lack_a_client_id() {
-    let mut frame = header(b"\xff\xff", b"");
-    assert_eq!(
-        decode_request_header(&mut frame, 1, None)
-            .unwrap()
-            .client_id,
-        None
-    );
-    let mut frame = header(b"\0\0", b"\0");
-    let empty = decode_request_header(&mut frame, 2, None)
-        .unwrap()
-        .client_id;
-    assert_eq!(empty, Some(StrBytes::new()));
+    let frame = header(b"\xff\xff", b"");
+    let absent = decode_request_header(&frame, 1).unwrap();
+    assert_eq!(absent.client_id, None);
+    let frame = header(b"\0\0", b"\0");
+    let empty = decode_request_header(&frame, 2).unwrap();
+    assert_eq!(empty.client_id, Some(""));
 }
 
 #[test]
 fn header_truncated_anywhere_is_an_error() {
     let whole = header(b"\0\x04test", b"\x01\x07\x02xx");
     for len in 0..whole.len() {
-        let decoded = decode_request_header(&mut whole.slice(..len), 2, None);
+        let decoded = decode_request_header(&whole[..len], 2);
         assert!(
             matches!(decoded, Err(ProtocolError::Truncated { .. })),
             "{len}: {decoded:?}"
@@ -104,12 +80,14 @@ fn header_truncated_anywhere_is_an_error() {
 
 #[test]
 fn header_with_a_bad_client_id_is_an_error() {
-    let negative = decode_request_header(&mut header(b"\xff\xfe", b""), 1, None);
+    let frame = header(b"\xff\xfe", b"");
+    let negative = decode_request_header(&frame, 1);
     assert_eq!(
         negative,
         Err(ProtocolError::LengthInvalid { field: "client_id" })
     );
-    let not_text = decode_request_header(&mut header(b"\0\x01\xff", b""), 1, None);
+    let frame = header(b"\0\x01\xff", b"");
+    let not_text = decode_request_header(&frame, 1);
     assert!(
         matches!(not_text, Err(ProtocolError::Malformed(_))),
         "{not_text:?}"

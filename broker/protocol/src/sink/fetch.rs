@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes};
 
-use super::body::{ResponseBody, unencodable};
+use super::body::{EncodeBody, ResponseBody, unencodable};
 use super::writer::{Writer, fit, put_varint};
 use super::{ResponseSink, is_spliced};
 use crate::error::ProtocolError;
@@ -31,7 +31,9 @@ impl ResponseBody for FetchResponse {
             .sum();
         Ok(all_bytes.saturating_sub(spliced_bytes))
     }
+}
 
+impl EncodeBody for FetchResponse {
     fn encode_body(&self, sink: &mut ResponseSink, version: i16) -> Result<(), ProtocolError> {
         if !(Self::VERSIONS.min..=Self::VERSIONS.max).contains(&version) {
             return Err(unencodable(&format_args!("Fetch has no version {version}")));

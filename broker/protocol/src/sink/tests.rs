@@ -186,6 +186,15 @@ fn regions_come_in_order_and_are_not_copied() {
 }
 
 #[test]
+fn records_by_reference_cannot_be_put_behind_other_bytes() {
+    let records = Bytes::from(vec![7; BY_REFERENCE_BYTES_MIN]);
+    let mut frames = vec![1, 2, 3];
+    let refused = encode_response_into(&mut frames, 1, &one_partition(Some(records)), 17);
+    assert!(matches!(refused, Err(ProtocolError::Unencodable(_))));
+    assert_eq!(frames, [1, 2, 3]);
+}
+
+#[test]
 fn long_records_in_memory_are_sent_by_reference() {
     let records = Bytes::from(vec![7; BY_REFERENCE_BYTES_MIN]);
     let encoded = encode_response(1, &one_partition(Some(records.clone())), 17).unwrap();

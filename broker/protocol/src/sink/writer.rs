@@ -45,6 +45,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The length of an array or of records; `None` is null.
+    #[inline]
     pub(crate) fn length(&mut self, length: Option<usize>) -> Result<(), ProtocolError> {
         match (self.is_flexible, length) {
             (true, None) => self.varint(0),
@@ -56,6 +57,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends a structure without tagged fields.
+    #[inline]
     pub(crate) fn no_tags(&mut self) {
         if self.is_flexible {
             self.varint(0);
@@ -68,7 +70,16 @@ impl<'a> Writer<'a> {
 }
 
 /// An unsigned varint.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u32) {
+#[inline]
+pub(super) fn put_varint(out: &mut Vec<u8>, value: u32) {
+    match u8::try_from(value) {
+        // As mostly.
+        Ok(byte @ ..0x80) => out.push(byte),
+        _ => put_long_varint(out, value),
+    }
+}
+
+fn put_long_varint(out: &mut Vec<u8>, mut value: u32) {
     while let low @ 0x80.. = value {
         out.put_u8((low & 0x7f) as u8 | 0x80);
         value = low >> 7;

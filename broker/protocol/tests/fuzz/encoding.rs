@@ -4,7 +4,9 @@ use std::sync::PoisonError;
 
 use ringbrook_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use ringbrook_protocol::messages::{ApiVersionsResponse, FetchResponse, HeartbeatResponse};
-use ringbrook_protocol::{ResponseBody, StrBytes, encode_response, placeholder, produce};
+use ringbrook_protocol::{
+    ResponseBody, StrBytes, encode_response, encode_response_into, placeholder, produce,
+};
 use stats_alloc::{Region, Stats};
 
 use crate::{ALLOCATOR, TURN};
@@ -32,7 +34,7 @@ fn assert_one_allocation<T: ResponseBody>(body: &T, version: i16) {
 }
 
 #[test]
-fn a_response_without_regions_costs_one_allocation() {
+fn a_produce_response_behind_others_costs_no_allocation() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let refusal = produce::Refusal {
         message: "refused".repeat(20),
@@ -57,7 +59,23 @@ fn a_response_without_regions_costs_one_allocation() {
     let produce = produce::Response {
         topics: vec![topic].into(),
     };
-    (3..=13).for_each(|version| assert_one_allocation(&produce, version));
+    let mut frames = Vec::with_capacity(1 << 14);
+    for version in 3..=13 {
+        let allocations = (0..20).map(|_| {
+            let region = Region::new(ALLOCATOR);
+            let encoded = encode_response_into(&mut frames, 1, &produce, version);
+            let stats = region.change();
+            encoded.expect("an encodable response");
+            frames.clear();
+            stats.allocations + stats.reallocations
+        });
+        assert_eq!(allocations.min(), Some(0), "version {version}");
+    }
+}
+
+#[test]
+fn a_response_without_regions_costs_one_allocation() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     (0..=4).for_each(|version| assert_one_allocation(&HeartbeatResponse::default(), version));
     (0..=4).for_each(|version| assert_one_allocation(&ApiVersionsResponse::default(), version));
     let empty = FetchableTopicResponse::default().with_partitions(vec![PartitionData::default()]);

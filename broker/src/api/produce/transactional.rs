@@ -64,7 +64,7 @@ struct Batch {
 }
 
 /// Handles a request with transactional batches.
-pub(super) fn handle(ctx: RequestContext, request: Request, acks: Acks) -> Answer {
+pub(super) fn handle(ctx: RequestContext, mut request: Request, acks: Acks) -> Answer {
     let Some(transactional_id) = request.transactional_id.as_ref().map(|id| id.to_string()) else {
         let error = ResponseError::TransactionalIdAuthorizationFailed;
         return fail_all(&ctx, &request, acks, error);
@@ -73,7 +73,7 @@ pub(super) fn handle(ctx: RequestContext, request: Request, acks: Acks) -> Answe
     let (batches, producers) = batches(&ctx, &request);
     let producer = match producers[..] {
         // Batches without a producer id, or to partitions that are not here: the log says so.
-        [] => return append_all(ctx, request, acks, Verdicts::default()),
+        [] => return append_all(&ctx, &mut request, acks, Verdicts::default()),
         [producer] => producer,
         _ => {
             let error = ResponseError::InvalidProducerIdMapping;
@@ -86,7 +86,7 @@ pub(super) fn handle(ctx: RequestContext, request: Request, acks: Acks) -> Answe
         .transactions
         .partition_verification_enable;
     if is_off && !support.is_v2() {
-        return append_all(ctx, request, acks, Verdicts::default());
+        return append_all(&ctx, &mut request, acks, Verdicts::default());
     }
     let claim = Claim {
         transactional_id,
@@ -95,7 +95,7 @@ pub(super) fn handle(ctx: RequestContext, request: Request, acks: Acks) -> Answe
     };
     let mut answer = async move {
         let verdicts = verdicts(&ctx, &claim, &batches).await;
-        append_all(ctx, request, acks, verdicts)
+        append_all(&ctx, &mut request, acks, verdicts)
     }
     .boxed_local();
     match answer.as_mut().now_or_never() {
