@@ -68,9 +68,10 @@ impl BatchQueue {
         self.buffers.pieces.push(Piece::plain(zeros));
     }
 
-    /// Empties it but keeps a moderate amount of its memory for the next drain.
+    /// Empties it but keeps a moderate amount of its memory for the next drain, until the log is
+    /// idle.
     pub(crate) fn clear(&mut self) {
-        const KEPT_MAX: usize = 16;
+        const KEPT_MAX: usize = 64;
         self.batches.clear();
         self.batches.shrink_to(KEPT_MAX);
         self.buffers.pieces.clear();

@@ -467,13 +467,21 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Closes files that nobody used since the last call, so that idle logs and old segments cost
-    /// no descriptors, and forgets readers that came no more. Does nothing while segments are
-    /// replaced: their files must stay open then.
+    /// no descriptors, gives back the memory of empty queues, and forgets readers that came no
+    /// more. Does nothing while segments are replaced: their files must stay open then.
     pub(crate) fn close_idle_files(&self) {
         let Ok(_maintenance) = self.maintenance.try_lock() else {
             return;
         };
-        let segments = self.lock().segments.clone();
+        let segments = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            state.spare = BatchQueue::default();
+            if state.queue.is_empty() {
+                state.queue = BatchQueue::default();
+            }
+            state.segments.clone()
+        };
         for segment in segments {
             segment.close_idle_files();
         }

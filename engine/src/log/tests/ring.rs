@@ -1,7 +1,7 @@
 //! The log over the real disk and ring: appends of many tasks and threads, few writes, reopening.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -313,12 +313,11 @@ fn idle_files_are_closed_and_opened_again() {
     // The job that syncs rolled segments opens their files and the directory for a moment, and may
     // not have ended yet. What it was to sync is synced here, so that it opens nothing once it has.
     log.flush(0).unwrap();
-    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !ours().is_empty() {
-        assert!(std::time::Instant::now() < limit, "open: {:?}", ours());
+    let is_closed = || {
         log.close_idle_files();
-        std::thread::yield_now();
-    }
+        ours().is_empty()
+    };
+    crate::io::run_on_ring(wait_until("files stay open", is_closed));
     assert_eq!(read_all(&log, 0), stored);
     append(&log, &batch(1, 100), client()).unwrap();
     assert_eq!(log.offsets().log_end, 61);
@@ -328,6 +327,22 @@ fn idle_files_are_closed_and_opened_again() {
         "what was used since the last look stays open"
     );
     log.close(0).unwrap();
+}
+
+#[test]
+fn an_idle_log_keeps_no_memory_for_its_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = new_log(dir.path(), LogConfig::default());
+    let kept = || {
+        let state = log.lock();
+        [&state.queue, &state.spare].map(|it| it.batches.capacity() + it.buffers.pieces.capacity())
+    };
+    append(&log, &batch(1, 100), client()).unwrap();
+    assert_ne!(kept(), [0; 2], "for the next drain");
+    log.close_idle_files();
+    assert_eq!(kept(), [0; 2]);
+    append(&log, &batch(1, 100), client()).unwrap();
+    assert_eq!(log.offsets().log_end, 2);
 }
 
 /// Reads the log from its beginning in pieces of half a MiB, as a consumer does.
@@ -342,7 +357,7 @@ async fn scan(log: &Log, end: i64) {
     }
 }
 
-/// Lets the threads that drop pages do so.
+/// Lets the threads that work in the background do so.
 async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let waiting = async {
         while !is_so() {
