@@ -26,7 +26,9 @@ mod walk;
 
 pub use error::ProtocolError;
 pub use frame::{FrameLimits, HEADER_PREFIX_BYTES, HeaderPrefix, LENGTH_BYTES, parse_length};
-pub use request::{RequestHeader, check_limits, decode, decode_request_header, decoded_bytes_max};
+pub use request::{
+    ClientId, RequestHeader, check_limits, decode, decode_request_header, decoded_bytes_max,
+};
 pub use response::{
     check_response_limits, correlation_id, decode_response, response_decoded_bytes_max,
 };

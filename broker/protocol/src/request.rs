@@ -42,10 +42,32 @@ pub struct RequestHeader<'a> {
     pub api_version: i16,
     /// Returned to the client in the response.
     pub correlation_id: i32,
-    /// What the client calls itself.
-    pub client_id: Option<&'a str>,
+    /// What the client calls itself, if anything.
+    pub client_id: Option<ClientId<'a>>,
     /// Bytes of the header: the body follows them.
     pub size_bytes: usize,
+}
+
+/// What a client calls itself, as sent: nearly always what it called itself before, so whether it
+/// is text is left to who meets it first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientId<'a>(&'a [u8]);
+
+impl<'a> ClientId<'a> {
+    /// The bytes of the name.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The name.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Malformed`] when it is not UTF-8.
+    pub fn text(self) -> Result<&'a str, ProtocolError> {
+        std::str::from_utf8(self.0)
+            .map_err(|error| ProtocolError::Malformed(format!("client_id: {error}")))
+    }
 }
 
 /// Reads the header at the front of a frame (the bytes after the length field).
@@ -54,8 +76,7 @@ pub struct RequestHeader<'a> {
 /// id has an i16 length in both.
 ///
 /// # Errors
-/// [`ProtocolError::Truncated`], [`ProtocolError::LengthInvalid`], or [`ProtocolError::Malformed`]
-/// when the client id is not UTF-8.
+/// [`ProtocolError::Truncated`], [`ProtocolError::LengthInvalid`].
 pub fn decode_request_header(
     frame: &[u8],
     header_version: i16,
@@ -63,10 +84,7 @@ pub fn decode_request_header(
     let prefix = HeaderPrefix::parse(frame)?;
     let mut walk = Walk::new(frame, 0, false, decoded_bytes_max(frame.len()));
     walk.skip(HEADER_PREFIX_BYTES, "header")?;
-    let client_id = match walk.string("client_id")? {
-        Some(bytes) => Some(std::str::from_utf8(bytes).map_err(not_text)?),
-        None => None,
-    };
+    let client_id = walk.string("client_id")?.map(ClientId);
     if 2 <= header_version {
         walk.skip_tags("header")?;
     }
@@ -77,11 +95,6 @@ pub fn decode_request_header(
         client_id,
         size_bytes: frame.len().saturating_sub(walk.rest().len()),
     })
-}
-
-#[cold]
-fn not_text(error: std::str::Utf8Error) -> ProtocolError {
-    ProtocolError::Malformed(format!("client_id: {error}"))
 }
 
 /// Checks a request body (after the header) before anything is allocated for it: every length lies

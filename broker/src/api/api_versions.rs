@@ -84,7 +84,7 @@ pub(super) fn unsupported(connection: &Rc<ConnectionContext>, prefix: HeaderPref
         connection: Rc::clone(connection),
         api_version: 0,
         correlation_id: prefix.correlation_id,
-        client_id: connection.client_id(""),
+        client_id: Rc::default(),
     };
     let own = API_VERSIONS
         .iter()

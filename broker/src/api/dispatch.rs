@@ -41,11 +41,11 @@ pub(crate) fn dispatch(
         connection: Rc::clone(connection),
         api_version: prefix.api_version,
         correlation_id: prefix.correlation_id,
-        client_id: connection.client_id(header.client_id.unwrap_or_default()),
+        client_id: connection.client_id(header.client_id.unwrap_or_default())?,
     };
     let header_bytes = header.size_bytes;
     frame.advance(header_bytes);
-    connection.count_request();
+    connection.turn.count_request();
     (entry.handle)(ctx, frame)
 }
 

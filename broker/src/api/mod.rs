@@ -16,6 +16,7 @@ mod log_dir_path;
 mod offline_partitions;
 mod table;
 mod transaction_check;
+mod turn;
 mod txn_error;
 
 mod add_offsets_to_txn;
@@ -66,3 +67,4 @@ pub(crate) use dispatch::dispatch;
 pub(crate) use fetch::FetchSessions;
 pub(crate) use produce::Produced;
 pub(crate) use table::is_pipelined;
+pub(crate) use turn::Turn;

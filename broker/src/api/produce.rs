@@ -67,7 +67,7 @@ impl Acks {
 ///
 /// # Errors
 /// The body is no produce request: nothing was appended.
-pub(crate) fn handle(ctx: RequestContext, body: &Bytes) -> Result<Answer, ProtocolError> {
+pub(crate) fn handle(ctx: RequestContext, body: Bytes) -> Result<Answer, ProtocolError> {
     let mut request = Request::default();
     let decoded = request.decode(body, ctx.api_version);
     dispatch::decoded(&ctx, ApiKey::Produce as i16, decoded)?;
@@ -91,7 +91,7 @@ fn append_all(
     mut verdicts: Verdicts,
 ) -> Answer {
     let mut produced = Produced::new(ctx, request);
-    let served = ctx.broker().replicas.served();
+    let served = ctx.turn_served();
     for (topic_index, topic) in request.topics.iter_mut().enumerate() {
         let TopicData {
             name,
@@ -190,7 +190,7 @@ fn append(
     })?;
     let records = data.records.take().unwrap_or_default();
     let wants_wait = acks != Acks::Never;
-    let (appended, published) = partition
+    let (appended, offsets) = partition
         .produce(records, ctx.turn_ms(), guard, wants_wait)
         .map_err(|error| refused(index, error))?;
     let answer = PartitionResponse {
@@ -202,7 +202,7 @@ fn append(
         refusal: None,
     };
     let end = appended.last_offset + 1;
-    Ok((answer, Wait::new(partition, published, end, acks)))
+    Ok((answer, offsets.map(|it| Wait::new(it, end, acks))))
 }
 
 fn failed(index: i32, error: ResponseError, message: Option<String>) -> PartitionResponse {

@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Entry] = &[
     Entry {
         key: ApiKey::Produce,
         is_pipelined: true,
-        handle: |ctx, body| produce::handle(ctx, &body),
+        handle: produce::handle,
     },
     api(ApiKey::Fetch, |ctx, body| respond(ctx, body, fetch::handle)),
     api(ApiKey::ListOffsets, |ctx, body| {

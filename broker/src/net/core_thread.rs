@@ -1,6 +1,6 @@
 //! A core's thread: one io_uring runtime, pinned to one CPU, serving its share of the connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::connection::{Activity, Connection, ConnectionError};
 use super::frame_reader::ReadError;
-use crate::api::ConnectionContext;
+use crate::api::{ConnectionContext, Turn};
 use crate::server::Broker;
 
 /// Submission and completion queue entries of a core's ring.
@@ -210,8 +210,7 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
                     peer,
                     listener_index,
                     client_id: RefCell::default(),
-                    requests: Cell::default(),
-                    turn_ms: Cell::default(),
+                    turn: Turn::default(),
                 });
                 match TcpStream::from_std(socket) {
                     Ok(stream) => spawn_connection(stream, ctx, &connections),

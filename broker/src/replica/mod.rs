@@ -2,12 +2,16 @@
 //!
 //! Called by `api` and the coordinators; calls the engine.
 
+mod fetch_waiters;
+mod offset_waiters;
 mod partition;
 mod replica_manager;
-mod waiters;
 
+pub(crate) use fetch_waiters::FetchWait;
+#[cfg(test)]
+pub(crate) use offset_waiters::OffsetWaiters;
+pub(crate) use offset_waiters::{Milestone, NotReached, OffsetWait};
 pub(crate) use partition::EpochCheck;
 pub(crate) use partition::Partition;
 pub(crate) use replica_manager::ReplicaManager;
 pub(crate) use replica_manager::{NotServed, Served};
-pub(crate) use waiters::{FetchWait, NotReached, Progress, Waiting};

@@ -2,8 +2,10 @@
 //!
 //! Any core may call any method; nothing here blocks but for the log's own short lock.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -13,7 +15,8 @@ use ringbrook_engine::{
     PartitionLog, TransactionStart, VerificationGuard,
 };
 
-use super::waiters::{FetchWaiters, NotReached, OffsetWaiters, Waiting};
+use super::fetch_waiters::FetchWaiters;
+use super::offset_waiters::{Milestone, NotReached, OffsetWait, OffsetWaiters};
 
 /// A partition's log on the io_uring backend.
 pub(super) type Log = PartitionLog<UringDisk>;
@@ -28,8 +31,7 @@ pub(crate) struct Partition {
     /// Another one after a move between log dirs.
     log: ArcSwap<Log>,
     leader_epoch: AtomicI32,
-    published: OffsetWaiters,
-    committed: OffsetWaiters,
+    offsets: Arc<OffsetWaiters>,
     fetches: FetchWaiters,
 }
 
@@ -47,18 +49,18 @@ pub(crate) enum EpochCheck {
 impl Partition {
     /// A partition over `log`; it leads from [`Partition::lead`] on.
     pub(crate) fn new(topic: Arc<str>, index: i32, log: Arc<Log>) -> Arc<Self> {
+        // With one replica all that the log holds is committed.
+        let log_end = log.log_end();
+        log.advance_high_watermark(log_end);
         let partition = Arc::new(Self {
             topic,
             index,
             log: ArcSwap::new(Arc::clone(&log)),
             leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
-            published: OffsetWaiters::default(),
-            committed: OffsetWaiters::default(),
+            offsets: OffsetWaiters::new(log_end, log_end),
             fetches: FetchWaiters::default(),
         });
         log.set_listener(Box::new(Publisher(Arc::downgrade(&partition))));
-        // With one replica all that the log holds is committed.
-        log.advance_high_watermark(log.offsets().log_end);
         partition
     }
 
@@ -148,8 +150,8 @@ impl Partition {
     }
 
     /// [`Partition::append`] of a client's batch, with the guard of its verification if it is
-    /// transactional. For whoever `wants_wait` also the wait until it is published: written, and
-    /// with `flush.before.ack` on disk; `None` when it is already.
+    /// transactional. For whoever `wants_wait` also the wait for the batch to be published and
+    /// committed.
     ///
     /// # Errors
     /// Nothing was appended; see [`AppendError`].
@@ -159,21 +161,10 @@ impl Partition {
         now_ms: i64,
         guard: Option<VerificationGuard>,
         wants_wait: bool,
-    ) -> Result<(Appended<UringDisk>, Option<Waiting>), AppendError> {
-        let ctx = self.append_context(Origin::Client, now_ms);
-        let log = self.log();
-        let mut appended = log.append_verified(records, ctx, guard)?;
-        start_write(&mut appended);
-        if !wants_wait {
-            return Ok((appended, None));
-        }
-        // The append may have been passed on to the log's successor: then that one's end counts.
-        let log_end = || match log.successor() {
-            None => log.log_end(),
-            Some(_) => self.log().log_end(),
-        };
-        let waiting = self.published.register(appended.last_offset + 1, log_end);
-        Ok((appended, waiting))
+    ) -> Result<(Appended<UringDisk>, Option<OffsetWait>), AppendError> {
+        let wait = wants_wait.then(|| OffsetWait::new(&self.offsets));
+        let appended = self.append_verified(records, Origin::Client, now_ms, guard)?;
+        Ok((appended, wait))
     }
 
     /// [`Partition::append`] of a transactional batch, with the guard of its verification.
@@ -231,18 +222,23 @@ impl Partition {
         }
     }
 
-    /// Whether the high watermark is at least `offset`.
-    pub(crate) fn is_committed(&self, offset: i64) -> bool {
-        offset <= self.log().high_watermark()
-    }
-
-    /// Waits until the high watermark is at least `offset`. `None` when it is already.
-    pub(crate) fn committed(&self, offset: i64) -> Option<Waiting> {
-        if self.is_committed(offset) {
-            return None;
-        }
-        self.committed
-            .register(offset, || self.log().high_watermark())
+    /// Waits until all in-sync replicas have the records below `offset`.
+    ///
+    /// # Errors
+    /// [`NotReached`]: whether they have them is unknown.
+    pub(crate) fn committed(
+        &self,
+        offset: i64,
+    ) -> impl Future<Output = Result<(), NotReached>> + 'static {
+        let mut wait = OffsetWait::new(&self.offsets);
+        // The failure may have come after the append and before the wait began.
+        let is_offline = self.is_offline();
+        poll_fn(move |ctx| {
+            if is_offline {
+                return Poll::Ready(Err(NotReached::StorageFailed));
+            }
+            wait.poll(ctx, Milestone::Committed, offset)
+        })
     }
 
     /// The fetches that wait for this partition.
@@ -252,9 +248,14 @@ impl Partition {
 
     /// Wakes everything that waits for this partition: it is no longer served here.
     pub(crate) fn retire(&self) {
-        self.published.fail(NotReached::Gone);
-        self.committed.fail(NotReached::Gone);
+        self.offsets.fail(NotReached::Gone);
         self.fetches.wake();
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        self.retire();
     }
 }
 
@@ -279,12 +280,7 @@ impl LogListener for Publisher {
             .log()
             .advance_high_watermark(log_end)
             .high_watermark;
-        partition
-            .published
-            .advance(&self.0, log_end, high_watermark);
-        partition
-            .committed
-            .advance(&self.0, high_watermark, high_watermark);
+        partition.offsets.advance(log_end, high_watermark);
         partition.fetches.wake();
     }
 
@@ -292,8 +288,7 @@ impl LogListener for Publisher {
         let Some(partition) = self.0.upgrade() else {
             return;
         };
-        partition.published.fail(NotReached::StorageFailed);
-        partition.committed.fail(NotReached::StorageFailed);
+        partition.offsets.fail(NotReached::StorageFailed);
         partition.fetches.wake();
     }
 }

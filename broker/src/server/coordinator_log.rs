@@ -106,11 +106,8 @@ impl CoordinatorLog for PartitionCoordinatorLog {
         let appended = self.append_batch(partition, &batch, now_ms);
         async move {
             let (partition, base_offset, end_offset) = appended?;
-            let Some(committed) = partition.committed(end_offset) else {
-                return Ok(base_offset);
-            };
-            match committed.await {
-                Ok(_) => Ok(base_offset),
+            match partition.committed(end_offset).await {
+                Ok(()) => Ok(base_offset),
                 Err(NotReached::StorageFailed) => Err(CoordinatorLogError::KafkaStorageError),
                 Err(NotReached::Gone) => Err(CoordinatorLogError::NotLeaderOrFollower),
             }

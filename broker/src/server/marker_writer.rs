@@ -81,11 +81,8 @@ fn append(
 
 /// Waits until the offsets below `end_offset` are committed.
 async fn committed(partition: &Partition, end_offset: i64) -> Result<(), MarkerFailure> {
-    let Some(committed) = partition.committed(end_offset) else {
-        return Ok(());
-    };
-    let committed = committed.await;
-    committed.map(drop).map_err(MarkerFailure::NotCommitted)
+    let committed = partition.committed(end_offset).await;
+    committed.map_err(MarkerFailure::NotCommitted)
 }
 
 /// The partitions of this broker, as the transaction coordinator sees them.

@@ -36,7 +36,9 @@ impl Asked {
         let header_version = api.request_header_version(prefix.api_version);
         let header = decode_request_header(&frame, header_version).expect("a header");
         let (version, correlation_id) = (header.api_version, header.correlation_id);
-        let client_id = header.client_id.map(str::to_owned);
+        let client_id = header
+            .client_id
+            .map(|it| it.text().expect("text").to_owned());
         let header_bytes = header.size_bytes;
         frame.advance(header_bytes);
         Self {

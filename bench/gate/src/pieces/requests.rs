@@ -41,7 +41,8 @@ fn body<Q: Request>(frame: &Bytes, version: i16) -> Bytes {
     let mut body = frame.clone();
     let header_version = Q::header_version(version);
     let header = decode_request_header(frame, header_version).expect("a header");
-    assert_eq!(header.client_id, Some(CLIENT_ID.as_str()));
+    let client_id = header.client_id.map(|it| it.as_bytes());
+    assert_eq!(client_id, Some(CLIENT_ID.as_bytes()));
     body.advance(header.size_bytes);
     assert!(body.has_remaining(), "a body follows");
     body
@@ -62,7 +63,7 @@ pub fn decode_fetch(frame: &Bytes) -> FetchRequest {
 /// The frame is not of this request.
 pub fn decode_produce(frame: &Bytes, request: &mut produce::Request) {
     let body = body::<ProduceRequest>(frame, PRODUCE_VERSION);
-    request.decode(&body, PRODUCE_VERSION).expect("a body");
+    request.decode(body, PRODUCE_VERSION).expect("a body");
 }
 
 /// One batch for each of `partitions` partitions.

@@ -1,6 +1,8 @@
 //! The Produce request.
 
-use bytes::Bytes;
+use std::ops::Range;
+
+use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
 use super::{FLEXIBLE_FROM, Few, TOPIC_ID_FROM};
@@ -53,7 +55,7 @@ impl Request {
     /// # Errors
     /// [`ProtocolError::VersionNotServed`], or what is wrong with the bytes; what is read until
     /// then stays.
-    pub fn decode(&mut self, body: &Bytes, version: i16) -> Result<(), ProtocolError> {
+    pub fn decode(&mut self, body: Bytes, version: i16) -> Result<(), ProtocolError> {
         let api_key = ApiKey::Produce as i16;
         let served = versions::served_versions(api_key);
         if !served.is_some_and(|range| range.contains(version)) {
@@ -64,12 +66,30 @@ impl Request {
         }
         let is_flexible = FLEXIBLE_FROM <= version;
         let mut decoder = Decoder {
-            walk: Walk::new(body, version, is_flexible, decoded_bytes_max(body.len())),
-            body,
+            walk: Walk::new(&body, version, is_flexible, decoded_bytes_max(body.len())),
+            body: &body,
             version,
             is_flexible,
+            is_one_topic: false,
+            only_records: None,
         };
-        decoder.request(self)
+        decoder.request(self)?;
+        if let Some(range) = decoder.only_records {
+            self.give_only_records(body, range);
+        }
+        Ok(())
+    }
+
+    /// What is left of the body becomes the records of the only partition: another reference to
+    /// its memory would cost a small request more than all of its other fields.
+    fn give_only_records(&mut self, mut body: Bytes, range: Range<usize>) {
+        body.truncate(range.end);
+        body.advance(range.start);
+        let topic = self.topics.first_mut();
+        let partition = topic.and_then(|topic| topic.partitions.first_mut());
+        if let Some(partition) = partition {
+            partition.records = Some(body);
+        }
     }
 }
 
@@ -78,6 +98,9 @@ struct Decoder<'a> {
     body: &'a Bytes,
     version: i16,
     is_flexible: bool,
+    is_one_topic: bool,
+    /// Where the records are in the body if there is only one partition.
+    only_records: Option<Range<usize>>,
 }
 
 impl Decoder<'_> {
@@ -86,6 +109,7 @@ impl Decoder<'_> {
         request.acks = i16::from_be_bytes(self.walk.chunk("acks")?);
         request.timeout_ms = i32::from_be_bytes(self.walk.chunk("timeout_ms")?);
         let count = self.begin("topic_data", &mut request.topics)?;
+        self.is_one_topic = count == 1;
         for _ in 0..count {
             self.topic(&mut request.topics)?;
         }
@@ -107,19 +131,26 @@ impl Decoder<'_> {
         });
         if let Some(TopicData { partitions, .. }) = topics.last_mut() {
             let count = self.begin("partition_data", partitions)?;
+            let is_only = self.is_one_topic && count == 1;
             for _ in 0..count {
-                partitions.push(self.partition()?);
+                partitions.push(self.partition(is_only)?);
             }
         }
         self.end("topic_data")
     }
 
-    fn partition(&mut self) -> Result<PartitionData, ProtocolError> {
+    fn partition(&mut self, is_only: bool) -> Result<PartitionData, ProtocolError> {
         let index = i32::from_be_bytes(self.walk.chunk("index")?);
-        let records = match self.walk.length("records")? {
-            None => None,
-            Some(length) => Some(self.body.slice_ref(self.walk.take(length, "records")?)),
-        };
+        let mut records = None;
+        if let Some(length) = self.walk.length("records")? {
+            let bytes = self.walk.take(length, "records")?;
+            if is_only {
+                let end = self.body.len().saturating_sub(self.walk.rest().len());
+                self.only_records = Some(end.saturating_sub(length)..end);
+            } else {
+                records = Some(self.body.slice_ref(bytes));
+            }
+        }
         self.end("partition_data")?;
         Ok(PartitionData { index, records })
     }

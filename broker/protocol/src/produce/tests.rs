@@ -134,7 +134,7 @@ fn a_name_that_no_length_can_hold_is_an_error() {
 
 #[test]
 fn only_served_versions_are_decoded() {
-    let refused = Request::default().decode(&bytes::Bytes::from_static(&[0; 64]), 2);
+    let refused = Request::default().decode(bytes::Bytes::from_static(&[0; 64]), 2);
     let not_served = ProtocolError::VersionNotServed {
         api_key: 0,
         api_version: 2,
@@ -142,7 +142,7 @@ fn only_served_versions_are_decoded() {
     assert_eq!(refused, Err(not_served));
     assert!(
         Request::default()
-            .decode(&bytes::Bytes::from_static(&[0; 64]), 14)
+            .decode(bytes::Bytes::from_static(&[0; 64]), 14)
             .is_err()
     );
 }

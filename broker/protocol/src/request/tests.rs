@@ -41,7 +41,7 @@ fn header_takes_client_id_and_drops_tagged_fields() {
         api_key: 3,
         api_version: 9,
         correlation_id: 42,
-        client_id: Some("test"),
+        client_id: Some(ClientId(b"test")),
         size_bytes: frame.len() - 4,
     };
     assert_eq!(decode_request_header(&frame, 2), Ok(expected));
@@ -63,7 +63,7 @@ fn header_may_lack_a_client_id() {
     assert_eq!(absent.client_id, None);
     let frame = header(b"\0\0", b"\0");
     let empty = decode_request_header(&frame, 2).unwrap();
-    assert_eq!(empty.client_id, Some(""));
+    assert_eq!(empty.client_id, Some(ClientId(b"")));
 }
 
 #[test]
@@ -87,7 +87,8 @@ fn header_with_a_bad_client_id_is_an_error() {
         Err(ProtocolError::LengthInvalid { field: "client_id" })
     );
     let frame = header(b"\0\x01\xff", b"");
-    let not_text = decode_request_header(&frame, 1);
+    let header = decode_request_header(&frame, 1).unwrap();
+    let not_text = header.client_id.unwrap().text();
     assert!(
         matches!(not_text, Err(ProtocolError::Malformed(_))),
         "{not_text:?}"

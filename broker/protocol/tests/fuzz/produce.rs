@@ -44,7 +44,7 @@ fn produce_requests_decode_as_kafka_protocol_decodes_them() {
             let body = fuzz_body(&case, iteration, &mut random);
             let region = Region::new(ALLOCATOR);
             // Over what the one before left.
-            let found = request.decode(&body, case.version);
+            let found = request.decode(body.clone(), case.version);
             let allocated_bytes = region.change().bytes_allocated;
             let allowed_bytes = decoded_bytes_max(body.len()) + ERROR_BYTES;
             assert!(allocated_bytes <= allowed_bytes, "{}", case.title(&body));

@@ -4,81 +4,65 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt, TryFutureExt};
 use ringbrook_protocol::ResponseError;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Acks;
 use crate::api::error::KafkaError;
-use crate::replica::{NotReached, Partition, Progress, Waiting};
+use crate::replica::{Milestone, OffsetWait};
 
 /// What the answer for an appended batch has to wait for, in turn.
 pub(super) struct Wait {
-    acks: Acks,
+    offsets: OffsetWait,
     /// Where the batch ends.
     end: i64,
-    /// Until it is published; `None` when it is.
-    published: Option<Waiting>,
-    /// Then, with `acks=all`, until it is committed, if it is not at that moment.
-    committed: Option<Waiting>,
-    /// That wait, when it has begun.
-    replicated: Option<LocalBoxFuture<'static, Option<ResponseError>>>,
+    acks: Acks,
+    is_published: bool,
+    /// Ends the wait for other brokers, once that has begun.
+    timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wait {
-    /// For a batch that ends at `end`, after the wait for it to be `published`. `None` when there
-    /// is nothing to wait for.
-    pub(super) fn new(
-        partition: &Partition,
-        published: Option<Waiting>,
-        end: i64,
-        acks: Acks,
-    ) -> Option<Self> {
-        let committed = match published {
-            None if acks == Acks::All => partition.committed(end),
-            _ => None,
-        };
-        (published.is_some() || committed.is_some()).then_some(Self {
-            acks,
+    /// For a batch that ends at `end`.
+    pub(super) fn new(offsets: OffsetWait, end: i64, acks: Acks) -> Self {
+        Self {
+            offsets,
             end,
-            published,
-            committed,
-            replicated: None,
-        })
+            acks,
+            is_published: false,
+            timeout: None,
+        }
     }
 
-    /// Waits for this broker's disk for as long as it takes, then for other brokers until the
-    /// deadline. Gives the error to answer with, if any.
+    /// Waits for this broker's disk for as long as it takes, then, with `acks=all`, for other
+    /// brokers until the deadline. Gives the error to answer with, if any.
     pub(super) fn poll(
         &mut self,
         ctx: &mut Context<'_>,
         deadline: &mut Deadline,
     ) -> Poll<Option<ResponseError>> {
-        if let Some(published) = &mut self.published {
-            match ready!(Pin::new(published).poll(ctx)) {
-                Err(error) => return Poll::Ready(Some(error.kafka_error())),
-                Ok(Progress::Published(partition)) if self.acks == Acks::All => {
-                    let Some(partition) = partition.upgrade() else {
-                        return Poll::Ready(Some(NotReached::Gone.kafka_error()));
-                    };
-                    self.committed = partition.committed(self.end);
-                }
-                Ok(Progress::Published(_) | Progress::Committed) => {}
+        let is_all = self.acks == Acks::All;
+        // Without other brokers what is published is committed.
+        if is_all && self.offsets.is_reached(Milestone::Committed, self.end) {
+            return Poll::Ready(None);
+        }
+        if !self.is_published {
+            let published = self.offsets.poll(ctx, Milestone::Published, self.end);
+            if let Err(error) = ready!(published) {
+                return Poll::Ready(Some(error.kafka_error()));
             }
-            self.published = None;
+            self.is_published = true;
         }
-        if let Some(committed) = self.committed.take() {
-            let replicated = timeout_at(deadline.get(), committed).map_ok_or_else(
-                |_| Some(ResponseError::RequestTimedOut),
-                |reached| reached.err().map(|error| error.kafka_error()),
-            );
-            self.replicated = Some(replicated.boxed_local());
+        if !is_all {
+            return Poll::Ready(None);
         }
-        match &mut self.replicated {
-            Some(replicated) => replicated.poll_unpin(ctx),
-            None => Poll::Ready(None),
+        if let Poll::Ready(committed) = self.offsets.poll(ctx, Milestone::Committed, self.end) {
+            return Poll::Ready(committed.err().map(|error| error.kafka_error()));
         }
+        let sleep = || Box::pin(sleep_until(deadline.get()));
+        let timeout = self.timeout.get_or_insert_with(sleep);
+        ready!(timeout.as_mut().poll(ctx));
+        Poll::Ready(Some(ResponseError::RequestTimedOut))
     }
 }
 
@@ -97,5 +81,72 @@ impl Deadline {
 
     fn get(&mut self) -> Instant {
         *self.at.get_or_insert_with(|| Instant::now() + self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::replica::{NotReached, OffsetWaiters};
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A wait for offset 5, and who tells it of progress.
+    fn wait(
+        acks: Acks,
+    ) -> (
+        Arc<OffsetWaiters>,
+        impl AsyncFnMut() -> Option<ResponseError>,
+    ) {
+        let waiters = OffsetWaiters::new(0, 0);
+        let mut wait = Wait::new(OffsetWait::new(&waiters), 5, acks);
+        let mut deadline = Deadline::new(TIMEOUT);
+        let ended = async move || poll_fn(|ctx| wait.poll(ctx, &mut deadline)).await;
+        (waiters, ended)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_acks_1_what_is_published_needs_no_more() {
+        let (waiters, mut ended) = wait(Acks::Leader);
+        assert_eq!(ended().now_or_never(), None);
+        waiters.advance(5, 0);
+        assert_eq!(ended().now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_disk_may_take_any_time_and_other_brokers_until_the_deadline() {
+        let (waiters, mut ended) = wait(Acks::All);
+        let on_disk = tokio::time::timeout(TIMEOUT * 10, ended()).await;
+        assert!(on_disk.is_err(), "only other brokers have a deadline");
+        waiters.advance(5, 4);
+        let begin = Instant::now();
+        assert_eq!(ended().await, Some(ResponseError::RequestTimedOut));
+        assert_eq!(begin.elapsed(), TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_brokers_in_time_end_the_wait() {
+        let (waiters, mut ended) = wait(Acks::All);
+        waiters.advance(5, 4);
+        assert!(tokio::time::timeout(TIMEOUT / 2, ended()).await.is_err());
+        waiters.advance(5, 5);
+        assert_eq!(ended().now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_the_answer_before_and_after_publication() {
+        for published in [4, 5] {
+            let (waiters, mut ended) = wait(Acks::All);
+            waiters.advance(published, 0);
+            assert_eq!(ended().now_or_never(), None);
+            waiters.fail(NotReached::StorageFailed);
+            let failed = ended().now_or_never();
+            assert_eq!(failed, Some(Some(ResponseError::KafkaStorageError)));
+        }
     }
 }
