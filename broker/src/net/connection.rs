@@ -175,11 +175,11 @@ impl Connection {
     /// Handles a request that nothing may overtake: after the answers to all before it, and its
     /// own is written before the next.
     async fn handle_alone(&mut self, frame: Frame) -> Result<(), ConnectionError> {
+        self.ctx.end_turn();
         self.write_all().await?;
         self.begin(frame)?;
-        self.write_all().await?;
         self.ctx.end_turn();
-        Ok(())
+        self.write_all().await
     }
 
     /// Hands a request to its handler and queues the answer.

@@ -157,9 +157,7 @@ impl OffsetWait {
         self.noted_id = Some(waiting.note(self.noted_id, milestone, offset, ctx.waker()));
         Poll::Pending
     }
-}
 
-impl OffsetWait {
     /// Whether the offset was reached, and without a failure: after one others may have appended
     /// at the same offsets, so that is looked at last.
     pub(crate) fn is_reached(&self, milestone: Milestone, offset: i64) -> bool {
