@@ -9,7 +9,7 @@ mod replica_manager;
 
 pub(crate) use fetch_waiters::FetchWait;
 #[cfg(test)]
-pub(crate) use offset_waiters::OffsetWaiters;
+pub(crate) use offset_waiters::OwnOffsetWaiters;
 pub(crate) use offset_waiters::{Milestone, NotReached, OffsetWait};
 pub(crate) use partition::EpochCheck;
 pub(crate) use partition::Partition;

@@ -4,6 +4,7 @@
 //! looked too early is noted, with its task, to be woken by the append that publishes the offset.
 //! So of a pipeline of requests whose batches are written together the first is noted at most.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -56,16 +57,36 @@ struct Entry {
     task: Waker,
 }
 
-impl OffsetWaiters {
+/// The partition's own hold of them: once it is gone, so is what is waited for.
+#[derive(Debug)]
+pub(crate) struct OwnOffsetWaiters(Arc<OffsetWaiters>);
+
+impl OwnOffsetWaiters {
     /// For a partition that has come so far.
-    pub(crate) fn new(published: i64, committed: i64) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(published: i64, committed: i64) -> Self {
+        Self(Arc::new(OffsetWaiters {
             published: published.into(),
             committed: committed.into(),
-            ..Self::default()
-        })
+            ..OffsetWaiters::default()
+        }))
     }
+}
 
+impl Deref for OwnOffsetWaiters {
+    type Target = Arc<OffsetWaiters>;
+
+    fn deref(&self) -> &Arc<OffsetWaiters> {
+        &self.0
+    }
+}
+
+impl Drop for OwnOffsetWaiters {
+    fn drop(&mut self) {
+        self.fail(NotReached::Gone);
+    }
+}
+
+impl OffsetWaiters {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

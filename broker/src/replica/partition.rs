@@ -16,7 +16,7 @@ use ringbrook_engine::{
 };
 
 use super::fetch_waiters::FetchWaiters;
-use super::offset_waiters::{Milestone, NotReached, OffsetWait, OffsetWaiters};
+use super::offset_waiters::{Milestone, NotReached, OffsetWait, OwnOffsetWaiters};
 
 /// A partition's log on the io_uring backend.
 pub(super) type Log = PartitionLog<UringDisk>;
@@ -31,7 +31,7 @@ pub(crate) struct Partition {
     /// Another one after a move between log dirs.
     log: ArcSwap<Log>,
     leader_epoch: AtomicI32,
-    offsets: Arc<OffsetWaiters>,
+    offsets: OwnOffsetWaiters,
     fetches: FetchWaiters,
 }
 
@@ -57,7 +57,7 @@ impl Partition {
             index,
             log: ArcSwap::new(Arc::clone(&log)),
             leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
-            offsets: OffsetWaiters::new(log_end, log_end),
+            offsets: OwnOffsetWaiters::new(log_end, log_end),
             fetches: FetchWaiters::default(),
         });
         log.set_listener(Box::new(Publisher(Arc::downgrade(&partition))));
@@ -250,12 +250,6 @@ impl Partition {
     pub(crate) fn retire(&self) {
         self.offsets.fail(NotReached::Gone);
         self.fetches.wake();
-    }
-}
-
-impl Drop for Partition {
-    fn drop(&mut self) {
-        self.retire();
     }
 }
 

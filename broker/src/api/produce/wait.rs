@@ -87,23 +87,17 @@ impl Deadline {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::sync::Arc;
 
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::replica::{NotReached, OffsetWaiters};
+    use crate::replica::{NotReached, OwnOffsetWaiters};
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
     /// A wait for offset 5, and who tells it of progress.
-    fn wait(
-        acks: Acks,
-    ) -> (
-        Arc<OffsetWaiters>,
-        impl AsyncFnMut() -> Option<ResponseError>,
-    ) {
-        let waiters = OffsetWaiters::new(0, 0);
+    fn wait(acks: Acks) -> (OwnOffsetWaiters, impl AsyncFnMut() -> Option<ResponseError>) {
+        let waiters = OwnOffsetWaiters::new(0, 0);
         let mut wait = Wait::new(OffsetWait::new(&waiters), 5, acks);
         let mut deadline = Deadline::new(TIMEOUT);
         let ended = async move || poll_fn(|ctx| wait.poll(ctx, &mut deadline)).await;

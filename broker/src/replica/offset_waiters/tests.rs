@@ -36,7 +36,7 @@ impl Task {
 
 #[test]
 fn only_waiters_for_reached_offsets_wake() {
-    let waiters = OffsetWaiters::new(0, 0);
+    let waiters = OwnOffsetWaiters::new(0, 0);
     let tasks: [Arc<Task>; 4] = Default::default();
     let wanted = [
         (Published, 4),
@@ -66,7 +66,7 @@ fn only_waiters_for_reached_offsets_wake() {
 
 #[test]
 fn an_offset_that_is_reached_notes_nobody() {
-    let waiters = OffsetWaiters::new(5, 4);
+    let waiters = OwnOffsetWaiters::new(5, 4);
     let task = Arc::<Task>::default();
     let mut wait = OffsetWait::new(&waiters);
     assert_eq!(task.poll(&mut wait, Published, 5), Poll::Ready(Ok(())));
@@ -75,7 +75,7 @@ fn an_offset_that_is_reached_notes_nobody() {
 
 #[test]
 fn an_older_word_takes_nothing_back() {
-    let waiters = OffsetWaiters::new(0, 0);
+    let waiters = OwnOffsetWaiters::new(0, 0);
     waiters.advance(7, 7);
     waiters.advance(5, 5);
     for milestone in [Published, Committed] {
@@ -87,7 +87,7 @@ fn an_older_word_takes_nothing_back() {
 
 #[test]
 fn who_looks_again_is_noted_once_with_its_last_task() {
-    let waiters = OffsetWaiters::new(0, 0);
+    let waiters = OwnOffsetWaiters::new(0, 0);
     let (first, second) = (Arc::<Task>::default(), Arc::<Task>::default());
     let mut wait = OffsetWait::new(&waiters);
     for task in [&first, &first, &second] {
@@ -103,7 +103,7 @@ fn who_looks_again_is_noted_once_with_its_last_task() {
 
 #[test]
 fn a_failure_ends_the_waits_before_it_and_no_later_ones() {
-    let waiters = OffsetWaiters::new(0, 0);
+    let waiters = OwnOffsetWaiters::new(0, 0);
     let task = Arc::<Task>::default();
     let mut noted = OffsetWait::new(&waiters);
     let mut begun = OffsetWait::new(&waiters);
@@ -118,6 +118,18 @@ fn a_failure_ends_the_waits_before_it_and_no_later_ones() {
     let mut later = OffsetWait::new(&waiters);
     assert_eq!(task.poll(&mut later, Published, 9), Poll::Ready(Ok(())));
     assert_eq!(task.poll(&mut later, Published, 10), Poll::Pending);
+}
+
+#[test]
+fn who_waits_for_a_partition_that_is_gone_is_told_so() {
+    let waiters = OwnOffsetWaiters::new(0, 0);
+    let task = Arc::<Task>::default();
+    let mut wait = OffsetWait::new(&waiters);
+    assert_eq!(task.poll(&mut wait, Published, 5), Poll::Pending);
+    drop(waiters);
+    assert_eq!(task.wakes(), 1);
+    let gone = Poll::Ready(Err(NotReached::Gone));
+    assert_eq!(task.poll(&mut wait, Published, 5), gone);
 }
 
 /// Tells a thread that it was woken.
@@ -135,7 +147,7 @@ impl Wake for Bell {
 fn a_wait_that_begins_while_its_offset_is_reached_ends() {
     const END: i64 = 50_000;
     const LIMIT: Duration = Duration::from_secs(30);
-    let waiters = OffsetWaiters::new(0, 0);
+    let waiters = OwnOffsetWaiters::new(0, 0);
     let begun = AtomicI64::new(0);
     std::thread::scope(|threads| {
         threads.spawn(|| {
