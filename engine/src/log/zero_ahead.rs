@@ -28,7 +28,11 @@ const LARGE_BATCH_BYTES: u64 = 4 << 10;
 /// Written to the disk at a time: an append's sync waits for that much at most. All chunks of a job
 /// share one sync: one for each would only make the disk flush its cache more often.
 const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 128 << 10 };
-static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+/// At the border of a page.
+#[repr(align(4096))]
+struct Zeros([u8; CHUNK_BYTES + PAGE_BYTES]);
+const PAGE_BYTES: usize = 4 << 10;
+static ZEROS: Zeros = Zeros([0; CHUNK_BYTES + PAGE_BYTES]);
 /// From this size on writes to the page cache gain little.
 const LARGE_CACHED_WRITE_BYTES: u64 = 128 << 10;
 
@@ -79,7 +83,7 @@ impl<D: Disk> PartitionLog<D> {
         let to = segment.zeroed_ahead().extend(written, appended_ms, limit)?;
         // What is to be cut off when the segment is finished.
         segment.raise_allocated(to);
-        Some(Bytes::from_static(&ZEROS[..usize_from(to - written.end)]))
+        Some(Bytes::from_static(zeros(written.end..to)))
     }
 
     /// Makes sure that nobody zeroes below `end`, which is about to be written.
@@ -121,7 +125,7 @@ impl<D: Disk> PartitionLog<D> {
             if self.is_offline() || self.is_deleted() {
                 return;
             }
-            let zeros = &ZEROS[..usize_from(chunk.end - chunk.start)];
+            let zeros = zeros(chunk.clone());
             let written = self.disk.write_all_at(&file, zeros, chunk.start);
             zeroing.written(chunk.end);
             if let Err(error) = written.and_then(|()| self.disk.write_back(&file, chunk.clone())) {
@@ -143,11 +147,39 @@ impl<D: Disk> PartitionLog<D> {
     }
 }
 
+/// Zeros for a range of a file of at most [`CHUNK_BYTES`], in memory that begins as far into its page
+/// as the range does: the kernel's copy to an address that is up to 16 bytes further into its page
+/// than its source takes several times as long on an AMD EPYC, 12 us more for 48 KiB.
+fn zeros(range: Range<u64>) -> &'static [u8] {
+    let from = usize_from(range.start % PAGE_BYTES as u64);
+    &ZEROS.0[from..from + usize_from(range.end - range.start)]
+}
+
 /// From which size on a write like this one is large.
 fn large_write_bytes(batches: usize, bytes: u64) -> u64 {
     if LARGE_BATCH_BYTES * batches as u64 <= bytes {
         LARGE_WRITE_OF_LARGE_BATCHES_BYTES
     } else {
         LARGE_WRITE_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_lie_in_their_page_as_in_the_file() {
+        for (start, bytes) in [
+            (0, 1),
+            (6, 500),
+            (4095, 512),
+            (4096 + 61, CHUNK_BYTES as u64),
+        ] {
+            let zeros = zeros(start..start + bytes);
+            assert_eq!(zeros.len() as u64, bytes);
+            let into_page = zeros.as_ptr().addr() % PAGE_BYTES;
+            assert_eq!(into_page as u64, start % PAGE_BYTES as u64, "{start}");
+        }
     }
 }
