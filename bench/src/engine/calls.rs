@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use bytes::Bytes;
-use ringbrook_engine::io::{Disk, Piece, UringDisk, WriteBuffers, WriteMode};
+use ringbrook_engine::io::{Disk, Durable, Piece, UringDisk, WriteBuffers, WriteMode};
 
 use super::cell::Effort;
 use super::cost::{Cost, Meter};
@@ -165,7 +165,7 @@ struct Task {
 impl Task {
     async fn run(self, operations: u64, positions: u64, deadline: Instant) -> anyhow::Result<()> {
         let mode = WriteMode {
-            is_durable: false,
+            durable: Durable::Later,
             // Else small writes are not given to the ring.
             is_file_busy: true,
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::buffer::WriteBuffers;
-use super::disk::{Disk, WriteMode};
+use super::disk::{Disk, Durable, WriteMode};
 
 /// The kind of thread the code runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl Access {
         mode: WriteMode,
     ) -> (io::Result<()>, WriteBuffers) {
         if self == Self::Blocking {
-            let durable = mode.is_durable;
-            let result = write_blocking::<D>(disk, file, &buffers, range, position, durable);
+            let is_durable = mode.durable == Durable::OnReturn;
+            let result = write_blocking::<D>(disk, file, &buffers, range, position, is_durable);
             return (result, buffers);
         }
         let total = buffers.range_bytes(range.start, range.end);
@@ -151,14 +151,14 @@ fn write_blocking<D: Disk>(
     buffers: &WriteBuffers,
     range: std::ops::Range<usize>,
     position: u64,
-    durable: bool,
+    is_durable: bool,
 ) -> io::Result<()> {
     let mut at = position;
     for slice in buffers.slices(range.start, range.end, 0) {
         disk.write_all_at(file, slice, at)?;
         at += slice.len() as u64;
     }
-    if durable { disk.sync(file) } else { Ok(()) }
+    if is_durable { disk.sync(file) } else { Ok(()) }
 }
 
 /// The result of a future that uses [`Access::Blocking`] throughout.

@@ -32,11 +32,24 @@ pub struct DiskSpace {
     pub usable_bytes: u64,
 }
 
+/// When what was written is on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durable {
+    /// When the kernel likes; it is in the page cache when the write returns.
+    #[default]
+    Later,
+    /// After a sync that follows at once. It is in the page cache when the write returns, or on its
+    /// way to the disk.
+    AfterSync,
+    /// When the write returns.
+    OnReturn,
+}
+
 /// How durable a write is, and whether it has to wait for something of ours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteMode {
-    /// On disk when it returns; else in the page cache.
-    pub is_durable: bool,
+    /// When it is on the disk.
+    pub durable: Durable,
     /// A job of ours may hold the file's lock in the kernel, for as long as it reads or writes the
     /// filesystem's own blocks: reserving blocks does.
     pub is_file_busy: bool,

@@ -25,7 +25,7 @@ mod write_gauge;
 pub(crate) use access::{Access, block_on_ready};
 pub use barrier::Barrier;
 pub use buffer::{Piece, WriteBuffers};
-pub use disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
+pub use disk::{Cached, DirEntry, Disk, DiskSpace, Durable, FileStat, WriteMode};
 pub(crate) use failure::RecoveryPointWriter;
 pub use failure::{DirHealth, OfflineObserver};
 #[cfg(test)]

@@ -123,6 +123,12 @@ pub(super) fn unwritten_pages(file: &File, range: &Range<u64>) -> u64 {
     cachestat(file, range).map_or(0, |answer| answer.dirty_pages + answer.writeback_pages)
 }
 
+/// Pages of the range whose writing was not started.
+#[cfg(test)]
+pub(super) fn dirty_pages(file: &File, range: &Range<u64>) -> u64 {
+    cachestat(file, range).map_or(0, |answer| answer.dirty_pages)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt;
@@ -131,9 +137,6 @@ mod tests {
 
     #[test]
     fn writing_of_a_whole_range_is_started() {
-        let dirty_pages = |file: &File, range: &Range<u64>| {
-            cachestat(file, range).map_or(0, |answer| answer.dirty_pages)
-        };
         // Several calls and a part of one; begins and ends within pages.
         let range = 5_000..5_000 + 3 * CALL_BYTES + 10_000;
         let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();

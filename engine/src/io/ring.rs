@@ -13,7 +13,7 @@ use io_uring_06::{IoUring, cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::buffer::WriteBuffers;
-use super::disk::WriteMode;
+use super::disk::{Durable, WriteMode};
 use super::{inline_writes, sync_groups};
 
 /// Slices one vectored write may have, the kernel's `UIO_MAXIOV`.
@@ -82,14 +82,17 @@ pub(super) async fn write_vectored(
     position: u64,
     mode: WriteMode,
 ) -> (io::Result<usize>, WriteBuffers) {
-    if mode.is_durable {
+    let is_durable = mode.durable == Durable::OnReturn;
+    if is_durable {
         allow_many_syncs();
     }
+    let is_synced = mode.durable != Durable::Later;
     if !mode.is_file_busy
-        && let Some(result) = inline_writes::write(&file, &buffers, &range, skip, position)
+        && let Some(result) =
+            inline_writes::write(&file, &buffers, &range, skip, position, is_synced)
     {
         let result = match result {
-            Ok(bytes) if mode.is_durable => sync_groups::sync(file).await.map(|()| bytes),
+            Ok(bytes) if is_durable => sync_groups::sync(file).await.map(|()| bytes),
             result => result,
         };
         return (result, buffers);
@@ -103,7 +106,7 @@ pub(super) async fn write_vectored(
         })
         .collect();
     let count = u32::try_from(iovecs.len()).expect("at most IOV_MAX slices were taken");
-    let flags = if mode.is_durable { libc::RWF_DSYNC } else { 0 };
+    let flags = if is_durable { libc::RWF_DSYNC } else { 0 };
     let sqe = opcode::Writev::new(types::Fd(file.as_raw_fd()), iovecs.as_ptr(), count)
         .offset(position)
         .rw_flags(flags)

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::block_on_ready;
 use super::buffer::WriteBuffers;
-use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
+use super::disk::{Cached, DirEntry, Disk, DiskSpace, Durable, FileStat, WriteMode};
 use crate::units::usize_from;
 use control::Jobs;
 pub use control::MetFault;
@@ -542,7 +542,7 @@ impl Disk for SimDisk {
         position: u64,
         mode: WriteMode,
     ) -> (io::Result<usize>, WriteBuffers) {
-        let durable = mode.is_durable;
+        let durable = mode.durable == Durable::OnReturn;
         let result = self.write_slices(file, &buffers, range, skip, position, durable);
         (result, buffers)
     }

@@ -9,15 +9,19 @@ use bytes::Bytes;
 use super::*;
 
 const CACHED: WriteMode = WriteMode {
-    is_durable: false,
+    durable: Durable::Later,
     is_file_busy: false,
 };
 const BEHIND_JOB: WriteMode = WriteMode {
-    is_durable: false,
+    durable: Durable::Later,
     is_file_busy: true,
 };
+const SYNCED_NEXT: WriteMode = WriteMode {
+    durable: Durable::AfterSync,
+    is_file_busy: false,
+};
 const DURABLE: WriteMode = WriteMode {
-    is_durable: true,
+    durable: Durable::OnReturn,
     is_file_busy: false,
 };
 
@@ -540,6 +544,8 @@ fn small_page_cache_writes_are_made_at_once_and_others_through_the_ring() {
         let cases = [
             (10_usize, CACHED, true),
             (10, BEHIND_JOB, false),
+            (10, SYNCED_NEXT, true),
+            (100_000, SYNCED_NEXT, true),
             (10, DURABLE, false),
             (200_000, CACHED, false),
         ];
@@ -563,6 +569,32 @@ fn small_page_cache_writes_are_made_at_once_and_others_through_the_ring() {
         }
     });
     assert_eq!(std::fs::read(&path).unwrap(), vec![7; 200_000]);
+}
+
+/// Left to itself the kernel writes it after seconds.
+#[test]
+fn a_large_write_that_is_synced_next_is_on_its_way_to_the_disk() {
+    const BYTES: usize = 100_000;
+    let range = 0..BYTES as u64;
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let dirty_after = |mode| {
+        let path = dir.path().join(format!("{mode:?}"));
+        on_ring(async move {
+            let file = UringDisk.create(&path).unwrap();
+            let piece = Piece::plain(Bytes::from(vec![7; BYTES]));
+            let buffers = WriteBuffers {
+                pieces: vec![piece],
+            };
+            let write = UringDisk.write_vectored_at(&file, buffers, 0..1, 0, 0, mode);
+            assert_eq!(write.await.0.unwrap(), BYTES);
+            page_cache::dirty_pages(&file, &(0..BYTES as u64))
+        })
+    };
+    if dirty_after(CACHED) < range.end / 4096 {
+        eprintln!("not tested: the kernel does not tell which pages are dirty");
+        return;
+    }
+    assert_eq!(dirty_after(SYNCED_NEXT), 0);
 }
 
 #[test]

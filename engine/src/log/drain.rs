@@ -16,7 +16,7 @@ use super::recent_batches::RecentBatch;
 use super::recovery_mark::RecoveryMark;
 use crate::config::LogConfig;
 use crate::error::EngineError;
-use crate::io::{Access, Disk, WriteMode, block_on_ready};
+use crate::io::{Access, Disk, Durable, WriteMode, block_on_ready};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
 use crate::segment::{FileKind, Segment};
@@ -399,7 +399,12 @@ async fn write_batches<D: Disk>(
         .then(|| segment.zeroed_ahead().barrier_for(&written))
         .flatten();
     let mode = WriteMode {
-        is_durable: plan.is_durable_write && barrier.is_none(),
+        durable: match barrier {
+            Some(_) => Durable::AfterSync,
+            None if plan.is_durable_write => Durable::OnReturn,
+            None if plan.needs_sync => Durable::AfterSync,
+            None => Durable::Later,
+        },
         is_file_busy: segment.is_reserving(),
     };
     let buffers = std::mem::take(&mut queue.buffers);

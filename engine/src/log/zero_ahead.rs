@@ -13,13 +13,13 @@ use super::partition_log::PartitionLog;
 use crate::io::{Access, Disk};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
-use crate::segment::{FileKind, Segment};
+use crate::segment::{FileKind, RecentWrites, Segment};
 use crate::units::usize_from;
 
 /// Segments smaller than this are not worth it.
 const FROM_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
 /// What zeros cost grows with the bytes, what they gain with the syncs and with the batches that
-/// wait for them: writes of this size gain less than the zeros cost,
+/// wait for them: writes of this size on average gain less than the zeros cost,
 const LARGE_WRITE_BYTES: u64 = 64 << 10;
 /// and so do those of this size if their batches are large:
 const LARGE_WRITE_OF_LARGE_BATCHES_BYTES: u64 = 24 << 10;
@@ -37,8 +37,8 @@ static ZEROS: Zeros = Zeros([0; CHUNK_BYTES + PAGE_BYTES]);
 const LARGE_CACHED_WRITE_BYTES: u64 = 128 << 10;
 
 impl<D: Disk> PartitionLog<D> {
-    /// Zeroes more in the background if a durable write of so many batches and bytes that ended at
-    /// `end` makes that worthwhile.
+    /// Zeroes more in the background, after a durable write of so many batches and bytes that ended
+    /// at `end`, if that is worthwhile for writes like the last ones.
     pub(super) fn zero_ahead(
         self: &Arc<Self>,
         access: Access,
@@ -47,8 +47,8 @@ impl<D: Disk> PartitionLog<D> {
         bytes: u64,
         end: u64,
     ) {
-        let is_worthwhile = bytes < large_write_bytes(batches, bytes);
-        if !is_worthwhile || end < FROM_BYTES || self.health.is_full() {
+        let writes = segment.zeroed_ahead().on_write(batches as u64, bytes);
+        if are_large(writes) || end < FROM_BYTES || self.health.is_full() {
             return;
         }
         let limit = u64::from(self.config.load().segment_bytes);
@@ -155,13 +155,14 @@ fn zeros(range: Range<u64>) -> &'static [u8] {
     &ZEROS.0[from..from + usize_from(range.end - range.start)]
 }
 
-/// From which size on a write like this one is large.
-fn large_write_bytes(batches: usize, bytes: u64) -> u64 {
-    if LARGE_BATCH_BYTES * batches as u64 <= bytes {
+/// Whether zeros for such writes cost more than they gain.
+fn are_large(writes: RecentWrites) -> bool {
+    let large_bytes = if LARGE_BATCH_BYTES <= writes.batch_bytes() {
         LARGE_WRITE_OF_LARGE_BATCHES_BYTES
     } else {
         LARGE_WRITE_BYTES
-    }
+    };
+    large_bytes <= writes.bytes()
 }
 
 #[cfg(test)]

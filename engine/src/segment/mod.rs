@@ -3,6 +3,7 @@
 
 mod batch_search;
 mod file_name;
+mod recent_writes;
 mod recovery;
 mod rewriter;
 mod segment_files;
@@ -15,6 +16,7 @@ pub(crate) use file_name::{
     CLEANED_SUFFIX, DELETED_SUFFIX, DirKind, FileKind, SWAP_SUFFIX, deleted_dir_name,
     future_dir_name, partition_dir_name, segment_file_name, stray_dir_name, with_suffix,
 };
+pub(crate) use recent_writes::RecentWrites;
 pub(crate) use recovery::{
     RecoveredSegment, SegmentBorders, SegmentFile, find_borders, is_within_reach, recover_segment,
 };

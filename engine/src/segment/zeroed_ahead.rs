@@ -26,6 +26,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::recent_writes::RecentWrites;
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
 
@@ -89,6 +90,7 @@ struct State<B> {
     sync_bytes: u64,
     /// When the last append to the page cache passed a border of [`CACHED_STEP_BYTES`].
     passed_ms: Option<i64>,
+    writes: RecentWrites,
     /// Zeroing has begun, so the file may be longer than the segment.
     has_begun: bool,
     is_sealed: bool,
@@ -127,6 +129,7 @@ impl<B> Default for ZeroedAhead<B> {
             work: Work::None,
             sync_bytes: 0,
             passed_ms: None,
+            writes: RecentWrites::default(),
             has_begun: false,
             is_sealed: false,
         };
@@ -140,6 +143,13 @@ impl<B> Default for ZeroedAhead<B> {
 impl<B> ZeroedAhead<B> {
     fn lock(&self) -> MutexGuard<'_, State<B>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A durable write of so many batches and bytes was made. Returns how large such writes are.
+    pub(crate) fn on_write(&self, batches: u64, bytes: u64) -> RecentWrites {
+        let mut state = self.lock();
+        state.writes.add(batches, bytes);
+        state.writes
     }
 
     /// Whether a job is to be started that zeroes more of a segment that ends at `end` and is never

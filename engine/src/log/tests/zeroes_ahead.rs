@@ -201,6 +201,22 @@ fn large_writes_are_not_worth_zeros_and_less_so_those_of_large_batches() {
     }
 }
 
+/// The appends of a log that gather behind its writes, and one that came alone.
+#[test]
+fn a_small_write_among_large_ones_is_not_worth_zeros() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    for batches in [4, 4, 4, 1] {
+        let append = || log.append(batch(1, 20_000), client()).unwrap().drain;
+        let drain = append().expect("nobody else writes");
+        for _ in 1..batches {
+            assert!(append().is_none(), "one write takes them all");
+        }
+        block_on_ready(drain.run());
+    }
+    assert_eq!(read_all(&log, 0).len() as u64, file_bytes(&disk, 0));
+}
+
 /// A job that comes late finds batches where it was to zero.
 #[test]
 fn batches_are_not_zeroed_by_a_job_that_comes_late() {
