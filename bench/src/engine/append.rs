@@ -6,13 +6,15 @@
 //! of 4 where that one is idle. Those to the page cache come from one ring, since their cost is
 //! what is asked about, and stay on one core, too: the kernel keeps freed memory by core, so what
 //! was brought in beforehand is not at hand on another one. The engine's cost includes the waiting:
-//! a task's wake-up, about 0.1 us.
+//! a task's wake-up, about 0.1 us. It begins when each ring has made some appends: a new thread's
+//! first memory and a ring's first workers cost as much as a hundred of them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -31,6 +33,9 @@ use crate::round::now_ms;
 
 /// The first rounds' files are small and unreserved, which is not what is asked about.
 const WARM_UP_PART: u64 = 4;
+/// Before each round every ring makes so many appends that do not count, or a part of a round's.
+const RING_WARM_UP: u64 = 256;
+const RING_WARM_UP_PART: u64 = 16;
 /// Bytes of the writes that bring memory in beforehand: the kernel keeps it by size, too.
 const TOUCH_MIN: u64 = 4 << 10;
 /// The engine has zeros written with small batches, so that memory comes in such pieces.
@@ -281,45 +286,68 @@ impl<'a> Bench<'a> {
     /// on a core of its own.
     fn engine(&mut self, part: u64) -> anyhow::Result<Cost> {
         let rings = self.load.rings.min(self.batches.len());
+        let batches_per_ring = self.batches.len().div_ceil(rings);
         let cpus = &allowed_cpus()?;
         let targets = &self.targets;
         let publications = || -> u64 { targets.iter().map(|it| it.published.count()).sum() };
-        let published_before = publications();
-        let round = Round {
-            left: AtomicU64::new(self.operations(part)),
-            deadline: now() + self.effort.duration,
-            ctx: rig::client()?,
-        };
-        let round = Arc::new(round);
-        let meter = Meter::start();
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let producers = self.batches.chunks(self.batches.len().div_ceil(rings));
+        let operations = self.operations(part);
+        let warm_up = RING_WARM_UP.min(operations / RING_WARM_UP_PART);
+        let round = |operations| Round::new(operations, self.effort.duration).map(Arc::new);
+        let warm_ups: Vec<_> = (0..rings)
+            .map(|_| round(warm_up))
+            .collect::<anyhow::Result<_>>()?;
+        let round = round(operations)?;
+        let (mut cost, results) = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..)
-                .zip(producers)
+                .zip(self.batches.chunks(batches_per_ring))
                 .map(|(index, batches)| {
-                    let round = Arc::clone(&round);
+                    let (at_border, borders) = mpsc::channel();
+                    let (begin, may_begin) = mpsc::channel::<()>();
+                    let rounds = [Arc::clone(&warm_ups[index]), Arc::clone(&round)];
                     let next_target = index * targets.len() / rings;
-                    let turn = move || Turn::new(round, targets.to_vec(), next_target);
-                    scope.spawn(move || {
+                    let run = move |ring: &tokio_uring::Runtime, round| {
+                        let turn = || Turn::new(round, targets.to_vec(), next_target);
+                        ring.block_on(async { turn().run(batches).await })
+                    };
+                    let thread = scope.spawn(move || {
+                        let [warm_up, round] = rounds;
                         pin(cpus[index % cpus.len()])?;
-                        rig::on_ring(async { turn().run(batches).await })?
-                    })
+                        let ring = rig::ring()?;
+                        let (warmed, _) = run(&ring, warm_up)?;
+                        at_border.send(())?;
+                        may_begin.recv()?;
+                        let (done, latencies) = run(&ring, round)?;
+                        at_border.send(())?;
+                        anyhow::Ok((warmed + done, latencies))
+                    });
+                    (thread, borders, begin)
                 })
                 .collect();
-            threads.into_iter().map(ScopedJoinHandle::join).collect()
+            // Who failed does not come to the border, and says why when it is joined.
+            let wait = || {
+                for (_, borders, _) in &threads {
+                    let _has_come = borders.recv();
+                }
+            };
+            wait();
+            let published_before = publications();
+            let meter = Meter::start();
+            for (_, _, begin) in &threads {
+                let _has_heard = begin.send(());
+            }
+            wait();
+            let done = operations - round.left.load(Ordering::Relaxed);
+            let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
+            cost.batches_per_write = Some(done as f64 / (publications() - published_before) as f64);
+            let join = |(thread, ..): (ScopedJoinHandle<'_, _>, _, _)| thread.join();
+            (cost, threads.into_iter().map(join).collect::<Vec<_>>())
         });
-        let mut latencies = Latencies::default();
-        let mut done = 0;
         for result in results {
             let panicked = |_| anyhow::anyhow!("a ring's thread panicked");
-            let (of_ring, latencies_of_ring) = result.map_err(panicked)??;
-            done += of_ring;
-            latencies.append(latencies_of_ring);
+            let (appended, latencies): (u64, _) = result.map_err(panicked)??;
+            self.appended += appended;
+            cost.latencies.append(latencies);
         }
-        let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
-        cost.batches_per_write = Some(done as f64 / (publications() - published_before) as f64);
-        cost.latencies = latencies;
-        self.appended += done;
         Ok(cost)
     }
 
@@ -338,11 +366,26 @@ impl<'a> Bench<'a> {
 /// What the producers of all rings share in a round.
 struct Round {
     left: AtomicU64,
-    deadline: std::time::Instant,
+    duration: Duration,
+    /// Of the first append.
+    begun: OnceLock<Instant>,
     ctx: AppendContext,
 }
 
 impl Round {
+    fn new(operations: u64, duration: Duration) -> anyhow::Result<Self> {
+        Ok(Self {
+            left: AtomicU64::new(operations),
+            duration,
+            begun: OnceLock::new(),
+            ctx: rig::client()?,
+        })
+    }
+
+    fn is_over(&self, at: Instant) -> bool {
+        *self.begun.get_or_init(|| at) + self.duration <= at
+    }
+
     /// Takes one of the appends that are left.
     fn claim(&self) -> bool {
         let left = |left: u64| left.checked_sub(1);
@@ -392,7 +435,7 @@ async fn produce(turn: Rc<Turn>, batch: Bytes) -> anyhow::Result<u64> {
     let mut done = 0;
     loop {
         let begun = now();
-        if turn.round.deadline <= begun || !turn.round.claim() {
+        if turn.round.is_over(begun) || !turn.round.claim() {
             return Ok(done);
         }
         let index = turn.next_target.get();

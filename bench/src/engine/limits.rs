@@ -22,6 +22,8 @@ use crate::round::now_ms;
 
 /// Blocks reserved ahead at a time.
 const RESERVED_BYTES: u64 = 64 << 20;
+/// But not more than this for all files of a loop together.
+const RESERVED_BYTES_OF_ALL: u64 = 8 << 30;
 /// Bytes between two starts of writeback.
 const WRITEBACK_BYTES: u64 = 8 << 20;
 /// Where the CRC of a batch begins to count.
@@ -121,6 +123,7 @@ impl WriteLoop {
             writes: (operations / group as u64 / threads as u64).max(1),
             duration,
             is_reserved: self.is_reserved,
+            reserved_bytes: RESERVED_BYTES.min(RESERVED_BYTES_OF_ALL / self.targets.len() as u64),
             sync: self.sync,
         };
         let parts = even_parts(&mut self.targets, threads).into_iter();
@@ -174,6 +177,7 @@ struct Part<'a> {
     writes: u64,
     duration: Duration,
     is_reserved: bool,
+    reserved_bytes: u64,
     sync: Sync,
 }
 
@@ -202,7 +206,7 @@ impl Part<'_> {
     fn write(&self, target: &mut Target, slices: &[IoSlice<'_>]) -> anyhow::Result<()> {
         let bytes: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
         if self.is_reserved && target.reserved < target.end + bytes {
-            let ahead = RESERVED_BYTES.max(bytes);
+            let ahead = self.reserved_bytes.max(bytes);
             rustix::fs::fallocate(&target.file, FallocateFlags::KEEP_SIZE, target.end, ahead)?;
             target.reserved = target.end + ahead;
         }

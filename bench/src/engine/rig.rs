@@ -70,6 +70,14 @@ const TOPIC_ID: Uuid = Uuid::from_u128(1);
 /// # Errors
 /// The kernel gave no ring.
 pub(crate) fn on_ring<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    Ok(ring()?.block_on(future))
+}
+
+/// A ring for this thread.
+///
+/// # Errors
+/// The kernel gave none.
+pub(crate) fn ring() -> anyhow::Result<tokio_uring::Runtime> {
     let mut ring = tokio_uring::uring_builder();
     ring.setup_single_issuer()
         .setup_coop_taskrun()
@@ -80,7 +88,7 @@ pub(crate) fn on_ring<F: Future>(future: F) -> anyhow::Result<F::Output> {
             .entries(RING_ENTRIES)
             .uring_builder(&ring),
     );
-    Ok(runtime.context("no ring")?.block_on(future))
+    runtime.context("no ring")
 }
 
 /// Lets this process open as many files as it may.

@@ -147,9 +147,9 @@ impl<D: Disk> PartitionLog<D> {
     }
 }
 
-/// Zeros for a range of a file of at most [`CHUNK_BYTES`], in memory that begins as far into its page
-/// as the range does: the kernel's copy to an address that is up to 16 bytes further into its page
-/// than its source takes several times as long on an AMD EPYC, 12 us more for 48 KiB.
+/// Zeros for a range of a file of at most [`CHUNK_BYTES`], in memory that begins as far into its
+/// page as the range does: the kernel's copy to an address that is up to 16 bytes further into its
+/// page than its source takes several times as long on an AMD EPYC, 12 us more for 48 KiB.
 fn zeros(range: Range<u64>) -> &'static [u8] {
     let from = usize_from(range.start % PAGE_BYTES as u64);
     &ZEROS.0[from..from + usize_from(range.end - range.start)]
