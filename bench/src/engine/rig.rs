@@ -200,10 +200,13 @@ pub(crate) struct Drains {
 
 impl Drains {
     fn start(&self, drain: Drain<UringDisk>) {
+        let Some(rest) = drain.begin() else {
+            return;
+        };
         let drains = self.clone();
         drains.running.set(drains.running.get() + 1);
         tokio::task::spawn_local(async move {
-            drain.run().await;
+            rest.await;
             drains.running.set(drains.running.get() - 1);
             drains.ended.notify_one();
         });

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use ringbrook_engine::io::UringDisk;
 use ringbrook_engine::{
-    AppendContext, AppendError, Appended, EngineError, LogListener, LogOffsets, Origin,
+    AppendContext, AppendError, Appended, Drain, EngineError, LogListener, LogOffsets, Origin,
     PartitionLog, TransactionStart, VerificationGuard,
 };
 
@@ -255,8 +255,9 @@ impl Partition {
 
 /// Writes what was appended on the current core's ring, unless a write under way takes it along.
 fn start_write(appended: &mut Appended<UringDisk>) {
-    if let Some(drain) = appended.drain.take() {
-        tokio::task::spawn_local(drain.run());
+    let drain = appended.drain.take();
+    if let Some(rest) = drain.and_then(Drain::begin) {
+        tokio::task::spawn_local(rest);
     }
 }
 

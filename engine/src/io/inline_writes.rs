@@ -47,6 +47,11 @@ thread_local! {
 /// are written in the time of a sync, which costs less in one go.
 const WRITEBACK_FROM_BYTES: usize = 32 << 10;
 
+/// Whether a write of so many bytes that is synced next has had its pages' writing started.
+pub(super) fn has_writeback(bytes: usize) -> bool {
+    WRITEBACK_FROM_BYTES <= bytes
+}
+
 /// Writes `buffers.pieces[range]` without its first `skip` bytes; returns the bytes written, or
 /// `None` when the write has to go through the ring. `is_synced`: a sync follows.
 pub(super) fn write(
@@ -74,7 +79,7 @@ pub(super) fn write(
     let result = rustix::io::pwritev(file, &slices, position)
         .map_err(io::Error::from)
         .and_then(|bytes| {
-            if is_synced && WRITEBACK_FROM_BYTES <= bytes {
+            if is_synced && has_writeback(bytes) {
                 // What fails here may not fail again in the sync.
                 page_cache::start_writeback(file, &(position..position + bytes as u64))?;
             }

@@ -71,7 +71,8 @@ fn allow_many_syncs() {
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
 /// that nothing will hold up, else through the ring. A durable write made here is synced by
-/// [`sync_groups`]. The kernel lets ring writes to different files wait for each other when their
+/// [`sync_groups`] if it is small: the disk writes a large one meanwhile, and is not to wait with the
+/// next until a whole group is told. The kernel lets ring writes to different files wait for each other when their
 /// inodes fall into the same of 64 buckets, syncs included that are part of them; it does not for
 /// syncs alone.
 pub(super) async fn write_vectored(
@@ -92,6 +93,9 @@ pub(super) async fn write_vectored(
             inline_writes::write(&file, &buffers, &range, skip, position, is_synced)
     {
         let result = match result {
+            Ok(bytes) if is_durable && inline_writes::has_writeback(bytes) => {
+                sync(file).await.map(|()| bytes)
+            }
             Ok(bytes) if is_durable => sync_groups::sync(file).await.map(|()| bytes),
             result => result,
         };

@@ -69,6 +69,8 @@ struct World {
     /// The mutations that made something durable.
     sync_points: Vec<u64>,
     reads: u64,
+    /// Vectored writes that said a sync comes next.
+    writes_before_sync: u64,
     faults: BTreeMap<u64, Fault>,
     met: Vec<MetFault>,
     /// Writes and syncs of files that had failed before.
@@ -88,6 +90,7 @@ impl World {
             locked: Vec::new(),
             mutations: 0,
             reads: 0,
+            writes_before_sync: 0,
             sync_points: Vec::new(),
             faults: BTreeMap::new(),
             met: Vec::new(),
@@ -132,6 +135,12 @@ impl SimDisk {
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.world().reads
+    }
+
+    /// Vectored writes so far that said that their sync comes next ([`Durable::AfterSync`]).
+    #[must_use]
+    pub fn writes_before_sync(&self) -> u64 {
+        self.world().writes_before_sync
     }
 
     /// Makes the changing operation number `mutation` (the first is 0) fail.
@@ -543,6 +552,7 @@ impl Disk for SimDisk {
         mode: WriteMode,
     ) -> (io::Result<usize>, WriteBuffers) {
         let durable = mode.durable == Durable::OnReturn;
+        self.world().writes_before_sync += u64::from(mode.durable == Durable::AfterSync);
         let result = self.write_slices(file, &buffers, range, skip, position, durable);
         (result, buffers)
     }

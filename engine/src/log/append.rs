@@ -172,6 +172,7 @@ impl<D: Disk> PartitionLog<D> {
         let log_start_offset = state.offsets.log_start();
         let must_drain = !state.queue.is_empty() && !state.is_writer_busy && !self.is_paused();
         state.is_writer_busy |= must_drain;
+        let sharing = state.write_sharing;
         drop(guard);
         let Placed {
             base_offset,
@@ -185,7 +186,7 @@ impl<D: Disk> PartitionLog<D> {
             log_append_time_ms,
             log_start_offset,
             is_duplicate,
-            drain: must_drain.then(|| Drain::new(Arc::clone(self))),
+            drain: must_drain.then(|| Drain::new(Arc::clone(self), sharing)),
         })
     }
 }

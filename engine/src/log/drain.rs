@@ -7,13 +7,16 @@
 //! A failure takes the log dir offline (L6) and is never retried.
 
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Waker};
 
 use super::batch_queue::{BatchQueue, QueuedBatch};
 use super::partition_log::{PartitionLog, State};
 use super::recent_batches::RecentBatch;
 use super::recovery_mark::RecoveryMark;
+use super::write_sharing::WriteSharing;
 use crate::config::LogConfig;
 use crate::error::EngineError;
 use crate::io::{Access, Disk, Durable, WriteMode, block_on_ready};
@@ -51,20 +54,59 @@ enum Phase {
 pub struct Drain<D: Disk> {
     log: Arc<PartitionLog<D>>,
     phase: Phase,
+    /// As of the time when the right to write was got.
+    sharing: WriteSharing,
+}
+
+/// A drain, `R` once it runs.
+enum Begun<R, D: Disk> {
+    Running(Pin<Box<R>>),
+    Waiting(Drain<D>),
 }
 
 impl<D: Disk> Drain<D> {
     /// The caller has set `is_writer_busy`.
-    pub(crate) fn new(log: Arc<PartitionLog<D>>) -> Self {
+    pub(crate) fn new(log: Arc<PartitionLog<D>>, sharing: WriteSharing) -> Self {
         Self {
             log,
             phase: Phase::Waiting,
+            sharing,
         }
     }
 
     /// Writes until the queue is empty. Spawn it on a ring's runtime.
     pub async fn run(mut self) {
         self.write_all(Access::Ring).await;
+    }
+
+    /// Begins to write, on a ring's runtime, before its other tasks run, where those are unlikely to
+    /// append to this log: of many that became ready together each would otherwise have its write
+    /// wait for all of them. Returns what is left, to be spawned there like [`Self::run`]; `None`
+    /// when the queue is written.
+    ///
+    /// So it does where the last writes had one batch each and are durable: what comes while one is
+    /// synced shares the next. Without syncs there is no such time, and nobody would see any more
+    /// that writes can be shared.
+    pub fn begin(self) -> Option<impl Future<Output = ()> + use<D>> {
+        let begins = self.sharing.is_unlikely() && self.log.config.load().flush_before_ack;
+        let mut drain = if begins {
+            Begun::Running(Box::pin(self.run()))
+        } else {
+            Begun::Waiting(self)
+        };
+        if let Begun::Running(run) = &mut drain {
+            // Whoever runs what is left asks again, with a waker.
+            let mut ctx = Context::from_waker(Waker::noop());
+            if run.as_mut().poll(&mut ctx).is_ready() {
+                return None;
+            }
+        }
+        Some(async move {
+            match drain {
+                Begun::Running(run) => run.await,
+                Begun::Waiting(drain) => drain.run().await,
+            }
+        })
     }
 
     /// The same on a thread that may block and has no ring.
@@ -125,6 +167,7 @@ impl<D: Disk> PartitionLog<D> {
             self.free_writer(guard);
             return None;
         }
+        state.write_sharing.on_take(state.queue.batches.len());
         let spare = std::mem::take(&mut state.spare);
         Some((std::mem::replace(&mut state.queue, spare), Tip::of(state)))
     }
@@ -156,8 +199,9 @@ impl<D: Disk> PartitionLog<D> {
             return None;
         }
         guard.is_writer_busy = true;
+        let sharing = guard.write_sharing;
         drop(guard);
-        Some(Drain::new(Arc::clone(self)))
+        Some(Drain::new(Arc::clone(self), sharing))
     }
 
     /// Publishes batches at the tip.

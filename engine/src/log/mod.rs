@@ -33,6 +33,7 @@ mod timestamps;
 mod truncate;
 mod validate;
 mod verification;
+mod write_sharing;
 mod zero_ahead;
 
 pub(crate) use advance_recovery_point::ReachedRecoveryPoint;

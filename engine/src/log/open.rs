@@ -19,6 +19,7 @@ use super::rebuild::{load_producers, walk_epochs};
 use super::recent_batches::RecentBatches;
 use super::recovery_mark::{LogPlace, RecoveryMarks};
 use super::split_segment::Pieces;
+use super::write_sharing::WriteSharing;
 use crate::checkpoint::{FILE_BYTES_MAX, PartitionMetadata};
 use crate::config::LogConfig;
 use crate::error::EngineError;
@@ -123,6 +124,7 @@ impl<D: Disk> LogOpener<'_, D> {
             tail: loaded.tail,
             queue: BatchQueue::default(),
             spare: BatchQueue::default(),
+            write_sharing: WriteSharing::default(),
             is_writer_busy: false,
             is_roll_due: false,
             producers: producers.state,

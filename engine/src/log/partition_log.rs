@@ -20,6 +20,7 @@ use super::producer_state::ProducerState;
 use super::recent_batches::RecentBatches;
 use super::recovery_mark::RecoveryMarks;
 use super::scans::Scans;
+use super::write_sharing::WriteSharing;
 use crate::checkpoint::PartitionMetadata;
 use crate::config::LogConfig;
 use crate::error::EngineError;
@@ -74,6 +75,7 @@ pub(crate) struct State<D: Disk> {
     pub(crate) queue: BatchQueue,
     /// An empty queue whose memory the next drain uses.
     pub(crate) spare: BatchQueue,
+    pub(crate) write_sharing: WriteSharing,
     pub(crate) is_writer_busy: bool,
     /// The next append begins a new segment.
     pub(crate) is_roll_due: bool,

@@ -12,7 +12,7 @@ use super::support::*;
 use crate::config::LogConfig;
 use crate::io::{Cached, DirHealth, Disk, UringDisk};
 use crate::log::{LogIdentity, LogListener, LogOffsets, LogOpener, PartitionLog, create_log};
-use crate::segment::CACHED_STEP_BYTES;
+use crate::segment::{CACHED_STEP_BYTES, FileKind, segment_file_name};
 
 type Log = Arc<PartitionLog<UringDisk>>;
 
@@ -259,6 +259,54 @@ fn blocks_reserved_ahead_are_given_back() {
         "{} blocks",
         after.blocks()
     );
+}
+
+/// Lets a log append alone until it expects no other, on a ring.
+async fn append_alone(log: &Log) {
+    for _ in 0..100 {
+        let drain = log.append(batch(1, 100), client()).unwrap().drain.unwrap();
+        drain.run().await;
+    }
+}
+
+#[test]
+fn a_durable_write_that_is_likely_to_have_one_batch_begins_before_other_tasks_run() {
+    for flush_before_ack in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = LogConfig {
+            flush_before_ack,
+            ..LogConfig::default()
+        };
+        let log = new_log(dir.path(), config);
+        crate::io::run_on_ring(async {
+            append_alone(&log).await;
+            let position = log.lock().active().bytes();
+            let drain = log.append(batch(1, 100), client()).unwrap().drain.unwrap();
+            let rest = drain.begin().expect("the sync is not over");
+            let begun = bytes_at(dir.path(), position);
+            assert_eq!(begun.iter().any(|&byte| byte != 0), flush_before_ack);
+            let shared: Vec<_> = (0..2)
+                .map(|_| log.append(batch(1, 100), client()).unwrap())
+                .collect();
+            assert!(shared.iter().all(|appended| appended.drain.is_none()));
+            rest.await;
+            assert_eq!(log.offsets().log_end, 103);
+            let position = log.lock().active().bytes();
+            let drain = log.append(batch(1, 100), client()).unwrap().drain.unwrap();
+            let rest = drain.begin().expect("nothing has begun");
+            let waits = bytes_at(dir.path(), position);
+            assert!(waits.iter().all(|&byte| byte == 0), "two shared a write");
+            rest.await;
+        });
+        assert_eq!(log.offsets().log_end, 104);
+    }
+}
+
+/// What the log's first file has from a position on.
+fn bytes_at(dir: &Path, position: u64) -> Vec<u8> {
+    let file = segment_file_name(0, FileKind::Log);
+    let mut bytes = std::fs::read(dir.join("t-0").join(file)).unwrap();
+    bytes.split_off(usize::try_from(position).unwrap().min(bytes.len()))
 }
 
 #[test]

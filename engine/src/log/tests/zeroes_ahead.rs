@@ -65,6 +65,26 @@ fn the_file_of_a_durable_log_is_longer_than_the_log_until_it_is_closed() {
     assert_eq!(file_bytes(&disk, 0), bytes);
 }
 
+/// A disk that knows it begins to write large ones at once.
+#[test]
+fn the_disk_is_told_that_the_sync_of_what_overwrites_zeros_comes_next() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, durable());
+    append_on_ring(&log, 1);
+    assert_eq!(
+        disk.writes_before_sync(),
+        0,
+        "the first write is a durable one"
+    );
+    append_on_ring(&log, 29);
+    let barrier = log
+        .lock()
+        .active()
+        .zeroed_ahead()
+        .barrier_for(&(8000..8001));
+    assert!(barrier.is_some() && 0 < disk.writes_before_sync());
+}
+
 #[test]
 fn what_may_be_lost_is_worth_zeros_where_it_comes_fast() {
     for (ms_between, has_zeros) in [(10, true), (10_000, false)] {
