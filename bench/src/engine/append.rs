@@ -246,7 +246,9 @@ impl<'a> Bench<'a> {
         rustix::fs::syncfs(&dir)?;
         let batch_bytes = self.load.batch_bytes as u64;
         let write_bytes = (batch_bytes * self.group() as u64).clamp(touch_min, TOUCH_MAX);
-        touch_page_cache(self.dir, self.operations(1) * batch_bytes, write_bytes)
+        let operations = self.operations(1);
+        let warm_ups = warm_up_of(operations) * self.load.rings as u64;
+        touch_page_cache(self.dir, (operations + warm_ups) * batch_bytes, write_bytes)
     }
 
     fn write_loop(&self, name: &str, is_reserved: bool, sync: Sync) -> anyhow::Result<WriteLoop> {
@@ -291,10 +293,9 @@ impl<'a> Bench<'a> {
         let targets = &self.targets;
         let publications = || -> u64 { targets.iter().map(|it| it.published.count()).sum() };
         let operations = self.operations(part);
-        let warm_up = RING_WARM_UP.min(operations / RING_WARM_UP_PART);
         let round = |operations| Round::new(operations, self.effort.duration).map(Arc::new);
         let warm_ups: Vec<_> = (0..rings)
-            .map(|_| round(warm_up))
+            .map(|_| round(warm_up_of(operations)))
             .collect::<anyhow::Result<_>>()?;
         let round = round(operations)?;
         let (mut cost, results) = std::thread::scope(|scope| {
@@ -361,6 +362,11 @@ impl<'a> Bench<'a> {
         );
         Ok(())
     }
+}
+
+/// Appends of each ring before a round of so many.
+fn warm_up_of(operations: u64) -> u64 {
+    RING_WARM_UP.min(operations / RING_WARM_UP_PART)
 }
 
 /// What the producers of all rings share in a round.
