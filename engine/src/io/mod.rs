@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod background_jobs;
 mod barrier;
 mod buffer;
 mod disk;

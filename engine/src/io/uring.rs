@@ -17,7 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::barrier::Barrier;
 use super::buffer::WriteBuffers;
 use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
-use super::{overwrites, page_cache, ring};
+use super::{background_jobs, overwrites, page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
 /// The machine's disk. Has no state; the ring belongs to the calling thread's runtime.
@@ -243,7 +243,6 @@ impl Disk for UringDisk {
     }
 
     fn in_background(&self, job: impl FnOnce() + Send + 'static) {
-        // The job reports for itself; nobody waits for the handle.
-        drop(tokio::task::spawn_blocking(job));
+        background_jobs::start(job);
     }
 }
