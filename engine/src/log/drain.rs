@@ -32,6 +32,8 @@ const WRITE_BYTES_MAX: u64 = 8 << 20;
 const RESERVE_FROM_BYTES: u64 = 256 << 10;
 /// Most bytes reserved ahead.
 const RESERVE_MAX_BYTES: u64 = 64 << 20;
+/// More is reserved when less than such a part of it is left.
+const RESERVE_LEFT_PART: u64 = 8;
 /// Bytes after which unsynced ones are handed to the disk.
 const WRITEBACK_BYTES: u64 = 1 << 20;
 
@@ -527,8 +529,9 @@ fn write_back<D: Disk>(
     });
 }
 
-/// Reserves blocks ahead of a segment that has some size, as much again as it has, in the
-/// background: an append into reserved blocks costs a third less. Failing costs only that.
+/// Reserves blocks ahead of a segment that has some size, twice as much as it has, in the
+/// background: an append into reserved blocks costs a third less, and a job that reserves as much as
+/// three of 16 KiB. Failing costs only that.
 fn reserve<D: Disk>(
     log: &PartitionLog<D>,
     access: Access,
@@ -539,10 +542,10 @@ fn reserve<D: Disk>(
     if end < RESERVE_FROM_BYTES {
         return;
     }
-    let ahead = end.min(RESERVE_MAX_BYTES);
+    let ahead = (2 * end).min(RESERVE_MAX_BYTES);
     let limit = u64::from(log.config.load().segment_bytes).max(end);
     if segment
-        .raise_allocated((end + ahead / 2).min(limit))
+        .raise_allocated((end + ahead / RESERVE_LEFT_PART).min(limit))
         .is_none()
     {
         return;

@@ -13,7 +13,7 @@ use super::partition_log::PartitionLog;
 use crate::io::{Access, Disk};
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
-use crate::segment::{FileKind, RecentWrites, Segment};
+use crate::segment::{FileKind, RecentWrites, Segment, WrittenAt};
 use crate::units::usize_from;
 
 /// Segments smaller than this are not worth it.
@@ -80,7 +80,11 @@ impl<D: Disk> PartitionLog<D> {
             return None;
         }
         let limit = u64::from(self.config.load().segment_bytes);
-        let to = segment.zeroed_ahead().extend(written, appended_ms, limit)?;
+        let at = WrittenAt {
+            ms: appended_ms,
+            drains: self.health.writes().activity().ended,
+        };
+        let to = segment.zeroed_ahead().extend(written, at, limit)?;
         // What is to be cut off when the segment is finished.
         segment.raise_allocated(to);
         Some(Bytes::from_static(zeros(written.end..to)))

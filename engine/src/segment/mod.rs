@@ -25,6 +25,7 @@ pub(crate) use segment_files::{Largest, Segment, SegmentIndexes};
 pub(crate) use segment_tail::{BatchFacts, NewEntries, ResumedTail, SegmentTail};
 #[cfg(test)]
 pub(crate) use zeroed_ahead::CACHED_STEP_BYTES;
+pub(crate) use zeroed_ahead::WrittenAt;
 
 #[cfg(test)]
 mod tests;

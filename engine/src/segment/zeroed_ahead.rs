@@ -49,6 +49,9 @@ pub(crate) const CACHED_STEP_BYTES: u64 = if cfg!(test) { 512 } else { 64 << 10 
 /// if the border before was passed within this time. Zeros that are not overwritten before the
 /// kernel writes what is old, after seconds, would go to the disk for nothing.
 const CACHED_STEP_MS_MAX: i64 = 1000;
+/// Nor is it worthwhile if about so much was written to other logs meanwhile: no cache of the core
+/// has the zeros any more when they are overwritten.
+const EVICTED_BYTES: u64 = 16 << 20;
 const _: () = assert!(
     CACHED_STEP_BYTES <= ZEROS_BYTES_MAX,
     "recovery takes them for zeros"
@@ -57,6 +60,15 @@ const _: () = assert!(
     MARGIN_BYTES <= AHEAD_BYTES_MAX / 2,
     "the first job begins there"
 );
+
+/// When an append to the page cache was written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenAt {
+    /// The broker's time.
+    pub(crate) ms: i64,
+    /// Drains of all logs of the log dir before it.
+    pub(crate) drains: u64,
+}
 
 /// What is being done.
 #[derive(Debug, Default)]
@@ -89,7 +101,7 @@ struct State<B> {
     /// So many zeros that are not durable are worth a sync.
     sync_bytes: u64,
     /// When the last append to the page cache passed a border of [`CACHED_STEP_BYTES`].
-    passed_ms: Option<i64>,
+    passed_at: Option<WrittenAt>,
     writes: RecentWrites,
     /// Zeroing has begun, so the file may be longer than the segment.
     has_begun: bool,
@@ -128,7 +140,7 @@ impl<B> Default for ZeroedAhead<B> {
             barrier: None,
             work: Work::None,
             sync_bytes: 0,
-            passed_ms: None,
+            passed_at: None,
             writes: RecentWrites::default(),
             has_begun: false,
             is_sealed: false,
@@ -185,16 +197,24 @@ impl<B> ZeroedAhead<B> {
     /// Up to where the drain writes zeros behind batches that it is about to write to the page
     /// cache at `written`, of a segment that is never longer than `limit`; `None` for no zeros.
     /// They are accounted for as if they were written: a write that fails takes the log offline.
-    pub(crate) fn extend(&self, written: &Range<u64>, now_ms: i64, limit: u64) -> Option<u64> {
+    pub(crate) fn extend(&self, written: &Range<u64>, at: WrittenAt, limit: u64) -> Option<u64> {
         if written.end <= written.start.next_multiple_of(CACHED_STEP_BYTES) {
             return None;
         }
         let mut state = self.lock();
-        let before_ms = state.passed_ms.replace(now_ms)?;
-        let is_fast = (0..CACHED_STEP_MS_MAX).contains(&now_ms.saturating_sub(before_ms));
+        let before = state.passed_at.replace(at)?;
+        let is_fast = (0..CACHED_STEP_MS_MAX).contains(&at.ms.saturating_sub(before.ms));
+        // As if all wrote as much at a time.
+        let drains = at.drains.saturating_sub(before.drains);
+        let is_cached = drains.saturating_mul(written.end - written.start) < EVICTED_BYTES;
         let to = written.end.next_multiple_of(CACHED_STEP_BYTES).min(limit);
         let has_room = written.end.max(state.zeroed_to) < to;
-        if !is_fast || !has_room || state.is_sealed || !matches!(state.work, Work::None) {
+        if !is_fast
+            || !is_cached
+            || !has_room
+            || state.is_sealed
+            || !matches!(state.work, Work::None)
+        {
             return None;
         }
         if state.zeroed_to < written.start {
@@ -475,7 +495,7 @@ mod tests {
     fn zeros_follow_batches_to_the_next_border_where_borders_are_passed_fast() {
         const STEP: u64 = CACHED_STEP_BYTES;
         let account = Account::default();
-        let extend = |range: Range<u64>, now_ms| account.extend(&range, now_ms, 10 * STEP - 1);
+        let extend = |range: Range<u64>, ms| account.extend(&range, alone_at(ms), 10 * STEP - 1);
         assert_eq!(extend(0..STEP + 1, 10_000), None, "nobody knows how fast");
         assert_eq!(extend(STEP + 1..STEP + 2, 10_001), None, "within a step");
         let later = 10_000 + CACHED_STEP_MS_MAX;
@@ -498,21 +518,45 @@ mod tests {
         assert_eq!(extend(10 * STEP + 1..11 * STEP + 1, later + 3), None);
     }
 
+    /// Where no other log is written.
+    fn alone_at(ms: i64) -> WrittenAt {
+        WrittenAt { ms, drains: 0 }
+    }
+
+    #[test]
+    fn a_drain_writes_no_zeros_that_other_logs_evict() {
+        const STEP: u64 = CACHED_STEP_BYTES;
+        let account = Account::default();
+        let evicting = EVICTED_BYTES / STEP;
+        let extend = |index: u64, drains| {
+            let written = index * STEP + 1..(index + 1) * STEP + 1;
+            account.extend(&written, WrittenAt { ms: 0, drains }, LIMIT)
+        };
+        assert_eq!(extend(0, 5), None, "the first border");
+        assert!(extend(1, 5 + evicting - 1).is_some());
+        assert!(extend(2, 5 + 2 * evicting - 1).is_none());
+        assert!(extend(3, 5 + 2 * evicting).is_some());
+    }
+
     #[test]
     fn a_drain_writes_no_zeros_where_a_job_does_or_did() {
         const STEP: u64 = CACHED_STEP_BYTES;
         let account = Account::default();
-        assert_eq!(account.extend(&(0..STEP + 1), 0, LIMIT), None);
+        assert_eq!(account.extend(&(0..STEP + 1), alone_at(0), LIMIT), None);
         let zeros = zero_next(&account, STEP + 1).expect("nothing is zeroed");
         assert_eq!(
-            account.extend(&(zeros.start - 1..zeros.end - 1), 0, LIMIT),
+            account.extend(&(zeros.start - 1..zeros.end - 1), alone_at(0), LIMIT),
             None
         );
         assert!(account.queue(zeros.end - 1, LIMIT, false));
         let behind = zeros.end - 1..zeros.end + STEP;
-        assert_eq!(account.extend(&behind, 0, LIMIT), None, "it is to begin");
+        assert_eq!(
+            account.extend(&behind, alone_at(0), LIMIT),
+            None,
+            "it is to begin"
+        );
         account.call_off();
-        assert!(account.extend(&behind, 0, LIMIT).is_some());
+        assert!(account.extend(&behind, alone_at(0), LIMIT).is_some());
     }
 
     #[test]
@@ -662,10 +706,13 @@ mod tests {
     fn zeros_of_the_page_cache_become_durable_with_those_behind_them() {
         let account = Account::default();
         let end = 4 * CACHED_STEP_BYTES + 1;
-        assert_eq!(account.extend(&(0..CACHED_STEP_BYTES + 1), 0, LIMIT), None);
+        assert_eq!(
+            account.extend(&(0..CACHED_STEP_BYTES + 1), alone_at(0), LIMIT),
+            None
+        );
         let written = 3 * CACHED_STEP_BYTES..end;
         let to = account
-            .extend(&written, 0, LIMIT)
+            .extend(&written, alone_at(0), LIMIT)
             .expect("a border was passed");
         assert!(account.queue(end, LIMIT, false));
         let zeroing = begin(&account);
