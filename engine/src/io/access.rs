@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::buffer::WriteBuffers;
 use super::disk::{Disk, Durable, WriteMode};
+use super::failure::DirId;
 
 /// The kind of thread the code runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,10 +121,10 @@ impl Access {
         }
     }
 
-    /// Starts a job that blocks and whose result nobody waits for.
-    pub(crate) fn start<D: Disk>(self, disk: &D, job: impl FnOnce() + Send + 'static) {
+    /// Starts a job of a log dir's that blocks and whose result nobody waits for.
+    pub(crate) fn start<D: Disk>(self, disk: &D, dir: DirId, job: impl FnOnce() + Send + 'static) {
         match self {
-            Self::Ring => disk.in_background(job),
+            Self::Ring => disk.in_background(dir, job),
             Self::Blocking => job(),
         }
     }

@@ -1,37 +1,39 @@
-//! Blocking jobs of a ring's thread that nobody waits for: few threads take them one after the
-//! other.
+//! Blocking jobs of a ring's thread that nobody waits for: for each log dir few threads take them
+//! one after the other. A disk that is slow holds up its own.
 //!
 //! Logs that are written in turn come to the end of what they had reserved, zeroed or not yet
-//! handed to the disk at the same time. A thread for each of a hundred such jobs would be a
-//! thousand wake-ups a second that the core has no time for, and hundreds of MiB: a thread's first
-//! allocation brings in 2 MiB.
+//! handed to the disk at the same time. A thread for each of a hundred such jobs costs more
+//! than the jobs, and 200 MiB: a thread's first allocation brings in 2.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Threads that run jobs of one ring's thread, at most. More than the jobs of a log dir that zero,
-/// so that others need not wait for the disk with them.
+use super::failure::DirId;
+
+/// Threads that run jobs of one ring's thread for a log dir, at most. More than those of a dir that
+/// zero at a time, so that others need not wait for the disk with them.
 const WORKERS_MAX: usize = 8;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 thread_local! {
-    static JOBS: RefCell<Arc<Jobs>> = RefCell::default();
+    static JOBS: RefCell<HashMap<DirId, Arc<Jobs>>> = RefCell::default();
 }
 
-/// Runs a blocking job on another thread, after those that came before. Must be called on a
-/// runtime; when it ends, jobs that no thread has begun on are dropped, or run first.
-pub(super) fn start(job: impl FnOnce() + Send + 'static) {
-    let worker = JOBS.with_borrow(|jobs| jobs.push(Box::new(job)));
+/// Runs a blocking job of a log dir's on another thread, after those that came before. Must be
+/// called on a runtime; when it ends, jobs that no thread has begun on are dropped, or run first.
+pub(super) fn start(dir: DirId, job: impl FnOnce() + Send + 'static) {
+    let push = |jobs: &mut HashMap<_, Arc<Jobs>>| jobs.entry(dir).or_default().push(Box::new(job));
+    let worker = JOBS.with_borrow_mut(push);
     if let Some(worker) = worker {
         // The jobs report for themselves; nobody waits for the handle.
         drop(tokio::task::spawn_blocking(move || worker.run()));
     }
 }
 
-/// The jobs of one ring's thread.
+/// The jobs of one ring's thread for one log dir.
 #[derive(Default)]
 struct Jobs(Mutex<State>);
 
@@ -105,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::io::run_on_ring;
+    use crate::io::{DirHealth, run_on_ring};
 
     /// Counts what runs at the same time; each waits until it is let go.
     #[derive(Default)]
@@ -137,8 +139,12 @@ mod tests {
         }
     }
 
+    fn dir() -> DirId {
+        DirHealth::new("/".into()).id()
+    }
+
     fn workers() -> usize {
-        JOBS.with_borrow(|jobs| jobs.lock().workers)
+        JOBS.with_borrow(|dirs| dirs.values().map(|jobs| jobs.lock().workers).sum())
     }
 
     /// Waits until nobody has a job any more.
@@ -156,17 +162,21 @@ mod tests {
     fn many_jobs_share_a_few_threads_and_all_run() {
         let (gate, done) = (Arc::new(Gate::default()), Arc::new(Mutex::new(Vec::new())));
         run_on_ring(async {
+            let (slow, other) = (dir(), dir());
             for _ in 0..WORKERS_MAX {
                 let gate = Arc::clone(&gate);
-                start(move || gate.pass());
+                start(slow, move || gate.pass());
             }
             for n in 0..200 {
                 let done = Arc::clone(&done);
-                start(move || done.lock().unwrap().push(n));
+                start(slow, move || done.lock().unwrap().push(n));
             }
             gate.wait_for(WORKERS_MAX);
             assert_eq!(workers(), WORKERS_MAX);
             assert!(done.lock().unwrap().is_empty(), "no ninth thread");
+            let (told, heard) = tokio::sync::oneshot::channel();
+            start(other, move || told.send(()).unwrap());
+            heard.await.expect("another dir's jobs do not wait");
             gate.open();
             all_done().await;
         });
@@ -179,9 +189,10 @@ mod tests {
     fn a_job_that_panics_keeps_none_from_running() {
         let done = Arc::new(AtomicUsize::new(0));
         run_on_ring(async {
+            let dir = dir();
             for n in 0..100 {
                 let done = Arc::clone(&done);
-                start(move || {
+                start(dir, move || {
                     assert!(n % 2 == 0, "on purpose");
                     done.fetch_add(1, Ordering::Relaxed);
                 });

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::buffer::WriteBuffers;
+use super::failure::DirId;
 
 /// Size and age of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,8 +253,9 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// Starts a task on this ring's thread and does not wait for it. It may be dropped when the
     /// thread ends.
     fn on_loop(&self, task: impl Future<Output = ()> + 'static);
-    /// Starts a blocking job away from this thread and does not wait for it.
-    fn in_background(&self, job: impl FnOnce() + Send + 'static);
+    /// Starts a blocking job away from this thread and does not wait for it. It may have to wait
+    /// for others of the same log dir: many need few threads, and a slow disk holds up no other.
+    fn in_background(&self, dir: DirId, job: impl FnOnce() + Send + 'static);
 
     /// Reads a whole small file of at most `bytes_max` bytes; `None` when it does not exist.
     ///

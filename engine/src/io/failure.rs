@@ -4,7 +4,7 @@
 #[cfg(test)]
 use crate::proof::sabotage::{Sabotage, is_on};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,8 +30,20 @@ pub(crate) trait RecoveryPointWriter: Send + Sync {
     fn write_log_starts(&self, dir: &Path) -> bool;
 }
 
+/// Tells log dirs apart for as long as the process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DirId(u64);
+
+impl DirId {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// The health of one log dir, shared by its logs.
 pub struct DirHealth {
+    id: DirId,
     path: PathBuf,
     offline: AtomicBool,
     /// There is so little room left that clients' appends are refused.
@@ -60,6 +72,7 @@ impl DirHealth {
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self {
+            id: DirId::new(),
             path,
             offline: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
@@ -70,6 +83,11 @@ impl DirHealth {
             zeroing: Arc::new(Semaphore::new(ZEROING_MAX)),
             logs_count: AtomicUsize::new(0),
         }
+    }
+
+    /// Which it is.
+    pub(crate) fn id(&self) -> DirId {
+        self.id
     }
 
     /// The log dir.

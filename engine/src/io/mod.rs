@@ -28,7 +28,7 @@ pub use barrier::Barrier;
 pub use buffer::{Piece, WriteBuffers};
 pub use disk::{Cached, DirEntry, Disk, DiskSpace, Durable, FileStat, WriteMode};
 pub(crate) use failure::RecoveryPointWriter;
-pub use failure::{DirHealth, OfflineObserver};
+pub use failure::{DirHealth, DirId, OfflineObserver};
 #[cfg(test)]
 pub(crate) use ring::run_on_ring;
 pub use sim::{Fault, MetFault, SimDisk, SimFile};

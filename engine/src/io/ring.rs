@@ -71,10 +71,10 @@ fn allow_many_syncs() {
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
 /// that nothing will hold up, else through the ring. A durable write made here is synced by
-/// [`sync_groups`] if it is small: the disk writes a large one meanwhile, and is not to wait with the
-/// next until a whole group is told. The kernel lets ring writes to different files wait for each other when their
-/// inodes fall into the same of 64 buckets, syncs included that are part of them; it does not for
-/// syncs alone.
+/// [`sync_groups`] if it is small; the disk is writing a large one by then, and need not wait with
+/// the next until a whole group is told. The kernel lets ring writes to different files wait for
+/// each other when their inodes fall into the same of 64 buckets, syncs included that are part of
+/// them; it does not for syncs alone.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,

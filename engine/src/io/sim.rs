@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::access::block_on_ready;
 use super::buffer::WriteBuffers;
 use super::disk::{Cached, DirEntry, Disk, DiskSpace, Durable, FileStat, WriteMode};
+use super::failure::DirId;
 use crate::units::usize_from;
 use control::Jobs;
 pub use control::MetFault;
@@ -592,7 +593,7 @@ impl Disk for SimDisk {
         block_on_ready(task);
     }
 
-    fn in_background(&self, job: impl FnOnce() + Send + 'static) {
+    fn in_background(&self, _dir: DirId, job: impl FnOnce() + Send + 'static) {
         self.jobs.start(job);
     }
 }

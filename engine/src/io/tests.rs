@@ -100,9 +100,10 @@ fn later_synced_write_hides_an_earlier_one_and_keeps_the_length_it_was_made_at()
 fn background_jobs_wait_when_deferred_and_die_with_the_machine() {
     let disk = SimDisk::new(1);
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let health = DirHealth::new("/".into());
     let start = || {
         let count = Arc::clone(&count);
-        disk.in_background(move || {
+        disk.in_background(health.id(), move || {
             count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
     };

@@ -17,6 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::barrier::Barrier;
 use super::buffer::WriteBuffers;
 use super::disk::{Cached, DirEntry, Disk, DiskSpace, FileStat, WriteMode};
+use super::failure::DirId;
 use super::{background_jobs, overwrites, page_cache, ring};
 use crate::units::{epoch_ms, time_of};
 
@@ -242,7 +243,7 @@ impl Disk for UringDisk {
         drop(tokio::task::spawn_local(task));
     }
 
-    fn in_background(&self, job: impl FnOnce() + Send + 'static) {
-        background_jobs::start(job);
+    fn in_background(&self, dir: DirId, job: impl FnOnce() + Send + 'static) {
+        background_jobs::start(dir, job);
     }
 }

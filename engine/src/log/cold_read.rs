@@ -186,7 +186,7 @@ impl<D: Disk> PartitionLog<D> {
             return;
         }
         let disk = self.disk.clone();
-        self.disk.in_background(move || {
+        self.disk.in_background(self.health.id(), move || {
             for (file, range) in pages {
                 if let Err(error) = disk.drop_cache(&file, range) {
                     tracing::debug!(%error, "pages stay cached");

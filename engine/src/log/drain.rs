@@ -81,10 +81,10 @@ impl<D: Disk> Drain<D> {
         self.write_all(Access::Ring).await;
     }
 
-    /// Begins to write, on a ring's runtime, before its other tasks run, where those are unlikely to
-    /// append to this log: of many that became ready together each would otherwise have its write
-    /// wait for all of them. Returns what is left, to be spawned there like [`Self::run`]; `None`
-    /// when the queue is written.
+    /// Begins to write, on a ring's runtime, before its other tasks run, where those are unlikely
+    /// to append to this log: of many that became ready together each would otherwise have its
+    /// write wait for all of them. Returns what is left, to be spawned there like [`Self::run`];
+    /// `None` when the queue is written.
     ///
     /// So it does where the last writes had one batch each and are durable: what comes while one is
     /// synced shares the next. Without syncs there is no such time, and nobody would see any more
@@ -325,7 +325,9 @@ async fn prepare_segment<D: Disk>(
         flatten(log, "roll", job)?;
         *tip = Tip::of(&log.lock());
         let syncer = Arc::clone(log);
-        access.start(&log.disk, move || syncer.sync_rolled_or_fail());
+        access.start(&log.disk, log.health.id(), move || {
+            syncer.sync_rolled_or_fail()
+        });
     }
     Ok(())
 }
@@ -396,8 +398,8 @@ async fn write_run<D: Disk>(
     let after = log.publish(tip, &queue.batches[range.clone()], is_durable);
     if let Some(mark) = after.mark {
         let log = Arc::clone(log);
-        let disk = log.disk.clone();
-        access.start(&disk, move || log.reach_mark_or_fail(&mark));
+        let (disk, dir) = (log.disk.clone(), log.health.id());
+        access.start(&disk, dir, move || log.reach_mark_or_fail(&mark));
     }
     if !is_durable {
         write_back(log, access, &segment, &file, position..end);
@@ -519,7 +521,7 @@ fn write_back<D: Disk>(
         return;
     }
     let (disk, file, segment) = (log.disk.clone(), Arc::clone(file), Arc::clone(segment));
-    access.start(&log.disk, move || {
+    access.start(&log.disk, log.health.id(), move || {
         while let Some(range) = segment.unsynced().next() {
             // A failing disk shows in the next sync, which is checked.
             if let Err(error) = disk.start_writeback(&file, range) {
@@ -530,8 +532,8 @@ fn write_back<D: Disk>(
 }
 
 /// Reserves blocks ahead of a segment that has some size, twice as much as it has, in the
-/// background: an append into reserved blocks costs a third less, and a job that reserves as much as
-/// three of 16 KiB. Failing costs only that.
+/// background: an append into reserved blocks costs a third less, and a job that reserves as much
+/// as three of 16 KiB. Failing costs only that.
 fn reserve<D: Disk>(
     log: &PartitionLog<D>,
     access: Access,
@@ -553,7 +555,7 @@ fn reserve<D: Disk>(
     let to = (end + ahead).min(limit);
     segment.raise_allocated(to);
     let (disk, file, segment) = (log.disk.clone(), Arc::clone(file), Arc::clone(segment));
-    access.start(&log.disk, move || {
+    access.start(&log.disk, log.health.id(), move || {
         // Not before the job runs: writes go a longer way meanwhile.
         segment.set_reserving(true);
         let result = disk.allocate(&file, end..to);

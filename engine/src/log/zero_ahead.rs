@@ -61,7 +61,7 @@ impl<D: Disk> PartitionLog<D> {
             return segment.zeroed_ahead().call_off();
         };
         let (log, segment) = (Arc::clone(self), Arc::clone(segment));
-        access.start(&self.disk, move || {
+        access.start(&self.disk, self.health.id(), move || {
             log.zero(&segment);
             drop(permit);
         });
