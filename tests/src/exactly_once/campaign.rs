@@ -237,7 +237,7 @@ impl Run<'_> {
             result = self.fleet.wind_up();
             !matches!(result, Ok(false))
         });
-        ensure!(result?, "workers do not end");
+        ensure!(result?, "workers do not end: {:?}", self.fleet.not_ended());
         Ok(fed)
     }
 

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::ensure;
 use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, Message};
 
 use crate::exactly_once::transfer::input_value;
 use crate::exactly_once::worker::input_topic;
@@ -35,7 +38,7 @@ impl Feeder<'_> {
     /// # Errors
     /// Not everything was acknowledged in the end.
     pub(super) fn run(&self, is_over: &AtomicBool) -> anyhow::Result<BTreeMap<Source, i64>> {
-        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        let producer: ThreadedProducer<Deliveries> = ClientConfig::new()
             .set("bootstrap.servers", self.bootstrap.to_string())
             .set("broker.address.family", "v4")
             .set("enable.idempotence", "true")
@@ -43,7 +46,7 @@ impl Feeder<'_> {
             .set("linger.ms", "5")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "500")
-            .create()?;
+            .create_with_context(Deliveries::default())?;
         let mut fed: BTreeMap<_, i64> = self.sources.iter().map(|it| (*it, 0)).collect();
         let mut random = Random::of(self.seed, "feeder", 0);
         let begin = now();
@@ -70,6 +73,38 @@ impl Feeder<'_> {
             wait_until(BURST, || is_over.load(Ordering::Relaxed));
         }
         producer.flush(FLUSH)?;
+        let failed = producer.context().failed();
+        ensure!(failed.is_empty(), "not acknowledged: {failed:?}");
         Ok(fed)
+    }
+}
+
+/// Records that were given up, by topic, partition and error: a flush that has nothing left says
+/// nothing of them.
+#[derive(Default)]
+struct Deliveries(Mutex<BTreeMap<(String, i32, String), u32>>);
+
+impl Deliveries {
+    fn failed(&self) -> BTreeMap<(String, i32, String), u32> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _nothing: ()) {
+        if let Err((error, message)) = result {
+            let place = (message.topic().to_owned(), message.partition());
+            let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *failed
+                .entry((place.0, place.1, error.to_string()))
+                .or_default() += 1;
+        }
     }
 }

@@ -202,6 +202,23 @@ impl Fleet {
         Ok(())
     }
 
+    /// Who has not ended, with process ids, for a failure's report.
+    pub(super) fn not_ended(&self) -> Vec<String> {
+        let slots = self.slots.iter().filter_map(|slot| {
+            let (what, process) = match &slot.state {
+                State::Running(process) => ("running", process),
+                State::Stopping(process, ..) => ("stopping", process),
+                State::Paused(process, _) => ("paused", process),
+                State::Away(_) => return None,
+            };
+            let name = slot.options.transactional_id();
+            Some(format!("{name}, {what}, {}", process.id()))
+        });
+        let zombies = self.zombies.iter();
+        let zombies = zombies.map(|it| format!("replaced {}, {}", it.name, it.process.id()));
+        slots.chain(zombies).collect()
+    }
+
     /// The end of what all workers have said, for a failure's report.
     pub(super) fn logs(&self) -> String {
         let names = self.slots.iter().map(|it| it.options.transactional_id());
