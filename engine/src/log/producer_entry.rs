@@ -60,7 +60,8 @@ impl Default for ProducerEntry {
 }
 
 impl ProducerEntry {
-    fn batches(&self) -> &[BatchMetadata] {
+    /// The remembered batches, oldest first.
+    pub(crate) fn batches(&self) -> &[BatchMetadata] {
         &self.batches[..usize::from(self.batches_count)]
     }
 
@@ -98,6 +99,19 @@ impl ProducerEntry {
             self.epoch = epoch;
             self.batches_count = 0;
         }
+    }
+
+    /// Puts the batches of an earlier state of this producer before those of this one.
+    pub(crate) fn add_older(&mut self, older: &Self) {
+        if older.epoch != self.epoch {
+            return;
+        }
+        let newer = self.clone();
+        (self.batches, self.batches_count) = (older.batches, older.batches_count);
+        for batch in newer.batches() {
+            self.add_batch(*batch);
+        }
+        self.last_timestamp = newer.last_timestamp;
     }
 
     /// Remembers a batch, forgetting the oldest when there are too many.

@@ -11,6 +11,10 @@
 //!
 //! A producer: id i64, epoch i16, last sequence i32, last offset i64, offset delta i32, timestamp
 //! i64, coordinator epoch i32, first offset of its open transaction i64 (-1 none).
+//!
+//! Kafka has only the last batch of a producer there, and after a restart refuses the others as out
+//! of order when a client asks for the answers it did not get. Here each of the remembered batches
+//! has an entry, oldest first: of entries of the same producer Kafka takes the last one.
 
 use super::producer_entry::{BatchMetadata, ProducerEntry};
 use super::producer_state::ProducerState;
@@ -19,33 +23,63 @@ const VERSION: i16 = 1;
 const CRC_END: usize = 6;
 const HEAD_BYTES: usize = CRC_END + 4;
 const ENTRY_BYTES: usize = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8;
+/// What a producer has that wrote nothing but markers in its epoch.
+const NO_BATCH: BatchMetadata = BatchMetadata {
+    last_sequence: -1,
+    last_offset: -1,
+    offset_delta: 0,
+    timestamp: -1,
+};
 
 /// The whole file.
 pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + state.len() * ENTRY_BYTES);
+    let entries = state.iter().map(|(_, entry)| entry.batches().len().max(1));
+    let count: usize = entries.sum();
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + count * ENTRY_BYTES);
     bytes.extend_from_slice(&VERSION.to_be_bytes());
     bytes.extend_from_slice(&[0; 4]);
-    let count = i32::try_from(state.len()).expect("fewer than 2^31 producers fit into memory");
+    let count = i32::try_from(count).expect("fewer than 2^31 batches fit into memory");
     bytes.extend_from_slice(&count.to_be_bytes());
     for (producer_id, entry) in state.iter() {
-        let batch = entry.last_batch().copied().unwrap_or(BatchMetadata {
-            last_sequence: -1,
-            last_offset: -1,
-            offset_delta: 0,
+        let (last, older) = match entry.batches().split_last() {
+            Some((last, older)) => (*last, older),
+            None => (NO_BATCH, [].as_slice()),
+        };
+        for batch in older {
+            put_entry(&mut bytes, producer_id, entry, batch, None);
+        }
+        let last = BatchMetadata {
             timestamp: entry.last_timestamp,
-        });
-        bytes.extend_from_slice(&producer_id.to_be_bytes());
-        bytes.extend_from_slice(&entry.epoch.to_be_bytes());
-        bytes.extend_from_slice(&batch.last_sequence.to_be_bytes());
-        bytes.extend_from_slice(&batch.last_offset.to_be_bytes());
-        bytes.extend_from_slice(&batch.offset_delta.to_be_bytes());
-        bytes.extend_from_slice(&entry.last_timestamp.to_be_bytes());
-        bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
-        bytes.extend_from_slice(&entry.txn_first_offset.unwrap_or(-1).to_be_bytes());
+            ..last
+        };
+        put_entry(
+            &mut bytes,
+            producer_id,
+            entry,
+            &last,
+            entry.txn_first_offset,
+        );
     }
     let crc = crc32c::crc32c(&bytes[CRC_END..]);
     bytes[2..CRC_END].copy_from_slice(&crc.to_be_bytes());
     bytes
+}
+
+fn put_entry(
+    bytes: &mut Vec<u8>,
+    producer_id: i64,
+    entry: &ProducerEntry,
+    batch: &BatchMetadata,
+    txn_first_offset: Option<i64>,
+) {
+    bytes.extend_from_slice(&producer_id.to_be_bytes());
+    bytes.extend_from_slice(&entry.epoch.to_be_bytes());
+    bytes.extend_from_slice(&batch.last_sequence.to_be_bytes());
+    bytes.extend_from_slice(&batch.last_offset.to_be_bytes());
+    bytes.extend_from_slice(&batch.offset_delta.to_be_bytes());
+    bytes.extend_from_slice(&batch.timestamp.to_be_bytes());
+    bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+    bytes.extend_from_slice(&txn_first_offset.unwrap_or(-1).to_be_bytes());
 }
 
 struct Fields<'a>(&'a [u8]);

@@ -71,8 +71,15 @@ impl ProducerState {
         self.producers.iter().map(|(&id, entry)| (id, entry))
     }
 
-    /// Puts in a producer read from a snapshot.
-    pub(crate) fn restore(&mut self, producer_id: i64, entry: ProducerEntry) {
+    /// Puts in a producer read from a snapshot. What is known of it is an earlier state, of which
+    /// only the batches count.
+    pub(crate) fn restore(&mut self, producer_id: i64, mut entry: ProducerEntry) {
+        if let Some(older) = self.producers.get(&producer_id) {
+            entry.add_older(older);
+            if let Some(first_offset) = older.txn_first_offset {
+                self.open.remove(&first_offset);
+            }
+        }
         if let Some(first_offset) = entry.txn_first_offset {
             self.open.insert(first_offset, producer_id);
         }

@@ -216,6 +216,38 @@ fn damaged_snapshot_is_replaced_by_a_replay() {
     assert!(disk.stat(&path).is_err());
 }
 
+/// A client may not have had the answers of its last five batches when the broker went away.
+#[test]
+fn the_last_five_batches_are_known_after_a_restart() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk, LogConfig::default());
+    for sequence in 0..7 {
+        append(&log, &produced(1, 0, sequence, 1, 10), client()).unwrap();
+        append(&log, &transactional(2, 3, sequence, 1), client()).unwrap();
+    }
+    append(&log, &produced(3, 0, 0, 1, 10), client()).unwrap();
+    log.close(2000).unwrap();
+    let (log, _) = open(&disk, LogConfig::default(), hints(true));
+    log.advance_high_watermark(i64::MAX);
+    assert_eq!(
+        (log.active_producers().len(), log.offsets().last_stable),
+        (3, 1)
+    );
+    for sequence in 2..7 {
+        let plain = append(&log, &produced(1, 0, sequence, 1, 10), client()).unwrap();
+        let offset = 2 * i64::from(sequence);
+        assert_eq!((plain.base_offset, plain.is_duplicate), (offset, true));
+        let open = append(&log, &transactional(2, 3, sequence, 1), client()).unwrap();
+        assert_eq!((open.base_offset, open.is_duplicate), (offset + 1, true));
+    }
+    let forgotten = append(&log, &produced(1, 0, 1, 1, 10), client()).unwrap_err();
+    let AppendError::OutOfOrderSequence { expected: 7, .. } = forgotten else {
+        panic!("{forgotten}");
+    };
+    append(&log, &marker(2, 3, true), coordinator()).unwrap();
+    assert_eq!(log.offsets().last_stable, log.offsets().log_end);
+}
+
 /// A crash took the end of a log whose start had moved there: what an older snapshot tells of its
 /// producers misses the batches that were emptied away.
 #[test]
