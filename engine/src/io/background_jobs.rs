@@ -139,6 +139,15 @@ mod tests {
         }
     }
 
+    /// Lets go of whoever waits also when the test fails.
+    struct OpenAtEnd(Arc<Gate>);
+
+    impl Drop for OpenAtEnd {
+        fn drop(&mut self) {
+            self.0.open();
+        }
+    }
+
     fn dir() -> DirId {
         DirHealth::new("/".into()).id()
     }
@@ -162,6 +171,7 @@ mod tests {
     fn many_jobs_share_a_few_threads_and_all_run() {
         let (gate, done) = (Arc::new(Gate::default()), Arc::new(Mutex::new(Vec::new())));
         run_on_ring(async {
+            let end = OpenAtEnd(Arc::clone(&gate));
             let (slow, other) = (dir(), dir());
             for _ in 0..WORKERS_MAX {
                 let gate = Arc::clone(&gate);
@@ -176,8 +186,9 @@ mod tests {
             assert!(done.lock().unwrap().is_empty(), "no ninth thread");
             let (told, heard) = tokio::sync::oneshot::channel();
             start(other, move || told.send(()).unwrap());
-            heard.await.expect("another dir's jobs do not wait");
-            gate.open();
+            let heard = tokio::time::timeout(Duration::from_secs(60), heard).await;
+            assert_eq!(heard, Ok(Ok(())), "another dir's jobs do not wait");
+            drop(end);
             all_done().await;
         });
         let mut done = done.lock().unwrap().clone();

@@ -36,6 +36,9 @@ final class FormatCases {
             new Case("kafkas_classes_read_checkpoints_and_metadata_after_recovery",
                 it -> KafkasClasses.readSmallFiles(session.recovered()))));
         if (!Session.isReference()) {
+            cases.add(new Case("kafkas_classes_load_the_producers",
+                it -> KafkasClasses.loadProducers(session.recovered(),
+                    session.work().resolve("producers"))));
             cases.add(new Case("dump_reads_what_only_the_engine_can_write_yet",
                 it -> dumpEngine(session)));
             cases.add(new Case("ringbrook_serves_what_kafka_stopped_cleanly",

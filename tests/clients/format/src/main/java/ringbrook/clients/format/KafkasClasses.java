@@ -1,11 +1,14 @@
 package ringbrook.clients.format;
 
+import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.TreeMap;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.metadata.properties.MetaProperties;
 import org.apache.kafka.metadata.properties.MetaPropertiesVersion;
 import org.apache.kafka.metadata.properties.PropertiesUtils;
@@ -16,6 +19,8 @@ import org.apache.kafka.storage.internals.checkpoint.PartitionMetadata;
 import org.apache.kafka.storage.internals.checkpoint.PartitionMetadataFile;
 import org.apache.kafka.storage.internals.log.EpochEntry;
 import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
+import org.apache.kafka.storage.internals.log.ProducerStateManager;
+import org.apache.kafka.storage.internals.log.ProducerStateManagerConfig;
 import ringbrook.clients.Check;
 
 /** Reads the small files of a log dir after a clean stop with the classes that Kafka reads them with. */
@@ -88,5 +93,50 @@ final class KafkasClasses {
             Check.same("epoch at offset " + base + " of " + directory.getFileName(), epoch,
                 0 <= at ? epochs.get(at).epoch() : null);
         }
+    }
+
+    /**
+     * Kafka loads the snapshots of a clean stop, in which each producer has an entry for each of its
+     * last batches, and takes the newest.
+     */
+    static void loadProducers(Path logDir, Path copies) throws Exception {
+        int producers = 0;
+        for (Path directory : Dump.partitions(logDir)) {
+            Map<Long, Long> expected = lastOffsets(directory);
+            Path copy = copies.resolve(directory.getFileName());
+            Node.copy(directory, copy);
+            List<Path> snapshots = Content.files(copy, ".snapshot");
+            if (snapshots.isEmpty() || expected.isEmpty()) {
+                continue;
+            }
+            File newest = snapshots.get(snapshots.size() - 1).toFile();
+            int entries = ProducerStateManager.readSnapshot(newest).size();
+            long end = Long.parseLong(newest.getName().replace(".snapshot", ""));
+            ProducerStateManager manager = new ProducerStateManager(
+                new TopicPartition("any", 0), copy.toFile(), Integer.MAX_VALUE,
+                new ProducerStateManagerConfig(Integer.MAX_VALUE, false), Time.SYSTEM);
+            // At a time before all batches, so that none is too old.
+            manager.truncateAndReload(0, end, 0);
+            expected.forEach((id, offset) -> Check.same(
+                "last offset of producer " + id + " of " + directory.getFileName(), offset,
+                manager.lastEntry(id).orElseThrow().lastDataOffset()));
+            if (manager.activeProducers().size() < entries) {
+                producers += expected.size();
+            }
+        }
+        Check.isTrue(producers + " producers with several entries", 3 <= producers);
+    }
+
+    /** The last offset of each producer without transactions. */
+    private static Map<Long, Long> lastOffsets(Path directory) throws Exception {
+        Map<Long, Long> offsets = new TreeMap<>();
+        for (String batch : Content.batches(directory)) {
+            String[] fields = batch.split(" ");
+            long producerId = Long.parseLong(fields[10]);
+            if (0 <= producerId && fields[14].equals("false")) {
+                offsets.put(producerId, Long.parseLong(fields[5]));
+            }
+        }
+        return offsets;
     }
 }
