@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::connection::{Activity, Connection, ConnectionError};
+use super::connections::Connections;
 use super::frame_reader::ReadError;
 use crate::api::{ConnectionContext, Turn};
 use crate::server::Broker;
@@ -24,8 +25,6 @@ use crate::server::Broker;
 /// Submission and completion queue entries of a core's ring.
 const RING_ENTRIES: u32 = 1024;
 const RING_COMPLETIONS: u32 = 4096;
-/// A connection is closed when this many sweeps found it idle.
-const IDLE_SWEEPS_MAX: u32 = 4;
 /// How long answers that are under way may take once the broker stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -184,23 +183,13 @@ fn pin(index: usize) {
     }
 }
 
-/// The connections of a core, for the idle sweep.
-type Connections = Rc<RefCell<Vec<(Weak<TcpStream>, Rc<Activity>)>>>;
-
 async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
-    let connections: Connections = Rc::default();
-    let sweeper = broker
-        .config()
-        .network
-        .connections_max_idle
-        .map(|idle_max| {
-            let interval = idle_max / IDLE_SWEEPS_MAX;
-            tokio_uring::spawn(sweep_idle(
-                Rc::clone(&connections),
-                Arc::clone(&broker),
-                interval,
-            ))
-        });
+    let connections = Connections::default();
+    let idle_max = broker.config().network.connections_max_idle;
+    let sweeper = idle_max.map(|idle_max| {
+        let (connections, broker) = (connections.clone(), Arc::clone(&broker));
+        tokio_uring::spawn(async move { connections.sweep_idle(&broker, idle_max).await })
+    });
     while let Some(message) = receiver.0.recv().await {
         match message {
             Message::Socket(socket, peer, listener_index) => {
@@ -221,13 +210,13 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
                 tokio_uring::spawn(task());
             }
             Message::Quiesce(done) => {
-                if tokio::time::timeout(DRAIN_DEADLINE, drained(&connections))
+                if tokio::time::timeout(DRAIN_DEADLINE, connections.drained())
                     .await
                     .is_err()
                 {
                     tracing::warn!("answers still under way when the broker stopped were not sent");
                 }
-                close_all(&connections);
+                connections.close_all();
                 // The one who waits for it may have given up.
                 let (Ok(()) | Err(_)) = done.send(());
             }
@@ -242,9 +231,7 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
 fn spawn_connection(stream: TcpStream, ctx: Rc<ConnectionContext>, connections: &Connections) {
     let stream = Rc::new(stream);
     let activity = Rc::<Activity>::default();
-    connections
-        .borrow_mut()
-        .push((Rc::downgrade(&stream), Rc::clone(&activity)));
+    connections.add(&stream, &activity);
     let connection = Connection::new(Rc::clone(&stream), Rc::clone(&ctx), activity);
     tokio_uring::spawn(async move {
         let ended = AssertUnwindSafe(connection.serve()).catch_unwind().await;
@@ -269,53 +256,4 @@ fn spawn_connection(stream: TcpStream, ctx: Rc<ConnectionContext>, connections: 
         ctx.broker.connection_limits.release(peer.ip());
         drop(stream);
     });
-}
-
-/// Closes connections over which nothing came for `connections.max.idle.ms`, give or take a sweep.
-async fn sweep_idle(connections: Connections, broker: Arc<Broker>, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(10)));
-    loop {
-        ticks.tick().await;
-        connections.borrow_mut().retain(|(stream, activity)| {
-            let Some(stream) = stream.upgrade() else {
-                return false;
-            };
-            let idle_sweeps = activity.idle_sweeps.get() + 1;
-            activity.idle_sweeps.set(idle_sweeps);
-            if idle_sweeps <= IDLE_SWEEPS_MAX || activity.in_flight.get() != 0 {
-                return true;
-            }
-            broker.metrics.connections_idle_closed.increment();
-            if let Err(error) = rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both) {
-                tracing::debug!(%error, "idle connection already closed");
-            }
-            false
-        });
-    }
-}
-
-/// Closes every connection, in the middle of whatever it does.
-fn close_all(connections: &Connections) {
-    for (stream, _) in connections.borrow().iter() {
-        if let Some(stream) = stream.upgrade()
-            && let Err(error) = rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both)
-        {
-            tracing::debug!(%error, "connection already closed");
-        }
-    }
-}
-
-/// Waits until no connection of the core awaits an answer.
-async fn drained(connections: &Connections) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(1));
-    loop {
-        let is_drained = connections
-            .borrow()
-            .iter()
-            .all(|(stream, activity)| stream.strong_count() == 0 || activity.in_flight.get() == 0);
-        if is_drained {
-            return;
-        }
-        ticks.tick().await;
-    }
 }

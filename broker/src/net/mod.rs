@@ -8,5 +8,6 @@ pub(crate) mod request_memory;
 
 mod answers;
 mod connection;
+mod connections;
 mod frame_reader;
 mod send;
