@@ -1,12 +1,18 @@
 //! Starting and stopping: the first line, signals, and one clear sentence for every refusal.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringbrook_tests::{BrokerOptions, TestBroker, batch, resident_bytes};
+use anyhow::ensure;
+use ringbrook_protocol::messages::ProduceRequest;
+use ringbrook_tests::{
+    BrokerOptions, Client, TestBroker, batch, by_name, produce_request, resident_bytes,
+    single_produced, wait_until,
+};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -98,6 +104,71 @@ fn a_broker_stops_while_clients_wait() -> anyhow::Result<()> {
     let begin = ringbrook_tests::now();
     broker.stop()?;
     assert!(ringbrook_tests::now() - begin < Duration::from_secs(20));
+    Ok(())
+}
+
+/// Sends batches, five under way at a time, until the broker is gone; returns how many it
+/// acknowledged.
+fn produce_until_gone(mut client: Client, topic: &str, partition: i32) -> anyhow::Result<i64> {
+    let request = produce_request(by_name(topic), partition, -1, batch(&["value"]));
+    let wire = client.wire();
+    let (mut awaited, mut answered) = (VecDeque::new(), 0);
+    let mut is_gone = false;
+    loop {
+        while !is_gone && awaited.len() < 5 {
+            match wire.send(&request, 9) {
+                Ok(correlation_id) => awaited.push_back(correlation_id),
+                Err(_) => is_gone = true,
+            }
+        }
+        let Some(correlation_id) = awaited.pop_front() else {
+            return Ok(answered);
+        };
+        let Ok(answer) = wire.receive::<ProduceRequest>(correlation_id, 9) else {
+            return Ok(answered);
+        };
+        ensure!(
+            single_produced(answer)?.error_code == 0,
+            "refused at the stop"
+        );
+        answered += 1;
+    }
+}
+
+#[test]
+fn a_clean_stop_answers_all_that_it_appends() -> anyhow::Result<()> {
+    const PRODUCERS: i32 = 4;
+    for flush in ["true", "false"] {
+        let options = BrokerOptions::fast().set("log.flush.before.ack", flush);
+        let broker = TestBroker::start_with(options.clone())?;
+        broker.client()?.create_topic("busy", PRODUCERS, &[])?;
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|partition| {
+                let client = broker.client()?;
+                Ok(std::thread::spawn(move || {
+                    produce_until_gone(client, "busy", partition)
+                }))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let mut watcher = broker.client()?;
+        let ends = |broker: &mut Client| -> anyhow::Result<Vec<i64>> {
+            let end = |partition| Ok(broker.list_offset("busy", partition, -1)?.offset);
+            (0..PRODUCERS).map(end).collect()
+        };
+        let mut is_busy = false;
+        wait_until(Duration::from_secs(30), || {
+            let ends = ends(&mut watcher);
+            is_busy = ends.is_ok_and(|ends| ends.iter().all(|&end| 20 < end));
+            is_busy
+        });
+        assert!(is_busy);
+        let data_dir = broker.data_dir();
+        broker.stop()?;
+        let answered = producers.into_iter().map(|it| it.join().expect("no panic"));
+        let answered = answered.collect::<anyhow::Result<Vec<_>>>()?;
+        let broker = TestBroker::start_in(options, data_dir)?;
+        assert_eq!(ends(&mut broker.client()?)?, answered, "flush {flush}");
+    }
     Ok(())
 }
 

@@ -40,13 +40,15 @@ pub(crate) enum ConnectionError {
     Closed(&'static str),
 }
 
-/// What the core's idle sweep sees of a connection.
+/// What the connections of a core have to know of one, and it of them.
 #[derive(Default)]
 pub(crate) struct Activity {
     /// Sweeps since the last request; reset by every request.
     pub(crate) idle_sweeps: Cell<u32>,
     /// Requests whose answers are awaited: such a connection is not idle.
     pub(crate) in_flight: Cell<usize>,
+    /// The broker stops: no request is read any more, those that were are answered.
+    pub(crate) is_ending: Cell<bool>,
 }
 
 /// A connection's state; see the module's documentation.
@@ -93,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Serves requests until the peer closes.
+    /// Serves requests until the peer closes or the broker stops.
     ///
     /// # Errors
     /// See [`ConnectionError`]; the caller counts and logs them.
@@ -114,7 +116,11 @@ impl Connection {
             // Before the wait: a connection without awaited answers has to count as idle.
             self.count_in_flight();
             self.ctx.end_turn();
+            if self.activity.is_ending.get() && self.awaits_nothing() {
+                return Ok(());
+            }
             match self.next_event().await? {
+                Event::PeerClosed if self.activity.is_ending.get() => {}
                 Event::Frame(frame) if is_pipelined(frame.prefix.api_key) => self.begin(frame)?,
                 Event::Frame(frame) => self.handle_alone(frame).await?,
                 Event::Begun(answer) => {
@@ -129,7 +135,15 @@ impl Connection {
 
     /// Whether another request may be handled now.
     fn may_handle(&self) -> bool {
-        self.in_turn.is_none() && self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX
+        self.in_turn.is_none() && self.may_read()
+    }
+
+    fn may_read(&self) -> bool {
+        self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX && !self.activity.is_ending.get()
+    }
+
+    fn awaits_nothing(&self) -> bool {
+        self.in_turn.is_none() && self.in_flight.is_empty()
     }
 
     fn count_in_flight(&self) {
@@ -143,13 +157,14 @@ impl Connection {
             return Ok(self.next_in_turn().await);
         }
         if self.in_flight.is_empty() {
-            return Ok(Self::read_event(self.reader.next(&self.stream).await?));
+            let frame = self.reader.next(&self.stream).await;
+            return self.read_event(frame);
         }
-        let may_read = self.in_flight.len() < IN_FLIGHT_REQUESTS_MAX;
+        let may_read = self.may_read();
         tokio::select! {
             biased;
             response = self.in_flight.take() => Ok(Event::Answered(response)),
-            frame = self.reader.next(&self.stream), if may_read => Ok(Self::read_event(frame?)),
+            frame = self.reader.next(&self.stream), if may_read => self.read_event(frame),
         }
     }
 
@@ -168,8 +183,15 @@ impl Connection {
         }
     }
 
-    fn read_event(frame: Option<Frame>) -> Event {
-        frame.map_or(Event::PeerClosed, Event::Frame)
+    fn read_event(
+        &self,
+        frame: Result<Option<Frame>, ReadError>,
+    ) -> Result<Event, ConnectionError> {
+        // Whatever came with the word that no more is read, it is not begun with.
+        if self.activity.is_ending.get() {
+            return Ok(Event::PeerClosed);
+        }
+        Ok(frame?.map_or(Event::PeerClosed, Event::Frame))
     }
 
     /// Handles a request that nothing may overtake: after the answers to all before it, and its

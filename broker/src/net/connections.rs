@@ -64,14 +64,20 @@ impl Connections {
         }
     }
 
-    /// Waits until no connection awaits an answer.
-    pub(super) async fn drained(&self) {
+    /// Ends every connection as soon as it has answered what was read from it; returns when all
+    /// have ended. Nothing more is read.
+    pub(super) async fn drain(&self) {
+        for known in self.0.borrow().iter() {
+            known.activity.is_ending.set(true);
+            // Whoever waits for a request hears of it.
+            if let Some(stream) = known.stream.upgrade() {
+                shut_down(&stream, Shutdown::Read);
+            }
+        }
         let mut ticks = tokio::time::interval(Duration::from_millis(1));
         loop {
-            let is_drained = self.0.borrow().iter().all(|known| {
-                known.stream.strong_count() == 0 || known.activity.in_flight.get() == 0
-            });
-            if is_drained {
+            let has_ended = |known: &Known| known.stream.strong_count() == 0;
+            if self.0.borrow().iter().all(has_ended) {
                 return;
             }
             ticks.tick().await;

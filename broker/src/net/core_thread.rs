@@ -26,7 +26,7 @@ use crate::server::Broker;
 const RING_ENTRIES: u32 = 1024;
 const RING_COMPLETIONS: u32 = 4096;
 /// How long answers that are under way may take once the broker stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
+const DRAIN_DEADLINE: Duration = Duration::from_secs(4);
 
 /// A future that a core is asked to run. Built on the core, so it need not be `Send`.
 pub(crate) type CoreTask = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
@@ -190,8 +190,12 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
         let (connections, broker) = (connections.clone(), Arc::clone(&broker));
         tokio_uring::spawn(async move { connections.sweep_idle(&broker, idle_max).await })
     });
+    let mut is_ending = false;
     while let Some(message) = receiver.0.recv().await {
         match message {
+            Message::Socket(_, peer, _) if is_ending => {
+                tracing::debug!(%peer, "connection refused: the broker is stopping");
+            }
             Message::Socket(socket, peer, listener_index) => {
                 let broker = Arc::clone(&broker);
                 let ctx = Rc::new(ConnectionContext {
@@ -210,15 +214,9 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
                 tokio_uring::spawn(task());
             }
             Message::Quiesce(done) => {
-                if tokio::time::timeout(DRAIN_DEADLINE, connections.drained())
-                    .await
-                    .is_err()
-                {
-                    tracing::warn!("answers still under way when the broker stopped were not sent");
-                }
-                connections.close_all();
-                // The one who waits for it may have given up.
-                let (Ok(()) | Err(_)) = done.send(());
+                is_ending = true;
+                // Beside the tasks of other cores, which wait for each other's.
+                tokio_uring::spawn(end_connections(connections.clone(), done));
             }
             Message::Stop => break,
         }
@@ -226,6 +224,17 @@ async fn run(mut receiver: CoreReceiver, broker: Arc<Broker>) {
     if let Some(sweeper) = sweeper {
         sweeper.abort();
     }
+}
+
+/// Gives answers under way a moment, closes all connections and says so.
+async fn end_connections(connections: Connections, done: std::sync::mpsc::SyncSender<()>) {
+    let drained = tokio::time::timeout(DRAIN_DEADLINE, connections.drain()).await;
+    if drained.is_err() {
+        tracing::warn!("answers still under way when the broker stopped were not sent");
+    }
+    connections.close_all();
+    // The one who waits for it may have given up.
+    let (Ok(()) | Err(_)) = done.send(());
 }
 
 fn spawn_connection(stream: TcpStream, ctx: Rc<ConnectionContext>, connections: &Connections) {

@@ -43,6 +43,8 @@ impl WorkerProcess {
         let mut child = Command::new(binary)
             .arg("worker")
             .args(options.to_args())
+            // A report has the last lines of what a worker says: its error, not its stack.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file.try_clone()?)

@@ -58,6 +58,7 @@ const RETRIABLE: &[ResponseError] = &[
     ResponseError::NotEnoughReplicas,
     ResponseError::UnstableOffsetCommit,
     ResponseError::RequestTimedOut,
+    ResponseError::KafkaStorageError,
 ];
 
 /// Errors after which a producer is fenced for good.
