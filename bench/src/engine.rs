@@ -17,6 +17,7 @@ mod producers;
 mod reads;
 mod recovery;
 mod rig;
+mod rings;
 mod table;
 mod tail;
 

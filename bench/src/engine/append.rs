@@ -6,29 +6,24 @@
 //! of 4 where that one is idle. Those to the page cache come from one ring, since their cost is
 //! what is asked about, and stay on one core, too: the kernel keeps freed memory by core, so what
 //! was brought in beforehand is not at hand on another one. The engine's cost includes the waiting:
-//! a task's wake-up, about 0.1 us. It begins when each ring has made some appends: a new thread's
-//! first memory and a ring's first workers cost as much as a hundred of them.
+//! a task's wake-up, about 0.1 us. It begins when each ring has made some appends.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use anyhow::ensure;
 use bytes::Bytes;
-use ringbrook_engine::{AppendContext, LogConfig};
+use ringbrook_engine::LogConfig;
 use ringbrook_record::BatchHeader;
 
 use super::cell::{Durability, Effort};
-use super::cost::{Cost, Latencies, Meter};
+use super::cost::{Cost, Meter};
 use super::limits::{self, Sync, WriteLoop, touch_page_cache};
-use super::rig::{self, Drains, Target};
+use super::rig::{self, Target};
+use super::rings::{Rings, Round};
 use super::table::{Aim, Side, Table};
 use crate::frames;
 use crate::interrupt::Scratch;
-use crate::process::{allowed_cpus, now, pin};
+use crate::process::pin;
 use crate::round::now_ms;
 
 /// The first rounds' files are small and unreserved, which is not what is asked about.
@@ -200,6 +195,7 @@ struct Bench<'a> {
     /// Keeps the logs' directories locked.
     _manager: rig::Manager,
     targets: Vec<Target>,
+    rings: Rings,
     /// One per producer, each in memory of its own.
     batches: Vec<Bytes>,
     records_per_batch: i64,
@@ -220,13 +216,16 @@ impl<'a> Bench<'a> {
         let logs = rig::create_logs(&manager, load.partitions, config)?;
         let batch = frames::batch(load.batch_bytes, now_ms()?)?;
         let batches = (0..load.producers).map(|_| Bytes::copy_from_slice(&batch));
+        let batches: Vec<_> = batches.collect();
+        let targets: Vec<_> = logs.iter().map(Target::of).collect();
         Ok(Self {
             load,
             effort,
             dir,
             _manager: manager,
-            targets: logs.iter().map(Target::of).collect(),
-            batches: batches.collect(),
+            rings: Rings::start(load.rings, &batches, &targets)?,
+            targets,
+            batches,
             records_per_batch: BatchHeader::parse(&batch)?.records_count.into(),
             appended: 0,
             batches_per_write: 1.0,
@@ -284,72 +283,29 @@ impl<'a> Bench<'a> {
         group
     }
 
-    /// Lets the producers append for a part of a round, on as many rings as the load asks for, each
-    /// on a core of its own.
+    /// Lets the producers append for a part of a round.
     fn engine(&mut self, part: u64) -> anyhow::Result<Cost> {
-        let rings = self.load.rings.min(self.batches.len());
-        let batches_per_ring = self.batches.len().div_ceil(rings);
-        let cpus = &allowed_cpus()?;
-        let targets = &self.targets;
-        let publications = || -> u64 { targets.iter().map(|it| it.published.count()).sum() };
         let operations = self.operations(part);
         let round = |operations| Round::new(operations, self.effort.duration).map(Arc::new);
-        let warm_ups: Vec<_> = (0..rings)
+        let warm_ups: Vec<_> = (0..self.rings.count())
             .map(|_| round(warm_up_of(operations)))
             .collect::<anyhow::Result<_>>()?;
+        self.appended += self.rings.run(warm_ups)?.appended;
         let round = round(operations)?;
-        let (mut cost, results) = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..)
-                .zip(self.batches.chunks(batches_per_ring))
-                .map(|(index, batches)| {
-                    let (at_border, borders) = mpsc::channel();
-                    let (begin, may_begin) = mpsc::channel::<()>();
-                    let rounds = [Arc::clone(&warm_ups[index]), Arc::clone(&round)];
-                    let next_target = index * targets.len() / rings;
-                    let run = move |ring: &tokio_uring::Runtime, round| {
-                        let turn = || Turn::new(round, targets.to_vec(), next_target);
-                        ring.block_on(async { turn().run(batches).await })
-                    };
-                    let thread = scope.spawn(move || {
-                        let [warm_up, round] = rounds;
-                        pin(cpus[index % cpus.len()])?;
-                        let ring = rig::ring()?;
-                        let (warmed, _) = run(&ring, warm_up)?;
-                        at_border.send(())?;
-                        may_begin.recv()?;
-                        let (done, latencies) = run(&ring, round)?;
-                        at_border.send(())?;
-                        anyhow::Ok((warmed + done, latencies))
-                    });
-                    (thread, borders, begin)
-                })
-                .collect();
-            // Who failed does not come to the border, and says why when it is joined.
-            let wait = || {
-                for (_, borders, _) in &threads {
-                    let _has_come = borders.recv();
-                }
-            };
-            wait();
-            let published_before = publications();
-            let meter = Meter::start();
-            for (_, _, begin) in &threads {
-                let _has_heard = begin.send(());
-            }
-            wait();
-            let done = operations - round.left.load(Ordering::Relaxed);
-            let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
-            cost.batches_per_write = Some(done as f64 / (publications() - published_before) as f64);
-            let join = |(thread, ..): (ScopedJoinHandle<'_, _>, _, _)| thread.join();
-            (cost, threads.into_iter().map(join).collect::<Vec<_>>())
-        });
-        for result in results {
-            let panicked = |_| anyhow::anyhow!("a ring's thread panicked");
-            let (appended, latencies): (u64, _) = result.map_err(panicked)??;
-            self.appended += appended;
-            cost.latencies.append(latencies);
-        }
+        let published_before = self.publications();
+        let meter = Meter::start();
+        let ended = self.rings.run(vec![round; self.rings.count()])?;
+        let done = ended.appended;
+        let mut cost = meter.stop(done, done * self.load.batch_bytes as u64);
+        let writes = self.publications() - published_before;
+        cost.batches_per_write = Some(done as f64 / writes as f64);
+        cost.latencies = ended.latencies;
+        self.appended += done;
         Ok(cost)
+    }
+
+    fn publications(&self) -> u64 {
+        self.targets.iter().map(|it| it.published.count()).sum()
     }
 
     /// The logs hold what was appended.
@@ -367,89 +323,4 @@ impl<'a> Bench<'a> {
 /// Appends of each ring before a round of so many.
 fn warm_up_of(operations: u64) -> u64 {
     RING_WARM_UP.min(operations / RING_WARM_UP_PART)
-}
-
-/// What the producers of all rings share in a round.
-struct Round {
-    left: AtomicU64,
-    duration: Duration,
-    /// Of the first append.
-    begun: OnceLock<Instant>,
-    ctx: AppendContext,
-}
-
-impl Round {
-    fn new(operations: u64, duration: Duration) -> anyhow::Result<Self> {
-        Ok(Self {
-            left: AtomicU64::new(operations),
-            duration,
-            begun: OnceLock::new(),
-            ctx: rig::client()?,
-        })
-    }
-
-    fn is_over(&self, at: Instant) -> bool {
-        *self.begun.get_or_init(|| at) + self.duration <= at
-    }
-
-    /// Takes one of the appends that are left.
-    fn claim(&self) -> bool {
-        let left = |left: u64| left.checked_sub(1);
-        let claimed = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
-        claimed.is_ok()
-    }
-}
-
-/// What the producers of a ring share in a round.
-struct Turn {
-    round: Arc<Round>,
-    targets: Vec<Target>,
-    next_target: Cell<usize>,
-    latencies: RefCell<Latencies>,
-    drains: Drains,
-}
-
-impl Turn {
-    fn new(round: Arc<Round>, targets: Vec<Target>, next_target: usize) -> Rc<Self> {
-        Rc::new(Self {
-            round,
-            targets,
-            next_target: Cell::new(next_target),
-            latencies: RefCell::default(),
-            drains: Drains::default(),
-        })
-    }
-
-    /// Runs a producer for each batch until the round is over.
-    async fn run(self: Rc<Self>, batches: &[Bytes]) -> anyhow::Result<(u64, Latencies)> {
-        let producers: Vec<_> = batches
-            .iter()
-            .map(|batch| tokio::task::spawn_local(produce(Rc::clone(&self), batch.clone())))
-            .collect();
-        let mut done = 0;
-        for producer in producers {
-            done += producer.await??;
-        }
-        self.drains.finish().await;
-        Ok((done, self.latencies.take()))
-    }
-}
-
-async fn produce(turn: Rc<Turn>, batch: Bytes) -> anyhow::Result<u64> {
-    let mut done = 0;
-    loop {
-        let begun = now();
-        if turn.round.is_over(begun) || !turn.round.claim() {
-            return Ok(done);
-        }
-        let index = turn.next_target.get();
-        turn.next_target.set((index + 1) % turn.targets.len());
-        let target = &turn.targets[index];
-        let ctx = turn.round.ctx;
-        target.append(batch.clone(), ctx, &turn.drains).await?;
-        turn.latencies.borrow_mut().add(begun.elapsed());
-        done += 1;
-    }
 }
