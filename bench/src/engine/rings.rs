@@ -1,5 +1,5 @@
-//! The rings that appends come from, with their producers. They live as long as a cell, as those of a
-//! broker do: the background threads of a ring go with it, and a new thread's first memory costs
+//! The rings that appends come from, with their producers. They live as long as a cell, as those of
+//! a broker do: the background threads of a ring go with it, and a new thread's first memory costs
 //! 2 ms.
 
 use std::cell::{Cell, RefCell};
