@@ -24,8 +24,8 @@ use crate::round::now_ms;
 const RESERVED_BYTES: u64 = 64 << 20;
 /// But not more than this for all files of a loop together.
 const RESERVED_BYTES_OF_ALL: u64 = 8 << 30;
-/// Bytes between two starts of writeback.
-const WRITEBACK_BYTES: u64 = 8 << 20;
+/// Bytes of a file between two starts of writeback, as in the engine.
+const WRITEBACK_BYTES: u64 = 1 << 20;
 /// Where the CRC of a batch begins to count.
 const CRC_COVERS_FROM: usize = 21;
 /// Decompressed bytes of a batch that are walked.
