@@ -6,7 +6,8 @@
 //! of 4 where that one is idle. Those to the page cache come from one ring, since their cost is
 //! what is asked about, and stay on one core, too: the kernel keeps freed memory by core, so what
 //! was brought in beforehand is not at hand on another one. The engine's cost includes the waiting:
-//! a task's wake-up, about 0.1 us. It begins when each ring has made some appends.
+//! a task's wake-up, about 0.1 us. It begins when each ring has made some appends: the loops of the
+//! limits, which ran since the round before, have emptied its core's caches of the engine.
 
 use std::sync::Arc;
 

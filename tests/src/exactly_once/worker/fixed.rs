@@ -58,7 +58,6 @@ const RETRIABLE: &[ResponseError] = &[
     ResponseError::NotEnoughReplicas,
     ResponseError::UnstableOffsetCommit,
     ResponseError::RequestTimedOut,
-    ResponseError::KafkaStorageError,
 ];
 
 /// Errors after which a producer is fenced for good.
