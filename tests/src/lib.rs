@@ -15,6 +15,7 @@ mod process;
 mod read_committed;
 mod shared;
 mod small_disk;
+mod stored_log;
 mod wire;
 
 pub use batch::{
@@ -30,4 +31,5 @@ pub use process::{cpu_time, now, now_ms, resident_bytes, wait_until};
 pub use read_committed::{ReadCommitted, ReadRecord, read_committed};
 pub use shared::{SharedBroker, unique};
 pub use small_disk::SmallDisk;
+pub use stored_log::write_behind_batches;
 pub use wire::{Wire, WireError};

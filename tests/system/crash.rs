@@ -1,8 +1,5 @@
 //! kill -9: what was acknowledged is there exactly once, whatever the moment.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-
 use ringbrook_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ringbrook_protocol::messages::delete_topics_request::DeleteTopicState;
 use ringbrook_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -13,7 +10,7 @@ use ringbrook_protocol::messages::{
     CreatePartitionsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
     IncrementalAlterConfigsRequest, MetadataRequest,
 };
-use ringbrook_tests::{BrokerOptions, Client, TestBroker, batch, topic_name};
+use ringbrook_tests::{BrokerOptions, Client, TestBroker, batch, topic_name, write_behind_batches};
 use uuid::Uuid;
 
 use crate::group::{Member, commit, fetched_offset, find_coordinator, stable_member, text};
@@ -169,7 +166,7 @@ fn a_torn_batch_at_the_end_is_cut_off() -> anyhow::Result<()> {
             1 => &whole[..whole.len() - 1],
             _ => &[0; 4096],
         };
-        OpenOptions::new().append(true).open(log)?.write_all(torn)?;
+        write_behind_batches(&log, torn)?;
         broker = TestBroker::start_in(BrokerOptions::fast(), data_dir)?;
         let mut client = broker.client()?;
         let next = 10 + round;

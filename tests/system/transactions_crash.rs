@@ -2,15 +2,15 @@
 //! and groups, and nothing else.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use ringbrook_record::Codec;
-use ringbrook_tests::{BrokerOptions, Client, TestBroker, builder, stored_as, unique};
+use ringbrook_tests::{
+    BrokerOptions, Client, TestBroker, builder, stored_as, unique, write_behind_batches,
+};
 
 use crate::group::{Member, find_coordinator};
 use crate::transaction::{
@@ -260,10 +260,7 @@ fn killed_in_state(
     let epoch = bytes.get(12..16).context("the log has a batch")?;
     let epoch = i32::from_be_bytes(epoch.try_into()?);
     let stored = stored_as(&batch.finish(Codec::None, None)?, end.offset, epoch);
-    OpenOptions::new()
-        .append(true)
-        .open(log)?
-        .write_all(&stored)?;
+    write_behind_batches(&log, &stored)?;
     TestBroker::start_in(BrokerOptions::fast(), data_dir)
 }
 
