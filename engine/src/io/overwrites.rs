@@ -13,8 +13,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::barrier::Barrier;
-use super::left_syncs::{self, Done};
 use super::page_cache;
 
 /// Files in one job.
@@ -38,7 +39,7 @@ struct Overwrite {
 struct Waiting {
     overwrite: Overwrite,
     barrier: Arc<Barrier>,
-    done: Done,
+    done: oneshot::Sender<io::Result<()>>,
 }
 
 /// Those of one thread's ring.
@@ -58,17 +59,22 @@ pub(super) async fn sync(
     range: Range<u64>,
     barrier: Arc<Barrier>,
 ) -> io::Result<()> {
-    let enqueue = |done| {
-        OVERWRITES.with_borrow_mut(|overwrites| {
-            overwrites.waiting.push(Waiting {
-                overwrite: Overwrite { file, range },
-                barrier,
-                done,
-            });
-            std::mem::replace(&mut overwrites.is_running, true)
-        })
-    };
-    left_syncs::leave(enqueue, || run(Running)).await
+    let (done, synced) = oneshot::channel();
+    let is_running = OVERWRITES.with_borrow_mut(|overwrites| {
+        overwrites.waiting.push(Waiting {
+            overwrite: Overwrite { file, range },
+            barrier,
+            done,
+        });
+        std::mem::replace(&mut overwrites.is_running, true)
+    });
+    if !is_running {
+        // The task reports to those who wait; nobody waits for the handle.
+        drop(tokio::task::spawn_local(run(Running)));
+    }
+    synced
+        .await
+        .unwrap_or_else(|_gone| Err(io::Error::other("the sync was given up")))
 }
 
 /// Ends when dropped, also with a runtime that ends before its tasks: those who wait hear of it.
@@ -121,7 +127,10 @@ async fn sync_group(group: Vec<Waiting>) {
     let job = move || sync_all(&overwrites, &barrier);
     // Where the thread panicked, those who wait see that nobody answers.
     if let Ok(results) = tokio::task::spawn_blocking(job).await {
-        left_syncs::tell(waiting, results);
+        for (done, result) in waiting.into_iter().zip(results) {
+            // A drain that was dropped took its log dir offline.
+            let _is_heard: Result<(), _> = done.send(result);
+        }
     }
 }
 

@@ -80,12 +80,6 @@ pub(super) fn start_writeback(file: &File, range: &Range<u64>) -> io::Result<()>
     Ok(())
 }
 
-/// Starts writing all of the file's dirty pages to the disk.
-pub(super) fn start_writeback_of_all(file: &File) -> io::Result<()> {
-    // A length of 0 means to the file's end.
-    sync_file_range(file, &(0..0), libc::SYNC_FILE_RANGE_WRITE)
-}
-
 /// Writes the range's dirty pages to the disk and waits for that, and for those that were being
 /// written. Where the call is not there or not permitted, as in some sandboxes, the file is synced.
 pub(super) fn write_back(file: &File, range: &Range<u64>) -> io::Result<()> {
@@ -152,7 +146,5 @@ mod tests {
         }
         start_writeback(&file, &range).unwrap();
         assert_eq!(dirty_pages(&file, &range), 0);
-        start_writeback_of_all(&file).unwrap();
-        assert_eq!(dirty_pages(&file, &whole), 0);
     }
 }

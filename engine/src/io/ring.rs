@@ -14,7 +14,7 @@ use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::buffer::WriteBuffers;
 use super::disk::{Durable, WriteMode};
-use super::{inline_writes, sync_groups};
+use super::inline_writes;
 
 /// Slices one vectored write may have, the kernel's `UIO_MAXIOV`.
 pub(super) const IOV_MAX: usize = 1024;
@@ -70,11 +70,9 @@ fn allow_many_syncs() {
 }
 
 /// Writes at most [`IOV_MAX`] slices of `buffers.pieces[range]`: right here when that is short work
-/// that nothing will hold up, else through the ring. A durable write made here is synced by
-/// [`sync_groups`] if it is small; the disk is writing a large one by then, and need not wait with
-/// the next until a whole group is told. The kernel lets ring writes to different files wait for
-/// each other when their inodes fall into the same of 64 buckets, syncs included that are part of
-/// them; it does not for syncs alone.
+/// that nothing will hold up, else through the ring. A durable write made here is synced by the
+/// ring: the kernel lets ring writes to different files wait for each other when their inodes fall
+/// into the same of 64 buckets, syncs included that are part of them; it does not for syncs alone.
 pub(super) async fn write_vectored(
     file: Arc<File>,
     buffers: WriteBuffers,
@@ -93,10 +91,7 @@ pub(super) async fn write_vectored(
             inline_writes::write(&file, &buffers, &range, skip, position, is_synced)
     {
         let result = match result {
-            Ok(bytes) if is_durable && inline_writes::has_writeback(bytes) => {
-                sync(file).await.map(|()| bytes)
-            }
-            Ok(bytes) if is_durable => sync_groups::sync(file).await.map(|()| bytes),
+            Ok(bytes) if is_durable => sync(file).await.map(|()| bytes),
             result => result,
         };
         return (result, buffers);

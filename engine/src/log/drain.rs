@@ -434,18 +434,25 @@ async fn write_batches<D: Disk>(
     passed.map_err(|source| failed("wait to append to", source))?;
     // A job that an earlier run started may have failed (L6).
     log.check_online()?;
-    // Zeros are no batch: nothing may follow them in the queue.
-    if !plan.is_durable()
-        && range.end == queue.batches.len()
-        && let Some(zeros) = log.zeros_behind(segment, &written, appended_ms)
-    {
-        queue.push_zeros(zeros);
-        range.end += 1;
-    }
     let barrier = plan
         .is_durable_write
         .then(|| segment.zeroed_ahead().barrier_for(&written))
         .flatten();
+    let zeros = if range.end < queue.batches.len() {
+        // Zeros are no batch: nothing may follow them in the queue.
+        None
+    } else if plan.is_durable_write {
+        log.first_zeros_behind(segment, &written, appended_ms)
+    } else if plan.needs_sync {
+        None
+    } else {
+        log.zeros_behind(segment, &written, appended_ms)
+    };
+    let has_zeros = zeros.is_some();
+    if let Some(zeros) = zeros {
+        queue.push_zeros(zeros);
+        range.end += 1;
+    }
     let mode = WriteMode {
         durable: match barrier {
             Some(_) => Durable::AfterSync,
@@ -462,6 +469,10 @@ async fn write_batches<D: Disk>(
     queue.buffers = buffers;
     result.map_err(|source| failed("append to", source))?;
     let Some(barrier) = barrier else {
+        if plan.is_durable_write && has_zeros {
+            let barrier = log.disk.barrier(file, &log.dir.load());
+            segment.zeroed_ahead().extended_durably(barrier);
+        }
         return Ok(());
     };
     let synced = access

@@ -1,8 +1,9 @@
 //! Zeroing past the end of the active segment, ahead of small appends; why is told in
 //! `segment/zeroed_ahead.rs`. The file is longer than its segment meanwhile; it is
 //! cut when the segment is rolled or closed, and after a crash recovery takes zeros up to the
-//! file's end for what they are. Called by the drain; zeroes on background threads for durable
-//! appends, and together with the batches themselves for others.
+//! file's end for what they are. Called by the drain; zeroes together with the batches themselves
+//! for the first durable appends to a segment and for all that are not durable, else on background
+//! threads.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +17,11 @@ use crate::proof::sabotage::{Sabotage, is_on};
 use crate::segment::{FileKind, RecentWrites, Segment, WrittenAt};
 use crate::units::usize_from;
 
-/// Segments smaller than this are not worth it.
+/// Segments smaller than this are not worth a job,
 const FROM_BYTES: u64 = if cfg!(test) { 512 } else { 128 << 10 };
+/// nor are smaller ones than this if their batches are large: a job zeroes as much as a part of the
+/// segment has, and is to serve many of them.
+const FROM_BYTES_OF_LARGE_BATCHES: u64 = if cfg!(test) { 512 } else { 1 << 20 };
 /// What zeros cost grows with the bytes, what they gain with the syncs and with the batches that
 /// wait for them: writes of this size on average gain less than the zeros cost,
 const LARGE_WRITE_BYTES: u64 = 64 << 10;
@@ -48,7 +52,7 @@ impl<D: Disk> PartitionLog<D> {
         end: u64,
     ) {
         let writes = segment.zeroed_ahead().on_write(batches as u64, bytes);
-        if are_large(writes) || end < FROM_BYTES || self.health.is_full() {
+        if !are_worth_a_job(writes, end) || self.health.is_full() {
             return;
         }
         let limit = u64::from(self.config.load().segment_bytes);
@@ -86,6 +90,26 @@ impl<D: Disk> PartitionLog<D> {
         };
         let to = segment.zeroed_ahead().extend(written, at, limit)?;
         // What is to be cut off when the segment is finished.
+        segment.raise_allocated(to);
+        Some(Bytes::from_static(zeros(written.end..to)))
+    }
+
+    /// The zeros that a durable write to a small segment brings along, which becomes durable with
+    /// them; as for [`Self::zeros_behind`].
+    pub(super) fn first_zeros_behind(
+        &self,
+        segment: &Segment<D>,
+        written: &Range<u64>,
+        appended_ms: i64,
+    ) -> Option<Bytes> {
+        let account = segment.zeroed_ahead();
+        let writes = account.recent_writes();
+        let are_large = LARGE_BATCH_BYTES <= writes.batch_bytes();
+        if are_large || LARGE_WRITE_BYTES <= writes.bytes() || self.health.is_full() {
+            return None;
+        }
+        let limit = u64::from(self.config.load().segment_bytes);
+        let to = account.extend_durably(written, appended_ms, limit)?;
         segment.raise_allocated(to);
         Some(Bytes::from_static(zeros(written.end..to)))
     }
@@ -159,14 +183,17 @@ fn zeros(range: Range<u64>) -> &'static [u8] {
     &ZEROS.0[from..from + usize_from(range.end - range.start)]
 }
 
-/// Whether zeros for such writes cost more than they gain.
-fn are_large(writes: RecentWrites) -> bool {
-    let large_bytes = if LARGE_BATCH_BYTES <= writes.batch_bytes() {
-        LARGE_WRITE_OF_LARGE_BATCHES_BYTES
+/// Whether zeros for such writes to a segment that ends at `end` gain more than their job costs.
+fn are_worth_a_job(writes: RecentWrites, end: u64) -> bool {
+    let (large_bytes, from_bytes) = if LARGE_BATCH_BYTES <= writes.batch_bytes() {
+        (
+            LARGE_WRITE_OF_LARGE_BATCHES_BYTES,
+            FROM_BYTES_OF_LARGE_BATCHES,
+        )
     } else {
-        LARGE_WRITE_BYTES
+        (LARGE_WRITE_BYTES, FROM_BYTES)
     };
-    large_bytes <= writes.bytes()
+    writes.bytes() < large_bytes && from_bytes <= end
 }
 
 #[cfg(test)]

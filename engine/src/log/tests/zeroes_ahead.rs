@@ -65,6 +65,44 @@ fn the_file_of_a_durable_log_is_longer_than_the_log_until_it_is_closed() {
     assert_eq!(file_bytes(&disk, 0), bytes);
 }
 
+/// From the second of several that come fast on: a log may have one in its whole life.
+#[test]
+fn small_durable_appends_bring_their_first_zeros_along() {
+    for (ms_between, has_zeros) in [(10, true), (10_000, false)] {
+        let disk = SimDisk::new(1);
+        let log = create(&disk, durable());
+        let append_at = |ms| {
+            let ctx = AppendContext {
+                now_ms: ms,
+                ..client()
+            };
+            append(&log, &batch(1, 10), ctx).unwrap();
+            (read_all(&log, 0).len() as u64, file_bytes(&disk, 0))
+        };
+        let (bytes, of_file) = append_at(0);
+        assert_eq!(bytes, of_file, "one append");
+        let (bytes, of_file) = append_at(ms_between);
+        assert_eq!(bytes < of_file, has_zeros, "{ms_between} ms");
+        assert_eq!(
+            disk.writes_before_sync(),
+            0,
+            "the batch was durable with them"
+        );
+        let is_overwriting = || {
+            let segment = Arc::clone(log.lock().active());
+            segment
+                .zeroed_ahead()
+                .barrier_for(&(bytes..bytes + 1))
+                .is_some()
+        };
+        assert_eq!(is_overwriting(), has_zeros);
+        let stored = read_all(&log, 0);
+        let disk = disk.restart();
+        let (log, report) = open(&disk, durable(), hints(false));
+        assert_eq!((read_all(&log, 0), report.truncated_bytes), (stored, 0));
+    }
+}
+
 /// A disk that knows it begins to write large ones at once.
 #[test]
 fn the_disk_is_told_that_the_sync_of_what_overwrites_zeros_comes_next() {
