@@ -63,7 +63,13 @@ impl<D: Disk> PartitionLog<D> {
         if let Some(entry) = roll.final_entries.time {
             old.indexes().time.push(entry);
         }
-        self.finish_segment(&old)?;
+        let has_cut_zeros = self.finish_segment(&old)?;
+        // Zeros that came back would be damage, and take the segments after it along. What is not
+        // durable before it is acknowledged may be lost until the background sync.
+        if has_cut_zeros && self.config.load().flush_before_ack {
+            let file = self.open_blocking(&old, FileKind::Log)?;
+            self.sync_file(&file, || self.path_of(old.base_offset(), FileKind::Log))?;
+        }
         #[cfg(test)]
         let roll = Roll {
             base_offset: roll.base_offset - i64::from(is_on(Sabotage::SegmentsOverlap)),
@@ -89,8 +95,9 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Writes out a segment's index entries, cuts off the zeros past its end and gives back the
-    /// blocks reserved there.
-    pub(crate) fn finish_segment(&self, segment: &Segment<D>) -> Result<(), EngineError> {
+    /// blocks reserved there. Returns whether zeros were cut off, which a crash before the next sync
+    /// brings back.
+    pub(crate) fn finish_segment(&self, segment: &Segment<D>) -> Result<bool, EngineError> {
         self.write_indexes(segment)?;
         {
             let mut indexes = segment.indexes();
@@ -99,25 +106,16 @@ impl<D: Disk> PartitionLog<D> {
         }
         let has_zeros = segment.zeroed_ahead().seal();
         if !segment.has_reserved_blocks() {
-            return Ok(());
+            return Ok(false);
         }
         let file = self.open_blocking(segment, FileKind::Log)?;
-        let trim = || {
-            self.disk.set_len(&file, segment.bytes())?;
-            // Zeros that came back would be damage, and take the segments after it along. What is
-            // not durable before it is acknowledged may be lost until the background sync.
-            if has_zeros && self.config.load().flush_before_ack {
-                self.disk.sync(&file)?;
-            }
-            Ok(())
-        };
-        trim().map_err(|source| {
-            EngineError::io(
-                "trim",
-                &self.path_of(segment.base_offset(), FileKind::Log),
-                source,
-            )
-        })
+        self.disk
+            .set_len(&file, segment.bytes())
+            .map_err(|source| {
+                let path = self.path_of(segment.base_offset(), FileKind::Log);
+                EngineError::io("trim", &path, source)
+            })?;
+        Ok(has_zeros)
     }
 
     /// Creates the files of an empty segment, removing what may be left with its name.
