@@ -95,8 +95,8 @@ impl<D: Disk> PartitionLog<D> {
     }
 
     /// Writes out a segment's index entries, cuts off the zeros past its end and gives back the
-    /// blocks reserved there. Returns whether zeros were cut off, which a crash before the next sync
-    /// brings back.
+    /// blocks reserved there. Returns whether zeros were cut off, which a crash before the next
+    /// sync brings back.
     pub(crate) fn finish_segment(&self, segment: &Segment<D>) -> Result<bool, EngineError> {
         self.write_indexes(segment)?;
         {
