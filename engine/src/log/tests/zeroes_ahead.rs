@@ -65,6 +65,23 @@ fn the_file_of_a_durable_log_is_longer_than_the_log_until_it_is_closed() {
     assert_eq!(file_bytes(&disk, 0), bytes);
 }
 
+/// Thousands of logs are closed at a time, and a sync is what takes long there.
+#[test]
+fn closing_a_log_with_zeros_syncs_no_more_than_closing_one_without() {
+    let syncs_of_close = |count| {
+        let disk = SimDisk::new(1);
+        let log = create(&disk, durable());
+        append_some(&log, count);
+        let has_zeros = (read_all(&log, 0).len() as u64) < file_bytes(&disk, 0);
+        let before = disk.sync_points().len();
+        log.close(1000).unwrap();
+        (has_zeros, disk.sync_points().len() - before)
+    };
+    let ((without, expected), (with, found)) = (syncs_of_close(1), syncs_of_close(2));
+    assert!(!without && with, "only the second append brings zeros");
+    assert_eq!(expected, found);
+}
+
 /// From the second of several that come fast on: a log may have one in its whole life.
 #[test]
 fn small_durable_appends_bring_their_first_zeros_along() {
